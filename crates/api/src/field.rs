@@ -1,0 +1,196 @@
+//! Validation errors with the path of the field, in upstream's words (`k8s.io/apimachinery/pkg/util/validation/field`).
+
+use serde_json::Value;
+use std::fmt;
+
+/// The path of a field, printed as upstream prints it: `spec.containers[0].name`, `metadata.labels[a/b]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Path(String);
+
+impl Path {
+    /// A path of one name.
+    pub fn new(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
+    /// The field `name` below this one. Below the empty path it is the name alone.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        if self.0.is_empty() { Self::new(name) } else { Self(format!("{}.{name}", self.0)) }
+    }
+
+    /// The list element `index` of this field.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        Self(format!("{}[{index}]", self.0))
+    }
+
+    /// The map entry `key` of this field.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
+        Self(format!("{}[{key}]", self.0))
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "<nil>" } else { &self.0 })
+    }
+}
+
+/// What is wrong with a field: upstream's `field.ErrorType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorType {
+    /// `FieldValueNotFound`
+    NotFound,
+    /// `FieldValueRequired`
+    Required,
+    /// `FieldValueDuplicate`
+    Duplicate,
+    /// `FieldValueInvalid`
+    Invalid,
+    /// `FieldValueNotSupported`
+    NotSupported,
+    /// `FieldValueForbidden`
+    Forbidden,
+    /// `FieldValueTooLong`
+    TooLong,
+    /// `FieldValueTooMany`
+    TooMany,
+    /// `InternalError`
+    Internal,
+    /// `FieldValueTypeInvalid`
+    TypeInvalid,
+}
+
+impl ErrorType {
+    /// The `reason` of the cause in a `Status`.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NotFound => "FieldValueNotFound",
+            Self::Required => "FieldValueRequired",
+            Self::Duplicate => "FieldValueDuplicate",
+            Self::Invalid => "FieldValueInvalid",
+            Self::NotSupported => "FieldValueNotSupported",
+            Self::Forbidden => "FieldValueForbidden",
+            Self::TooLong => "FieldValueTooLong",
+            Self::TooMany => "FieldValueTooMany",
+            Self::Internal => "InternalError",
+            Self::TypeInvalid => "FieldValueTypeInvalid",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::NotFound => "Not found",
+            Self::Required => "Required value",
+            Self::Duplicate => "Duplicate value",
+            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::NotSupported => "Unsupported value",
+            Self::Forbidden => "Forbidden",
+            Self::TooLong => "Too long",
+            Self::TooMany => "Too many",
+            Self::Internal => "Internal error",
+        }
+    }
+}
+
+/// One validation error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Error {
+    /// What is wrong.
+    pub kind: ErrorType,
+    /// Where.
+    pub field: String,
+    /// The offending value; not printed for [`ErrorType::Required`], [`ErrorType::Forbidden`], `TooLong` and `Internal`.
+    pub bad_value: Value,
+    /// The explanation after the value; may be empty.
+    pub detail: String,
+}
+
+/// All errors of one object, in upstream's order.
+pub type ErrorList = Vec<Error>;
+
+impl Error {
+    fn new(kind: ErrorType, path: &Path, bad_value: Value, detail: impl Into<String>) -> Self {
+        Self { kind, field: path.to_string(), bad_value, detail: detail.into() }
+    }
+
+    /// `field.Required`
+    pub fn required(path: &Path, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::Required, path, Value::Null, detail)
+    }
+
+    /// `field.Invalid`
+    pub fn invalid(path: &Path, value: impl Into<Value>, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::Invalid, path, value.into(), detail)
+    }
+
+    /// `field.NotFound`
+    pub fn not_found(path: &Path, value: impl Into<Value>) -> Self {
+        Self::new(ErrorType::NotFound, path, value.into(), "")
+    }
+
+    /// `field.Duplicate`
+    pub fn duplicate(path: &Path, value: impl Into<Value>) -> Self {
+        Self::new(ErrorType::Duplicate, path, value.into(), "")
+    }
+
+    /// `field.Forbidden`
+    pub fn forbidden(path: &Path, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::Forbidden, path, Value::Null, detail)
+    }
+
+    /// `field.NotSupported`: the supported values are printed sorted and quoted.
+    pub fn not_supported(path: &Path, value: impl Into<Value>, supported: &[&str]) -> Self {
+        let mut sorted = supported.to_vec();
+        sorted.sort_unstable();
+        let quoted: Vec<String> = sorted.iter().map(|s| format!("{s:?}")).collect();
+        Self::new(ErrorType::NotSupported, path, value.into(), format!("supported values: {}", quoted.join(", ")))
+    }
+
+    /// `field.TooLong`: may not be more than `max` bytes.
+    pub fn too_long(path: &Path, max: usize) -> Self {
+        Self::new(ErrorType::TooLong, path, Value::Null, format!("may not be more than {max} bytes"))
+    }
+
+    /// `field.TooMany`: `actual` items where at most `max` may be.
+    pub fn too_many(path: &Path, actual: usize, max: usize) -> Self {
+        let items = if max == 1 { "item" } else { "items" };
+        Self::new(ErrorType::TooMany, path, Value::from(actual), format!("must have at most {max} {items}"))
+    }
+
+    /// `field.InternalError`
+    pub fn internal(path: &Path, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::Internal, path, Value::Null, detail)
+    }
+
+    /// The text without the field: what stands in a cause's `message` (`field.Error.ErrorBody`).
+    pub fn body(&self) -> String {
+        let mut text = match self.kind {
+            ErrorType::Required | ErrorType::Forbidden | ErrorType::TooLong | ErrorType::Internal => {
+                self.kind.words().to_owned()
+            }
+            _ => format!("{}: {}", self.kind.words(), go_value(&self.bad_value)),
+        };
+        if !self.detail.is_empty() {
+            text.push_str(": ");
+            text.push_str(&self.detail);
+        }
+        text
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.body())
+    }
+}
+
+/// A value as upstream prints it inside a message: strings quoted, numbers plain, `null`, the rest as JSON.
+fn go_value(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("{text:?}"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,2 @@
+//! Parses the command line and wires the parts together.
+fn main() {}

@@ -1,0 +1,169 @@
+//! The row of the resource table, and the strategy that a row may bring: upstream's `rest.RESTCreateStrategy` and
+//! `RESTUpdateStrategy`, cut down to pure functions on JSON values.
+
+use api::field::ErrorList;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Whether objects live in namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// `/namespaces/{namespace}/{plural}`
+    Namespaced,
+    /// `/{plural}`
+    Cluster,
+}
+
+/// A subresource served by the generic path. Those with a life of their own (log, exec, …) are the API server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subresource {
+    /// Reads and writes `status` only.
+    Status,
+    /// `autoscaling/v1` Scale.
+    Scale,
+    /// `POST` that sets `spec.nodeName`.
+    Binding,
+    /// `POST` of a `policy/v1` Eviction.
+    Eviction,
+    /// `POST` of a TokenRequest.
+    Token,
+    /// `PUT` of a namespace whose `spec.finalizers` were taken off.
+    Finalize,
+    /// `PUT`/`PATCH` of a CSR's approval.
+    Approval,
+    /// `PUT`/`PATCH` of `spec.ephemeralContainers`.
+    EphemeralContainers,
+    /// `PUT`/`PATCH` of container resources.
+    Resize,
+    /// `GET` of a container's log.
+    Log,
+    /// WebSocket or SPDY.
+    Exec,
+    /// WebSocket or SPDY.
+    Attach,
+    /// WebSocket or SPDY.
+    PortForward,
+    /// HTTP through the node or to a pod or service.
+    Proxy,
+}
+
+impl Subresource {
+    /// The path element, as in `pods/<name>/status`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Scale => "scale",
+            Self::Binding => "binding",
+            Self::Eviction => "eviction",
+            Self::Token => "token",
+            Self::Finalize => "finalize",
+            Self::Approval => "approval",
+            Self::EphemeralContainers => "ephemeralcontainers",
+            Self::Resize => "resize",
+            Self::Log => "log",
+            Self::Exec => "exec",
+            Self::Attach => "attach",
+            Self::PortForward => "portforward",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+/// One row: all that the generic path needs to know of a resource. Built-in rows stand in `table`; a
+/// CustomResourceDefinition adds rows of the same type at run time.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// API group; empty for core.
+    pub group: Arc<str>,
+    /// `v1`
+    pub version: Arc<str>,
+    /// `Pod`
+    pub kind: Arc<str>,
+    /// `pods`; the name in paths and in RBAC.
+    pub plural: Arc<str>,
+    /// `pod`
+    pub singular: Arc<str>,
+    /// `po`
+    pub short_names: Vec<Arc<str>>,
+    /// `all`
+    pub categories: Vec<Arc<str>>,
+    /// Whether objects live in namespaces.
+    pub scope: Scope,
+    /// In upstream's order, as discovery prints them. Review kinds have only `create`.
+    pub verbs: Vec<&'static str>,
+    /// What hangs below an object.
+    pub subresources: Vec<Subresource>,
+    /// The name of the type in the schema table, `io.k8s.api.core.v1.Pod`.
+    pub definition: Arc<str>,
+    /// Whether `metadata.generation` counts the changes of `spec`.
+    pub has_generation: bool,
+    /// Whether a `PUT` to a name that does not exist creates it (upstream's `AllowCreateOnUpdate`).
+    pub create_on_update: bool,
+    /// What is special about the kind.
+    pub strategy: &'static dyn Strategy,
+}
+
+/// Old and new object of an update, as handed to a strategy.
+pub struct Update<'a> {
+    /// The stored object.
+    pub old: &'a Value,
+    /// The object that shall replace it.
+    pub new: &'a Value,
+    /// `None` for the object itself.
+    pub subresource: Option<Subresource>,
+}
+
+/// What is special about a kind. Every method has a default that does nothing special.
+///
+/// Order of a create: schema decoding and schema defaults → [`Strategy::default`] → admission (may change the object;
+/// then defaults again) → [`Strategy::prepare_for_create`] → [`Strategy::validate`]. Of an update: the same with
+/// `prepare_for_update` and `validate_update`. Generic metadata is validated by the API server's generic path.
+pub trait Strategy: Send + Sync + std::fmt::Debug {
+    /// Fills in defaults (upstream's `SetDefaults_*`).
+    fn default(&self, _object: &mut Value) {}
+
+    /// Drops or sets what a client may not choose on create: `status`, generated fields.
+    fn prepare_for_create(&self, _object: &mut Value) {}
+
+    /// All that is wrong with a new object.
+    fn validate(&self, _object: &Value) -> ErrorList {
+        ErrorList::new()
+    }
+
+    /// Drops or sets what a client may not change. The generic path has already kept `status` apart from the rest for
+    /// rows with [`Subresource::Status`].
+    fn prepare_for_update(&self, _new: &mut Value, _old: &Value, _subresource: Option<Subresource>) {}
+
+    /// All that is wrong with a change; immutable fields above all.
+    fn validate_update(&self, _update: Update<'_>) -> ErrorList {
+        ErrorList::new()
+    }
+
+    /// Upstream's name-validation rule: what is wrong with the name, in upstream's words.
+    fn validate_name(&self, name: &str) -> Vec<String> {
+        let _ = name;
+        Vec::new()
+    }
+
+    /// `Warning` headers for a create or update.
+    fn warnings(&self, _new: &Value, _old: Option<&Value>) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The fields that field selectors may name beside `metadata.name` and `metadata.namespace`, with their values.
+    fn selectable_fields(&self, _object: &Value) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// The grace period of a delete, in seconds, for kinds that are deleted gracefully (pods): given the object and
+    /// what the client asked for. `None`: the object goes at once.
+    fn grace_period_seconds(&self, _object: &Value, _asked: Option<i64>) -> Option<i64> {
+        None
+    }
+}
+
+/// The strategy of a kind with nothing special.
+#[derive(Debug)]
+pub struct NoStrategy;
+
+impl Strategy for NoStrategy {}
