@@ -1,9 +1,10 @@
 //! Reading and writing `metadata` of an object in its generic form. Missing fields read as empty, as in Go.
 
 use serde_json::{Map, Value};
+use std::sync::LazyLock;
 
 /// An empty map to lend out where a field is missing.
-static EMPTY: Map<String, Value> = Map::new();
+static EMPTY: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
 /// Read access to the metadata of an object of any kind.
 pub trait ObjectMeta {
