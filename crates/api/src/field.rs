@@ -106,6 +106,8 @@ pub struct Error {
     pub bad_value: Value,
     /// The explanation after the value; may be empty.
     pub detail: String,
+    /// The value as upstream prints it, where that is not the JSON of `bad_value`: Go structs keep their field order.
+    pub printed: Option<String>,
 }
 
 /// All errors of one object, in upstream's order.
@@ -113,7 +115,7 @@ pub type ErrorList = Vec<Error>;
 
 impl Error {
     fn new(kind: ErrorType, path: &Path, bad_value: Value, detail: impl Into<String>) -> Self {
-        Self { kind, field: path.to_string(), bad_value, detail: detail.into() }
+        Self { kind, field: path.to_string(), bad_value, detail: detail.into(), printed: None }
     }
 
     /// `field.Required`
@@ -165,13 +167,22 @@ impl Error {
         Self::new(ErrorType::Internal, path, Value::Null, detail)
     }
 
+    /// Prints the value as `text` instead of the JSON of `bad_value`.
+    #[must_use]
+    pub fn printed_as(self, text: String) -> Self {
+        Self { printed: Some(text), ..self }
+    }
+
     /// The text without the field: what stands in a cause's `message` (`field.Error.ErrorBody`).
     pub fn body(&self) -> String {
         let mut text = match self.kind {
             ErrorType::Required | ErrorType::Forbidden | ErrorType::TooLong | ErrorType::Internal => {
                 self.kind.words().to_owned()
             }
-            _ => format!("{}: {}", self.kind.words(), go_value(&self.bad_value)),
+            _ => match &self.printed {
+                Some(text) => format!("{}: {text}", self.kind.words()),
+                None => format!("{}: {}", self.kind.words(), go_value(&self.bad_value)),
+            },
         };
         if !self.detail.is_empty() {
             text.push_str(": ");

@@ -3,6 +3,12 @@
 //! Pure: no clock, no randomness, no I/O, no async. The generic path (storing, patching, watching, printing) is the
 //! API server's; this crate only answers questions about objects. What not: nothing here knows of requests or users.
 
+mod at;
+pub mod columns;
+pub mod names;
 mod resource;
+mod table;
 
-pub use resource::{NoStrategy, Resource, Scope, Strategy, Subresource, Update};
+pub use at::At;
+pub use resource::{Conversion, NoStrategy, Resource, Scope, Storage, Strategy, Subresource, Update};
+pub use table::{find, find_kind, groups, table};

@@ -1,8 +1,10 @@
 //! The row of the resource table, and the strategy that a row may bring: upstream's `rest.RESTCreateStrategy` and
 //! `RESTUpdateStrategy`, cut down to pure functions on JSON values.
 
+use crate::columns::Printer;
 use api::field::ErrorList;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Whether objects live in namespaces.
@@ -67,6 +69,47 @@ impl Subresource {
             Self::Proxy => "proxy",
         }
     }
+
+    /// The verbs that discovery lists for it.
+    pub fn verbs(self) -> &'static [&'static str] {
+        match self {
+            Self::Binding | Self::Eviction | Self::Token => &["create"],
+            Self::Finalize => &["update"],
+            Self::Log => &["get"],
+            Self::Exec | Self::Attach | Self::PortForward => &["create", "get"],
+            Self::Proxy => &["create", "delete", "get", "patch", "update"],
+            Self::Status | Self::Scale | Self::Approval | Self::EphemeralContainers | Self::Resize => {
+                &["get", "patch", "update"]
+            }
+        }
+    }
+}
+
+/// Where the objects of a row are stored.
+#[derive(Clone, Debug)]
+pub enum Storage {
+    /// Under the row's own group and plural, in the row's own version.
+    Own,
+    /// Shared with another row, which is the form that is stored: events of both groups, both versions of autoscalers.
+    Shared {
+        /// Group of the row whose form is stored.
+        group: Arc<str>,
+        /// Its version.
+        version: Arc<str>,
+        /// Its plural.
+        plural: Arc<str>,
+        /// The way there and back.
+        conversion: &'static dyn Conversion,
+    },
+}
+
+/// Conversion between a served version and the stored one. `apiVersion` and `kind` are converted too.
+pub trait Conversion: Send + Sync + std::fmt::Debug {
+    /// From the form that this row serves to the stored one.
+    fn to_stored(&self, object: Value) -> Value;
+
+    /// From the stored form to the one that this row serves.
+    fn to_served(&self, object: Value) -> Value;
 }
 
 /// One row: all that the generic path needs to know of a resource. Built-in rows stand in `table`; a
@@ -99,8 +142,61 @@ pub struct Resource {
     pub has_generation: bool,
     /// Whether a `PUT` to a name that does not exist creates it (upstream's `AllowCreateOnUpdate`).
     pub create_on_update: bool,
+    /// Whether a `PUT` without `metadata.resourceVersion` overwrites (upstream's `AllowUnconditionalUpdate`). Else it
+    /// is 422 `metadata.resourceVersion: Invalid value: 0: must be specified for an update`.
+    pub unconditional_update: bool,
+    /// Where the objects are stored.
+    pub storage: Storage,
     /// What is special about the kind.
-    pub strategy: &'static dyn Strategy,
+    pub strategy: Arc<dyn Strategy>,
+    /// How the kind looks as a `Table`.
+    pub printer: Arc<dyn Printer>,
+}
+
+impl Resource {
+    /// Group and plural under which the objects are stored.
+    pub fn storage_prefix(&self) -> (&str, &str) {
+        match &self.storage {
+            Storage::Own => (&self.group, &self.plural),
+            Storage::Shared { group, plural, .. } => (group, plural),
+        }
+    }
+
+    /// `v1`, `apps/v1`: the `apiVersion` of the row's objects.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.to_string() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// `pods`, `deployments.apps`: the resource as error messages name it.
+    pub fn qualified(&self) -> String {
+        if self.group.is_empty() { self.plural.to_string() } else { format!("{}.{}", self.plural, self.group) }
+    }
+
+    /// Whether the row has the subresource.
+    pub fn has(&self, subresource: Subresource) -> bool {
+        self.subresources.contains(&subresource)
+    }
+
+    /// Group, version and kind that a subresource takes and gives, for discovery and for decoding.
+    pub fn subresource_kind(&self, subresource: Subresource) -> (&str, &str, Cow<'_, str>) {
+        let options = |suffix: &str| Cow::Owned(format!("{}{suffix}", self.kind));
+        match subresource {
+            Subresource::Scale => ("autoscaling", "v1", "Scale".into()),
+            Subresource::Eviction => ("policy", "v1", "Eviction".into()),
+            Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest".into()),
+            Subresource::Binding => (&self.group, &self.version, "Binding".into()),
+            Subresource::Exec => (&self.group, &self.version, options("ExecOptions")),
+            Subresource::Attach => (&self.group, &self.version, options("AttachOptions")),
+            Subresource::PortForward => (&self.group, &self.version, options("PortForwardOptions")),
+            Subresource::Proxy => (&self.group, &self.version, options("ProxyOptions")),
+            Subresource::Status
+            | Subresource::Finalize
+            | Subresource::Approval
+            | Subresource::EphemeralContainers
+            | Subresource::Resize
+            | Subresource::Log => (&self.group, &self.version, Cow::Borrowed(&*self.kind)),
+        }
+    }
 }
 
 /// Old and new object of an update, as handed to a strategy.
@@ -139,10 +235,10 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
         ErrorList::new()
     }
 
-    /// Upstream's name-validation rule: what is wrong with the name, in upstream's words.
+    /// Upstream's name-validation rule: what is wrong with the name, in upstream's words. For a `generateName`, hand in
+    /// the prefix with a trailing dash replaced by a letter.
     fn validate_name(&self, name: &str) -> Vec<String> {
-        let _ = name;
-        Vec::new()
+        crate::names::dns1123_subdomain(name)
     }
 
     /// `Warning` headers for a create or update.
@@ -150,8 +246,9 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
         Vec::new()
     }
 
-    /// The fields that field selectors may name beside `metadata.name` and `metadata.namespace`, with their values.
-    fn selectable_fields(&self, _object: &Value) -> Vec<(&'static str, String)> {
+    /// The fields that field selectors may name beside `metadata.name` and `metadata.namespace`, with their values. The
+    /// names do not depend on the object, so `Value::Null` asks for the names alone.
+    fn selectable_fields(&self, _object: &Value) -> Vec<(Cow<'static, str>, String)> {
         Vec::new()
     }
 

@@ -1,0 +1,108 @@
+//! How a row is written: the common case is the default, and every deviation is one call.
+
+use crate::columns::{self, Printer};
+use crate::{Conversion, NoStrategy, Resource, Scope, Storage, Strategy, Subresource};
+use std::sync::Arc;
+
+const ALL_VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// A row under construction. Unless told otherwise: namespaced, all verbs, no subresource, singular is the kind in
+/// lower case, `PUT` does not create and needs no resourceVersion, nothing special about the kind.
+pub(super) struct Row(Resource);
+
+/// Starts the row of a namespaced resource.
+pub(super) fn row(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Row {
+    // The package that defines a group's types: the group's first label, with one exception.
+    let package = match group.split('.').next() {
+        None | Some("") => "core",
+        Some(label) => label,
+    };
+    Row(Resource {
+        group: group.into(),
+        version: version.into(),
+        kind: kind.into(),
+        plural: plural.into(),
+        singular: kind.to_lowercase().into(),
+        short_names: Vec::new(),
+        categories: Vec::new(),
+        scope: Scope::Namespaced,
+        verbs: ALL_VERBS.to_vec(),
+        subresources: Vec::new(),
+        definition: format!("io.k8s.api.{package}.{version}.{kind}").into(),
+        has_generation: false,
+        create_on_update: false,
+        unconditional_update: true,
+        storage: Storage::Own,
+        strategy: Arc::new(NoStrategy),
+        printer: columns::builtin(group, plural),
+    })
+}
+
+impl Row {
+    pub(super) fn cluster(mut self) -> Self {
+        self.0.scope = Scope::Cluster;
+        self
+    }
+
+    pub(super) fn short(mut self, names: &[&'static str]) -> Self {
+        self.0.short_names = names.iter().map(|&n| n.into()).collect();
+        self
+    }
+
+    pub(super) fn category(mut self, name: &'static str) -> Self {
+        self.0.categories.push(name.into());
+        self
+    }
+
+    pub(super) fn verbs(mut self, verbs: &[&'static str]) -> Self {
+        self.0.verbs = verbs.to_vec();
+        self
+    }
+
+    pub(super) fn sub(mut self, subresources: &[Subresource]) -> Self {
+        self.0.subresources = subresources.to_vec();
+        self
+    }
+
+    /// `metadata.generation` counts the changes of the spec.
+    pub(super) fn generation(mut self) -> Self {
+        self.0.has_generation = true;
+        self
+    }
+
+    /// A `PUT` may create.
+    pub(super) fn create_on_update(mut self) -> Self {
+        self.0.create_on_update = true;
+        self
+    }
+
+    /// A `PUT` must name the resourceVersion.
+    pub(super) fn conditional(mut self) -> Self {
+        self.0.unconditional_update = false;
+        self
+    }
+
+    pub(super) fn strategy(mut self, strategy: impl Strategy + 'static) -> Self {
+        self.0.strategy = Arc::new(strategy);
+        self
+    }
+
+    pub(super) fn stored_as(
+        mut self,
+        (group, version, plural): (&'static str, &'static str, &'static str),
+        conversion: &'static dyn Conversion,
+    ) -> Self {
+        self.0.storage =
+            Storage::Shared { group: group.into(), version: version.into(), plural: plural.into(), conversion };
+        self
+    }
+
+    pub(super) fn printer(mut self, printer: Arc<dyn Printer>) -> Self {
+        self.0.printer = printer;
+        self
+    }
+
+    pub(super) fn build(self) -> Resource {
+        self.0
+    }
+}
