@@ -1,0 +1,289 @@
+//! A local copy of a kind's objects, kept current by list and watch: `client-go`'s shared informer.
+//!
+//! The store changes first, then listeners are told. Listeners are functions that must only put something into a
+//! queue, or coalescing subscriptions; both see every key that changed, in order. `managedFields` are dropped on
+//! arrival: nothing here reads them, and they are half of a typical object.
+
+use crate::store::IndexFn;
+use crate::subscription::Mailbox;
+use crate::watch::{self, Source, State, Step, WATCH_TIMEOUT_SECONDS};
+use crate::{Backoff, Change, Client, Error, ObjectKey, Selection, Shutdown, Store, Subscription};
+use clock::SharedClock;
+use kube::Resource;
+use serde::de::DeserializeOwned;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch as cell;
+
+/// Waits between failed attempts: as client-go's reflector, but quicker at first, as the server is often just starting.
+const RETRY: Backoff = Backoff { base: Duration::from_millis(50), max: Duration::from_secs(30) };
+/// A watch that says nothing for this long is dead: the server should have ended it.
+const IDLE_LIMIT: Duration = Duration::from_secs(WATCH_TIMEOUT_SECONDS as u64 + 10);
+/// A watch that ends sooner than this without a single event counts as a failure, so that it is not asked in a loop.
+const SHORT_WATCH: Duration = Duration::from_secs(1);
+
+/// What an informer can hold: any kind with metadata that JSON can be decoded to.
+pub trait Object: Resource + DeserializeOwned + Clone + std::fmt::Debug + Send + Sync + 'static {}
+impl<K: Resource + DeserializeOwned + Clone + std::fmt::Debug + Send + Sync + 'static> Object for K {}
+
+type Handler<K> = Box<dyn Fn(&Change<K>) + Send + Sync>;
+
+/// What an informer is to hold. Listeners and indices are given before it starts, so that they miss nothing.
+pub struct InformerBuilder<K> {
+    source: Source,
+    clock: SharedClock,
+    indices: Vec<(&'static str, IndexFn<K>)>,
+    handlers: Vec<Handler<K>>,
+}
+
+/// A running informer. Cheap to clone; it runs until its shutdown token is cancelled.
+pub struct Informer<K> {
+    store: Store<K>,
+    listeners: Arc<Mutex<Listeners<K>>>,
+    synced: cell::Receiver<bool>,
+}
+
+struct Listeners<K> {
+    handlers: Vec<Handler<K>>,
+    mailboxes: Vec<Arc<Mailbox<K>>>,
+    stopped: bool,
+}
+
+impl<K> Clone for Informer<K> {
+    fn clone(&self) -> Self {
+        Self { store: self.store.clone(), listeners: self.listeners.clone(), synced: self.synced.clone() }
+    }
+}
+
+impl<K> std::fmt::Debug for Informer<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Informer").field("synced", &*self.synced.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl<K> std::fmt::Debug for InformerBuilder<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InformerBuilder").field("path", &self.source.url_path).finish_non_exhaustive()
+    }
+}
+
+impl<K: Object> InformerBuilder<K> {
+    /// Objects of a type of k8s-openapi.
+    pub fn new(client: &Client, clock: SharedClock, selection: Selection) -> Self
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let url_path = K::url_path(&(), selection.namespace.as_deref());
+        Self::at_path(client, clock, selection, url_path, K::metadata_api())
+    }
+
+    /// Objects of a resource known only at run time. With `K` = [`crate::PartialObjectMeta`] only metadata is sent.
+    pub fn dynamic(client: &Client, clock: SharedClock, selection: Selection, resource: &K::DynamicType) -> Self {
+        let url_path = K::url_path(resource, selection.namespace.as_deref());
+        Self::at_path(client, clock, selection, url_path, K::metadata_api())
+    }
+
+    fn at_path(
+        client: &Client,
+        clock: SharedClock,
+        selection: Selection,
+        url_path: String,
+        metadata_only: bool,
+    ) -> Self {
+        let source = Source { client: client.kube().clone(), url_path, selection, metadata_only };
+        Self { source, clock, indices: Vec::new(), handlers: Vec::new() }
+    }
+
+    /// Adds an index: [`Store::by_index`] finds objects by any of the values that `of` gives.
+    #[must_use]
+    pub fn index(mut self, name: &'static str, of: IndexFn<K>) -> Self {
+        self.indices.push((name, of));
+        self
+    }
+
+    /// Adds a listener, called in order for each change, on the informer's own task: it may only note the change
+    /// down (a queue, a flag), never wait.
+    #[must_use]
+    pub fn on_change(mut self, handler: impl Fn(&Change<K>) + Send + Sync + 'static) -> Self {
+        self.handlers.push(Box::new(handler));
+        self
+    }
+
+    /// Starts it on the current tokio runtime.
+    pub fn start(self, shutdown: Shutdown) -> Informer<K> {
+        let store = Store::new(self.indices);
+        let listeners = Listeners { handlers: self.handlers, mailboxes: Vec::new(), stopped: false };
+        let listeners = Arc::new(Mutex::new(listeners));
+        let (synced_sender, synced) = cell::channel(false);
+        let informer = Informer { store, listeners, synced };
+        let runner = Runner { source: self.source, clock: self.clock, informer: informer.clone(), synced_sender };
+        tokio::spawn(async move {
+            let stopped = shutdown.cancelled_owned();
+            futures::pin_mut!(stopped);
+            let informer = runner.informer.clone();
+            let run = runner.run();
+            futures::pin_mut!(run);
+            futures::future::select(stopped, run).await;
+            informer.stop();
+        });
+        informer
+    }
+}
+
+impl<K: Object> Informer<K> {
+    /// The objects.
+    pub fn store(&self) -> &Store<K> {
+        &self.store
+    }
+
+    /// Whether the store has held a complete list.
+    pub fn has_synced(&self) -> bool {
+        *self.synced.borrow()
+    }
+
+    /// Waits until the store has held a complete list and all listeners were told of it. False when the informer
+    /// stopped before.
+    pub async fn wait_synced(&self) -> bool {
+        self.synced.clone().wait_for(|synced| *synced).await.is_ok()
+    }
+
+    /// A new listener. What the store holds already comes first, as new objects.
+    pub fn subscribe(&self) -> Subscription<K> {
+        let (subscription, mailbox) = Subscription::new();
+        let mut listeners = self.lock();
+        for object in self.store.list() {
+            mailbox.post(Change { key: ObjectKey::of(&*object), old: None, new: Some(object) });
+        }
+        if listeners.stopped {
+            mailbox.close();
+        }
+        listeners.mailboxes.push(mailbox);
+        subscription
+    }
+
+    fn apply(&self, mut object: K) {
+        object.meta_mut().managed_fields = None;
+        let new = Arc::new(object);
+        let key = ObjectKey::of(&*new);
+        let mut listeners = self.lock(); // held over both: a subscriber sees an object once, in the store or as a change
+        let old = self.store.insert(new.clone());
+        listeners.tell(&Change { key, old, new: Some(new) });
+    }
+
+    fn remove(&self, key: ObjectKey) {
+        let mut listeners = self.lock();
+        if let Some(old) = self.store.remove(&key) {
+            listeners.tell(&Change { key, old: Some(old), new: None });
+        }
+    }
+
+    fn replace_all(&self, objects: Vec<K>) {
+        let listed: HashSet<ObjectKey> = objects.iter().map(ObjectKey::of).collect();
+        for key in self.store.keys() {
+            if !listed.contains(&key) {
+                self.remove(key);
+            }
+        }
+        for object in objects {
+            let known = self.store.get(&ObjectKey::of(&object));
+            if known.is_none_or(|known| known.meta().resource_version != object.meta().resource_version) {
+                self.apply(object);
+            }
+        }
+    }
+
+    fn stop(&self) {
+        let mut listeners = self.lock();
+        listeners.stopped = true;
+        listeners.mailboxes.drain(..).for_each(|mailbox| mailbox.close());
+        listeners.handlers.clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Listeners<K>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K> Listeners<K> {
+    fn tell(&mut self, change: &Change<K>) {
+        self.handlers.iter().for_each(|handler| handler(change));
+        self.mailboxes.retain(|mailbox| mailbox.post(change.clone()));
+    }
+}
+
+struct Runner<K> {
+    source: Source,
+    clock: SharedClock,
+    informer: Informer<K>,
+    synced_sender: cell::Sender<bool>,
+}
+
+impl<K: Object> Runner<K> {
+    async fn run(self) {
+        let mut state = State::Empty;
+        let mut failures = 0;
+        let mut opened_at = Duration::ZERO;
+        let mut heard = false;
+        loop {
+            let known_version = match &state {
+                State::Watching { resource_version, .. } => Some(resource_version.clone()),
+                State::Empty | State::Known { .. } => None,
+            };
+            let next = watch::step(&self.source, state);
+            let (after, result) = match clock::timeout(&*self.clock, IDLE_LIMIT, next).await {
+                Some(step) => step,
+                None => match known_version {
+                    Some(resource_version) => (State::Known { resource_version }, Ok(Step::Ended)),
+                    None => (State::Empty, Ok(Step::Ended)),
+                },
+            };
+            state = after;
+            match result {
+                Ok(Step::Opened) => {
+                    opened_at = self.clock.monotonic();
+                    heard = false;
+                }
+                Ok(Step::Ended) if !heard && self.clock.monotonic().saturating_sub(opened_at) < SHORT_WATCH => {
+                    failures += 1;
+                    self.clock.sleep(RETRY.delay(failures)).await;
+                }
+                Ok(Step::Ended) => {}
+                Ok(step) => {
+                    heard = true;
+                    failures = 0;
+                    self.take(step);
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.log(&error, failures);
+                    self.clock.sleep(RETRY.delay(failures)).await;
+                }
+            }
+        }
+    }
+
+    fn take(&self, step: Step<K>) {
+        match step {
+            Step::Listed(objects) => {
+                self.informer.replace_all(objects);
+                self.synced_sender.send_replace(true);
+            }
+            Step::Applied(object) => self.informer.apply(object),
+            Step::Deleted(object) => self.informer.remove(ObjectKey::of(&object)),
+            Step::Opened | Step::Bookmark | Step::Ended => {}
+        }
+    }
+
+    fn log(&self, error: &Error, failures: u32) {
+        let path = &self.source.url_path;
+        if error.is_expired() || matches!(error, Error::Transport(_)) && failures == 1 {
+            tracing::debug!(%path, %error, "watch interrupted");
+        } else {
+            tracing::warn!(%path, %error, failures, "cannot watch");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! The objects that an informer holds, with indices. Readers get `Arc`s and never wait for the network.
+
+use crate::{Object, ObjectKey};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Computes under which values an object is found in an index.
+pub type IndexFn<K> = fn(&K) -> Vec<String>;
+
+/// A read handle on an informer's objects. Cheap to clone.
+#[derive(Debug)]
+pub struct Store<K> {
+    inner: Arc<RwLock<Inner<K>>>,
+}
+
+#[derive(Debug)]
+struct Inner<K> {
+    objects: HashMap<ObjectKey, Arc<K>>,
+    indices: Vec<Index<K>>,
+}
+
+#[derive(Debug)]
+struct Index<K> {
+    name: &'static str,
+    of: IndexFn<K>,
+    keys: HashMap<String, BTreeSet<ObjectKey>>,
+}
+
+impl<K> Clone for Store<K> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<K: Object> Store<K> {
+    pub(crate) fn new(indices: Vec<(&'static str, IndexFn<K>)>) -> Self {
+        let indices = indices.into_iter().map(|(name, of)| Index { name, of, keys: HashMap::new() }).collect();
+        Self { inner: Arc::new(RwLock::new(Inner { objects: HashMap::new(), indices })) }
+    }
+
+    /// The object of this key.
+    pub fn get(&self, key: &ObjectKey) -> Option<Arc<K>> {
+        self.read().objects.get(key).cloned()
+    }
+
+    /// All objects, in no order.
+    pub fn list(&self) -> Vec<Arc<K>> {
+        self.read().objects.values().cloned().collect()
+    }
+
+    /// All keys, in no order.
+    pub fn keys(&self) -> Vec<ObjectKey> {
+        self.read().objects.keys().cloned().collect()
+    }
+
+    /// The objects that index `name` holds under `value`, ordered by key. An index that does not exist holds nothing.
+    pub fn by_index(&self, name: &str, value: &str) -> Vec<Arc<K>> {
+        let inner = self.read();
+        let Some(index) = inner.indices.iter().find(|index| index.name == name) else { return Vec::new() };
+        let keys = index.keys.get(value).into_iter().flatten();
+        keys.filter_map(|key| inner.objects.get(key).cloned()).collect()
+    }
+
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.read().objects.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Puts `object` in, and returns what was there.
+    pub(crate) fn insert(&self, object: Arc<K>) -> Option<Arc<K>> {
+        let key = ObjectKey::of(&*object);
+        let mut inner = self.write();
+        let old = inner.objects.insert(key.clone(), object.clone());
+        for index in &mut inner.indices {
+            index.replace(&key, old.as_deref(), Some(&object));
+        }
+        old
+    }
+
+    pub(crate) fn remove(&self, key: &ObjectKey) -> Option<Arc<K>> {
+        let mut inner = self.write();
+        let old = inner.objects.remove(key)?;
+        for index in &mut inner.indices {
+            index.replace(key, Some(&old), None);
+        }
+        Some(old)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner<K>> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner<K>> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K> Index<K> {
+    fn replace(&mut self, key: &ObjectKey, old: Option<&K>, new: Option<&K>) {
+        let before = old.map(self.of).unwrap_or_default();
+        let after = new.map(self.of).unwrap_or_default();
+        if before == after {
+            return;
+        }
+        for value in before {
+            if let Some(keys) = self.keys.get_mut(&value) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.keys.remove(&value);
+                }
+            }
+        }
+        for value in after {
+            self.keys.entry(value).or_default().insert(key.clone());
+        }
+    }
+}

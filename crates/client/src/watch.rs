@@ -1,0 +1,177 @@
+//! The list-and-watch protocol as a state machine: what to ask the server next, and what its answers mean.
+//!
+//! What not: back-off and the store; [`crate::informer`] does those. A failed step leaves the state from which to try
+//! again: from the last seen resource version where the server may still know it, from a new list where it does not.
+
+use crate::{Error, Object};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use kube::api::{ListParams, WatchEvent, WatchParams};
+use kube::core::{ObjectList, Request};
+
+/// Objects in one answer of a list: bounds the memory that one answer takes. As client-go's pager.
+const PAGE_SIZE: u32 = 500;
+/// How long one watch request lasts at most, in seconds. kube's client gives up reading after 295.
+pub(crate) const WATCH_TIMEOUT_SECONDS: u32 = 290;
+
+/// Which objects of a kind are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// One namespace, or all.
+    pub namespace: Option<String>,
+    /// A label selector in its text form.
+    pub labels: Option<String>,
+    /// A field selector in its text form, as `spec.nodeName=node1`.
+    pub fields: Option<String>,
+}
+
+impl Selection {
+    /// Everything.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// One namespace.
+    pub fn namespace(namespace: impl Into<String>) -> Self {
+        Self { namespace: Some(namespace.into()), ..Self::default() }
+    }
+
+    /// By field selector, in all namespaces.
+    pub fn fields(fields: impl Into<String>) -> Self {
+        Self { fields: Some(fields.into()), ..Self::default() }
+    }
+
+    /// By label selector, in all namespaces.
+    pub fn labels(labels: impl Into<String>) -> Self {
+        Self { labels: Some(labels.into()), ..Self::default() }
+    }
+}
+
+/// What one step of the protocol found.
+#[derive(Debug)]
+pub(crate) enum Step<K> {
+    /// The complete list: what is not in it does not exist any more.
+    Listed(Vec<K>),
+    /// The watch is open; changes since the list follow.
+    Opened,
+    /// Added or changed.
+    Applied(K),
+    /// Deleted; the last state of the object.
+    Deleted(K),
+    /// Time has passed without changes.
+    Bookmark,
+    /// The server ended the watch in good order.
+    Ended,
+}
+
+/// Where the protocol stands.
+pub(crate) enum State<K> {
+    /// Nothing is known.
+    Empty,
+    /// Everything up to this version is known, and no watch is open.
+    Known { resource_version: String },
+    /// A watch is open.
+    Watching { resource_version: String, stream: BoxStream<'static, kube::Result<WatchEvent<K>>> },
+}
+
+/// What to ask: fixed for the life of an informer.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub client: kube::Client,
+    pub url_path: String,
+    pub selection: Selection,
+    pub metadata_only: bool,
+}
+
+/// One request or one event further. The state for the next step comes back in any case.
+pub(crate) async fn step<K: Object>(source: &Source, state: State<K>) -> (State<K>, Result<Step<K>, Error>) {
+    match state {
+        State::Empty => match source.list_all().await {
+            Ok((items, resource_version)) => (State::Known { resource_version }, Ok(Step::Listed(items))),
+            Err(error) => (State::Empty, Err(error)),
+        },
+        State::Known { resource_version } => match source.open_watch(&resource_version).await {
+            Ok(stream) => (State::Watching { resource_version, stream }, Ok(Step::Opened)),
+            Err(error) if error.is_expired() => (State::Empty, Err(error)),
+            Err(error) => (State::Known { resource_version }, Err(error)),
+        },
+        State::Watching { resource_version, mut stream } => match stream.next().await {
+            Some(Ok(event)) => on_event(event, resource_version, stream),
+            Some(Err(error)) => after_error(error.into(), resource_version),
+            None => (State::Known { resource_version }, Ok(Step::Ended)),
+        },
+    }
+}
+
+fn on_event<K: Object>(
+    event: WatchEvent<K>,
+    resource_version: String,
+    stream: BoxStream<'static, kube::Result<WatchEvent<K>>>,
+) -> (State<K>, Result<Step<K>, Error>) {
+    let version_of = |object: &K| object.meta().resource_version.clone().unwrap_or_else(|| resource_version.clone());
+    match event {
+        WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+            (State::Watching { resource_version: version_of(&object), stream }, Ok(Step::Applied(object)))
+        }
+        WatchEvent::Deleted(object) => {
+            (State::Watching { resource_version: version_of(&object), stream }, Ok(Step::Deleted(object)))
+        }
+        WatchEvent::Bookmark(bookmark) => {
+            (State::Watching { resource_version: bookmark.metadata.resource_version, stream }, Ok(Step::Bookmark))
+        }
+        WatchEvent::Error(status) => after_error(Error::Status(status), resource_version),
+    }
+}
+
+fn after_error<K>(error: Error, resource_version: String) -> (State<K>, Result<Step<K>, Error>) {
+    let state = match &error {
+        // What could not be decoded would come again: only a list gets past it.
+        Error::Decode(_) => State::Empty,
+        error if error.is_expired() => State::Empty,
+        _ => State::Known { resource_version },
+    };
+    (state, Err(error))
+}
+
+impl Source {
+    async fn list_all<K: Object>(&self) -> Result<(Vec<K>, String), Error> {
+        let mut params = ListParams {
+            label_selector: self.selection.labels.clone(),
+            field_selector: self.selection.fields.clone(),
+            limit: Some(PAGE_SIZE),
+            ..ListParams::default()
+        };
+        let mut items = Vec::new();
+        loop {
+            let target = Request::new(&self.url_path);
+            let request = if self.metadata_only { target.list_metadata(&params) } else { target.list(&params) }?;
+            let page: ObjectList<K> = self.client.request(request).await?;
+            items.extend(page.items);
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params.continue_token = Some(token),
+                None => return Ok((items, page.metadata.resource_version.unwrap_or_default())),
+            }
+        }
+    }
+
+    async fn open_watch<K: Object>(
+        &self,
+        resource_version: &str,
+    ) -> Result<BoxStream<'static, kube::Result<WatchEvent<K>>>, Error> {
+        let params = WatchParams {
+            label_selector: self.selection.labels.clone(),
+            field_selector: self.selection.fields.clone(),
+            timeout: Some(WATCH_TIMEOUT_SECONDS),
+            bookmarks: true,
+            send_initial_events: false,
+        };
+        let target = Request::new(&self.url_path);
+        let request = if self.metadata_only {
+            target.watch_metadata(&params, resource_version)
+        } else {
+            target.watch(&params, resource_version)
+        }?;
+        let stream = self.client.request_events::<K>(request).await?;
+        Ok(stream.boxed())
+    }
+}
