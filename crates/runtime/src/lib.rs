@@ -1,1 +1,8 @@
-//! To be written: see ARCHITECTURE.md.
+//! Sandboxes, containers, images, logs, exec: what the CRI v1 asks for, on youki's `libcontainer` and overlayfs.
+//!
+//! [`service`] is the contract that a kubelet codes against; [`fake`] is a scripted implementation for tests. Nothing here
+//! knows Kubernetes objects.
+
+mod events;
+pub mod fake;
+pub mod service;
