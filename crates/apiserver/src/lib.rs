@@ -1,1 +1,15 @@
-//! To be written: see ARCHITECTURE.md.
+//! The API server: one request pipeline and one watch cache for every resource.
+//!
+//! A request goes through `pipeline` (who, whether), then the generic path in `endpoints`, driven by the rows of
+//! `registry::table()`; a change ends as one compare-and-swap in the store and comes back through the watch cache.
+//! What not: no components, no knowledge of single kinds beyond the few subresources that have a life of their own.
+
+pub mod chain;
+pub mod reader;
+pub mod request;
+pub mod user;
+
+pub use chain::{Admission, Attributes, Authenticator, Authorizer, Chain, ChainBuilder, Decision, Operation, Reviews};
+pub use reader::{ObjectReader, SharedReader};
+pub use request::{Query, RequestInfo};
+pub use user::UserInfo;

@@ -1,0 +1,22 @@
+//! Reading objects inside the API server: what authenticators, authorizers and admission know of the cluster.
+//!
+//! All of it comes from the watch cache, so nothing here waits. What not: writing; that goes through the pipeline.
+
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Access to the stored objects (in their stored version) as the watch cache has them now.
+pub trait ObjectReader: Send + Sync + std::fmt::Debug {
+    /// One object; `namespace` is empty for cluster scope. Carries `apiVersion`, `kind` and `metadata.resourceVersion`.
+    fn get(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<Arc<Value>>;
+
+    /// All objects of a resource, in the order of namespace and name; with a namespace those in it.
+    fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Arc<Value>>;
+
+    /// A number that changes whenever an object of the resource is created, changed or deleted. One atomic load: ask it
+    /// before each use of something compiled from [`ObjectReader::list`].
+    fn generation(&self, group: &str, plural: &str) -> u64;
+}
+
+/// How the chain's stages hold their reader.
+pub type SharedReader = Arc<dyn ObjectReader>;
