@@ -1,0 +1,92 @@
+//! rustls configurations from PEM texts: one place that says which protocol and which checks.
+
+use crate::{CertError, KeyCertificate, certificates_from_pem};
+use rustls::crypto::ring::default_provider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
+use std::sync::Arc;
+
+/// What a server asks of its clients.
+#[derive(Clone, Copy, Debug)]
+pub enum ClientAuth<'a> {
+    /// No certificate is asked for.
+    None,
+    /// A certificate is asked for; one that is sent must be issued by this bundle (PEM). Upstream's `RequestClientCert`.
+    Optional(&'a str),
+}
+
+/// A server's configuration. `alpn` in order of preference, such as `[b"h2", b"http/1.1"]`.
+///
+/// # Errors
+/// [`CertError::Parse`], [`CertError::NoAuthority`], [`CertError::Tls`]
+pub fn server_config(
+    pair: &KeyCertificate,
+    client_auth: ClientAuth<'_>,
+    alpn: &[&[u8]],
+) -> Result<Arc<ServerConfig>, CertError> {
+    let provider = Arc::new(default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(tls("TLS versions"))?;
+    let builder = match client_auth {
+        ClientAuth::None => builder.with_no_client_auth(),
+        ClientAuth::Optional(bundle) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(bundle)?), provider)
+                .allow_unauthenticated()
+                .build()
+                .map_err(|_| CertError::NoAuthority)?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let chain = certificates_from_pem(&pair.certificate_pem)?;
+    let mut config = builder
+        .with_single_cert(chain, key(&pair.key_pem)?)
+        .map_err(tls("the server's certificate"))?;
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+/// A client's configuration: trusts `ca_pem` alone, and shows `pair` when the server asks.
+///
+/// # Errors
+/// [`CertError::Parse`], [`CertError::NoAuthority`], [`CertError::Tls`]
+pub fn client_config(
+    ca_pem: &str,
+    pair: Option<&KeyCertificate>,
+    alpn: &[&[u8]],
+) -> Result<Arc<ClientConfig>, CertError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(tls("TLS versions"))?
+        .with_root_certificates(roots(ca_pem)?);
+    let mut config = match pair {
+        None => builder.with_no_client_auth(),
+        Some(pair) => builder
+            .with_client_auth_cert(certificates_from_pem(&pair.certificate_pem)?, key(&pair.key_pem)?)
+            .map_err(tls("the client's certificate"))?,
+    };
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+fn roots(bundle: &str) -> Result<RootCertStore, CertError> {
+    let mut store = RootCertStore::empty();
+    let (added, _) = store.add_parsable_certificates(certificates_from_pem(bundle)?);
+    if added == 0 {
+        Err(CertError::NoAuthority)
+    } else {
+        Ok(store)
+    }
+}
+
+fn key(pem: &str) -> Result<PrivateKeyDer<'static>, CertError> {
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| CertError::Parse {
+        what: "a private key".to_owned(),
+    })
+}
+
+fn tls(what: &'static str) -> impl FnOnce(rustls::Error) -> CertError {
+    move |source| CertError::Tls { what, source }
+}
