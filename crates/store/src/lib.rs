@@ -1,1 +1,30 @@
-//! To be written: see ARCHITECTURE.md.
+//! Revisioned bytes: compare-and-swap, load, watch. Knows no Kubernetes objects.
+//!
+//! [`Store`] is what the API server needs of a database; it is written so that etcd can stand behind it as well as
+//! [`Embedded`], a single file. Every write has a revision of its own, and revisions only grow. What not: reading
+//! single keys; the API server's watch cache answers all reads.
+
+mod embedded;
+mod history;
+mod types;
+
+pub use embedded::{Embedded, OpenError};
+pub use types::{
+    Batch, CommitError, Committed, Entry, Event, Expect, LoadError, Loaded, Mutation, Note, Revision, Watch, WatchError,
+    Write,
+};
+
+use futures::future::BoxFuture;
+
+/// A revisioned map of keys to bytes.
+pub trait Store: Send + Sync + std::fmt::Debug + 'static {
+    /// Carries out one write if its expectation holds. When the answer is `Ok`, the write is durable, and every watch
+    /// has been handed its event. The write takes place even if the caller stops waiting.
+    fn commit(&self, write: Write) -> BoxFuture<'static, Result<Committed, CommitError>>;
+
+    /// Everything, in the order of the keys, and the revision at which it was so.
+    fn load(&self) -> BoxFuture<'static, Result<Loaded, LoadError>>;
+
+    /// All events with revisions greater than `after`, in order and without gaps.
+    fn watch(&self, after: Revision) -> BoxFuture<'static, Result<Watch, WatchError>>;
+}

@@ -1,0 +1,176 @@
+//! The nouns of the store.
+
+use bytes::Bytes;
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// The number of a write; 0 is before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What must hold for a write to take place: etcd's compare of `ModRevision`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// The key has no value.
+    Absent,
+    /// The key was last written at this revision.
+    At(Revision),
+    /// Nothing. (A [`Mutation::Delete`] of an absent key is a conflict all the same.)
+    Any,
+}
+
+/// What a write does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// Sets the value.
+    Put(Bytes),
+    /// Takes the key away.
+    Delete,
+}
+
+/// Something that the writer hands to watchers in the same process along with the bytes, such as their parsed form. A
+/// backend may lose it; it is never stored.
+#[derive(Clone, Default)]
+pub struct Note(pub Option<Arc<dyn Any + Send + Sync>>);
+
+impl fmt::Debug for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Note(…)" } else { "Note" })
+    }
+}
+
+/// One write.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// The key; any text but the empty one.
+    pub key: Arc<str>,
+    /// The condition.
+    pub expect: Expect,
+    /// The change.
+    pub mutation: Mutation,
+    /// Handed on to watchers.
+    pub note: Note,
+}
+
+/// The answer to a write that took place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The write's own revision.
+    pub revision: Revision,
+}
+
+/// A stored value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its key.
+    pub key: Arc<str>,
+    /// The revision of its last write.
+    pub revision: Revision,
+    /// The bytes.
+    pub value: Bytes,
+}
+
+/// The whole content at one revision.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The last revision that was given.
+    pub revision: Revision,
+    /// In the order of the keys.
+    pub entries: Vec<Entry>,
+}
+
+/// One committed write, as watchers see it.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The write's revision.
+    pub revision: Revision,
+    /// Its key.
+    pub key: Arc<str>,
+    /// The new value; `None`: the key is gone.
+    pub value: Option<Bytes>,
+    /// What the writer said.
+    pub note: Note,
+}
+
+/// Events that were committed together, in order.
+pub type Batch = Arc<[Event]>;
+
+/// An open watch. Dropping it ends it.
+#[derive(Debug)]
+pub struct Watch {
+    pub(crate) replay: Option<Batch>,
+    pub(crate) batches: mpsc::Receiver<Batch>,
+}
+
+impl Watch {
+    /// Makes a watch from what was missed and what will come: for backends.
+    pub fn new(replay: Option<Batch>, batches: mpsc::Receiver<Batch>) -> Self {
+        Self { replay, batches }
+    }
+
+    /// The next events; `None` when the store has closed or this watch was too slow: then watch again from the last
+    /// revision seen. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Batch> {
+        match self.replay.take() {
+            Some(batch) => Some(batch),
+            None => self.batches.recv().await,
+        }
+    }
+}
+
+/// Why a write did not take place.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The expectation did not hold.
+    #[error("the key is at revision {actual:?}")]
+    Conflict {
+        /// The revision of the key's last write; `None`: absent.
+        actual: Option<Revision>,
+    },
+    /// The database could not write: a full disk, an I/O error. Whether the write will be found after a restart is not
+    /// known; if so, watches show it.
+    #[error("the database cannot write")]
+    Io(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Why the content could not be read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The database could not be read.
+    #[error("the database cannot be read")]
+    Io(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Why a watch could not begin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WatchError {
+    /// The history no longer reaches back that far: load, then watch from there.
+    #[error("revisions up to {oldest} are compacted")]
+    Compacted {
+        /// The oldest revision from which a watch can begin.
+        oldest: Revision,
+    },
+    /// The revision has not been given yet.
+    #[error("revision is in the future; the last one is {latest}")]
+    Future {
+        /// The last revision that was given.
+        latest: Revision,
+    },
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+}
