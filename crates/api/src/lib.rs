@@ -6,4 +6,5 @@
 
 pub mod field;
 pub mod meta;
+pub mod schema;
 pub mod status;
