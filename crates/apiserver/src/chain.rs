@@ -112,6 +112,18 @@ pub trait Reviews: Send + Sync {
     -> Option<Result<Value, Status>>;
 }
 
+/// Serves what is no object but a connection: `pods/log`, `exec`, `attach`, `portforward`, `proxy` of pods, services and
+/// nodes. Called after authorization and Connect admission.
+pub trait Connector: Send + Sync {
+    /// The answer; for upgrades the request carries hyper's `OnUpgrade` in its extensions.
+    fn connect(
+        &self,
+        request: http::Request<crate::body::RequestBody>,
+        info: &RequestInfo,
+        user: &UserInfo,
+    ) -> futures::future::BoxFuture<'static, Result<http::Response<crate::body::Body>, Status>>;
+}
+
 /// All of the chain, as `security` builds it and [`crate::Config`] takes it.
 pub struct Chain {
     /// Who.
@@ -122,6 +134,8 @@ pub struct Chain {
     pub admission: Box<dyn Admission>,
     /// Questions.
     pub reviews: Box<dyn Reviews>,
+    /// Connections.
+    pub connector: Box<dyn Connector>,
     /// Whether requests without credentials go on as `system:anonymous` (else 401).
     pub anonymous: bool,
 }

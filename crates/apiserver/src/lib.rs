@@ -4,12 +4,16 @@
 //! `registry::table()`; a change ends as one compare-and-swap in the store and comes back through the watch cache.
 //! What not: no components, no knowledge of single kinds beyond the few subresources that have a life of their own.
 
+pub mod body;
 pub mod chain;
 pub mod reader;
 pub mod request;
 pub mod user;
 
-pub use chain::{Admission, Attributes, Authenticator, Authorizer, Chain, ChainBuilder, Decision, Operation, Reviews};
+pub use body::{Body, RequestBody};
+pub use chain::{
+    Admission, Attributes, Authenticator, Authorizer, Chain, ChainBuilder, Connector, Decision, Operation, Reviews,
+};
 pub use reader::{ObjectReader, SharedReader};
 pub use request::{Query, RequestInfo};
 pub use user::UserInfo;

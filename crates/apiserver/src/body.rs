@@ -1,0 +1,125 @@
+//! Bodies: what comes in with a request, and the three kinds of what goes out: a buffer, a list put together while it
+//! is sent, and a stream.
+
+use bytes::{Bytes, BytesMut};
+use futures::Stream;
+use http_body::{Frame, SizeHint};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// The body of a request, from the network or from a client in the same process.
+pub type RequestBody = http_body_util::combinators::UnsyncBoxBody<Bytes, tower::BoxError>;
+
+/// Pieces of this many bytes are put together before they are sent: large enough that a list of 10,000 pods makes few
+/// system calls, small enough that it never stands in memory twice.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// The body of an answer.
+pub struct Body(Kind);
+
+enum Kind {
+    Once(Option<Bytes>),
+    Pieces { pieces: std::vec::IntoIter<Bytes>, left: u64 },
+    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+}
+
+impl Body {
+    /// No bytes.
+    pub fn empty() -> Self {
+        Self(Kind::Once(None))
+    }
+
+    /// Shared buffers, sent one after the other; small ones are put together on the way out.
+    pub fn pieces(pieces: Vec<Bytes>) -> Self {
+        let left = pieces.iter().map(|piece| piece.len() as u64).sum();
+        Self(Kind::Pieces { pieces: pieces.into_iter(), left })
+    }
+
+    /// Bytes as they come, until the stream ends.
+    pub fn stream(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        Self(Kind::Stream(Box::pin(stream)))
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self(Kind::Once((!bytes.is_empty()).then_some(bytes)))
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+/// The next piece of at most about [`PIECE_BYTES`].
+fn gather(pieces: &mut std::vec::IntoIter<Bytes>) -> Option<Bytes> {
+    let first = pieces.next()?;
+    if first.len() >= PIECE_BYTES || pieces.len() == 0 {
+        return Some(first);
+    }
+    let mut buffer = BytesMut::with_capacity(PIECE_BYTES);
+    buffer.extend_from_slice(&first);
+    while let Some(next) = pieces.as_slice().first() {
+        if buffer.len() + next.len() > PIECE_BYTES {
+            break;
+        }
+        buffer.extend_from_slice(next);
+        pieces.next();
+    }
+    Some(buffer.freeze())
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = match &mut self.0 {
+            Kind::Once(bytes) => bytes.take(),
+            Kind::Pieces { pieces, left } => {
+                let next = gather(pieces);
+                *left -= next.as_ref().map_or(0, |piece| piece.len() as u64);
+                next
+            }
+            Kind::Stream(stream) => match stream.as_mut().poll_next(cx) {
+                Poll::Ready(next) => next,
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Once(bytes) => bytes.is_none(),
+            Kind::Pieces { left, .. } => *left == 0,
+            Kind::Stream(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Once(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Kind::Pieces { left, .. } => SizeHint::with_exact(*left),
+            Kind::Stream(_) => SizeHint::default(),
+        }
+    }
+}
