@@ -3,7 +3,7 @@
 //! Missing fields read as Go's zero values, as upstream's validation sees them. The path is a chain of borrowed
 //! segments on the stack and becomes text only when something is wrong, so that a valid object costs no allocation.
 
-use api::field::{Error, Path};
+use api::field::{Error, ErrorList, Path};
 use serde_json::{Map, Value};
 
 /// One step of a path.
@@ -46,7 +46,27 @@ impl<'p, 'v> At<'p, 'v> {
         At { value, segment: Segment::Child(name), parent: Some(self) }
     }
 
-    /// The field `name` of the value, under the path of the list or map entry `key`: `data[key]`.
+    /// The field `name`, shown as `shown` in the path: upstream's paths misname some fields.
+    pub fn at_as<'q>(&'q self, name: &str, shown: &'q str) -> At<'q, 'v>
+    where
+        'p: 'q,
+    {
+        let value = match self.value {
+            Some(Value::Object(map)) => map.get(name),
+            _ => None,
+        };
+        At { value, segment: Segment::Child(shown), parent: Some(self) }
+    }
+
+    /// A value from elsewhere, under the path of a field here.
+    pub fn elsewhere<'q>(&'q self, shown: &'q str, value: Option<&'v Value>) -> At<'q, 'v>
+    where
+        'p: 'q,
+    {
+        At { value, segment: Segment::Child(shown), parent: Some(self) }
+    }
+
+    /// The map entry `key`, shown as such: `data[key]`.
     pub fn key<'q>(&'q self, key: &'q str) -> At<'q, 'v>
     where
         'p: 'q,
@@ -190,22 +210,66 @@ impl<'p, 'v> At<'p, 'v> {
         Error::not_found(&self.path(), self.str())
     }
 
-    /// `Unsupported value`, with the supported ones sorted. The value quoted is the string here.
+    /// `Unsupported value`, quoting the string here. The supported ones are printed in the order given, as upstream
+    /// sorts some lists and not others.
     pub fn not_supported(&self, supported: &[&str]) -> Error {
-        Error::not_supported(&self.path(), self.str(), supported)
-    }
-
-    /// `Unsupported value`, with the supported ones in the order given, as upstream prints them where it does not sort.
-    pub fn not_supported_unsorted(&self, supported: &[&str]) -> Error {
         self.not_supported_value(self.str(), supported)
     }
 
-    /// `Unsupported value` for another value, unsorted.
+    /// `Unsupported value`, quoting another value.
     pub fn not_supported_value(&self, value: impl Into<Value>, supported: &[&str]) -> Error {
         let quoted: Vec<String> = supported.iter().map(|s| format!("{s:?}")).collect();
         let mut error = Error::not_supported(&self.path(), value, &[]);
         error.detail = format!("supported values: {}", quoted.join(", "));
         error
+    }
+
+    /// `Too long`
+    pub fn too_long(&self, max: usize) -> Error {
+        Error::too_long(&self.path(), max)
+    }
+
+    /// `Invalid value` for each thing that `rule` finds wrong with the string here.
+    pub fn check(&self, errors: &mut ErrorList, rule: impl Fn(&str) -> Vec<String>) {
+        errors.extend(rule(self.str()).into_iter().map(|wrong| self.invalid_value(self.str(), wrong)));
+    }
+
+    /// The string must be there.
+    pub fn require(&self, errors: &mut ErrorList) {
+        if self.is_empty() {
+            errors.push(self.required(""));
+        }
+    }
+
+    /// The string must be there and pass `rule`.
+    pub fn require_and_check(&self, errors: &mut ErrorList, rule: impl Fn(&str) -> Vec<String>) {
+        if self.is_empty() {
+            errors.push(self.required(""));
+        } else {
+            self.check(errors, rule);
+        }
+    }
+
+    /// The string, if there is one, must be one of `supported`.
+    pub fn one_of(&self, errors: &mut ErrorList, supported: &[&str]) {
+        if self.exists() && !supported.contains(&self.str()) {
+            errors.push(self.not_supported(supported));
+        }
+    }
+
+    /// The string must be there and be one of `supported`.
+    pub fn require_one_of(&self, errors: &mut ErrorList, supported: &[&str]) {
+        self.require(errors);
+        if !self.is_empty() {
+            self.one_of(errors, supported);
+        }
+    }
+
+    /// `ValidateNonnegativeField`
+    pub fn nonnegative(&self, errors: &mut ErrorList) {
+        if self.int().is_some_and(|n| n < 0) {
+            errors.push(self.invalid("must be greater than or equal to 0"));
+        }
     }
 }
 

@@ -5,9 +5,15 @@
 
 mod at;
 pub mod columns;
+mod diff;
+mod labels;
 pub mod names;
+mod object;
+pub mod pod;
+pub mod quantity;
 mod resource;
 mod table;
+mod volume_claim;
 
 pub use at::At;
 pub use resource::{Conversion, NoStrategy, Resource, Scope, Storage, Strategy, Subresource, Update};

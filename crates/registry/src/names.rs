@@ -128,8 +128,7 @@ pub fn qualified_name(text: &str) -> Vec<String> {
             name
         }
         Some(_) => {
-            let message = "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
-            let message = message.replacen("a valid label key", "a qualified name", 1);
+            let message = format!("a valid label key {QUALIFIED_MESSAGE}");
             let text = regex_error(&message, QUALIFIED_FORMAT, &["MyName", "my.name", "123-abc"]);
             return vec![format!("{text} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')")];
         }

@@ -2,6 +2,7 @@
 
 use super::row::row;
 use crate::Resource;
+use crate::pod;
 use crate::Subresource::{
     Approval, Attach, Binding, EphemeralContainers, Eviction, Exec, Finalize, Log, PortForward, Proxy, Resize, Scale,
     Status, Token,
@@ -20,7 +21,7 @@ const ALL_BUT_COLLECTION: &[&str] = &["create", "delete", "get", "list", "patch"
 
 fn core() -> Vec<super::row::Row> {
     vec![
-        row("", "v1", "Binding", "bindings").verbs(CREATE),
+        row("", "v1", "Binding", "bindings").verbs(CREATE).strategy(pod::Binding),
         row("", "v1", "ConfigMap", "configmaps").short(&["cm"]),
         row("", "v1", "Endpoints", "endpoints").short(&["ep"]).create_on_update(),
         row("", "v1", "Event", "events").short(&["ev"]).create_on_update(),
@@ -29,8 +30,8 @@ fn core() -> Vec<super::row::Row> {
         row("", "v1", "Node", "nodes").cluster().short(&["no"]).sub(&[Proxy, Status]),
         row("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims").short(&["pvc"]).sub(&[Status]),
         row("", "v1", "PersistentVolume", "persistentvolumes").cluster().short(&["pv"]).sub(&[Status]),
-        row("", "v1", "Pod", "pods").short(&["po"]).category("all").sub(POD).generation(),
-        row("", "v1", "PodTemplate", "podtemplates").generation(),
+        row("", "v1", "Pod", "pods").short(&["po"]).category("all").sub(POD).generation().strategy(pod::Pod),
+        row("", "v1", "PodTemplate", "podtemplates").generation().strategy(pod::PodTemplate),
         row("", "v1", "ReplicationController", "replicationcontrollers")
             .short(&["rc"])
             .category("all")
