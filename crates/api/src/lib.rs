@@ -4,7 +4,10 @@
 //! table ([`schema`]); typed `k8s_openapi` values are for the logic that needs them. What not: nothing about single
 //! kinds (that is `registry`), nothing about requests (that is `apiserver`).
 
+pub mod apply;
 pub mod field;
+pub mod fieldset;
 pub mod meta;
+pub mod patch;
 pub mod schema;
 pub mod status;

@@ -1,0 +1,219 @@
+//! Server-side apply itself.
+
+use super::conflict::{ApplyError, Conflict, with_manager};
+use super::fields_of::fields_of;
+use super::managed::{self, Entry, Operation};
+use super::merge::merge;
+use super::prune::prune;
+use super::typed::{Typed, zero_value};
+use super::validate::validate;
+use super::{Writer, last_applied, track};
+use crate::fieldset::Set;
+use crate::meta::{ObjectMeta, metadata_mut};
+use serde_json::Value;
+
+/// Who owned an object before anyone applied to it, when it was not tracked.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
+/// An apply besides its [`Writer`].
+#[derive(Clone, Copy, Debug)]
+pub struct ApplyRequest<'a> {
+    /// The configuration as decoded from JSON or YAML, unknown fields and all.
+    pub config: &'a Value,
+    /// The kind that the endpoint serves.
+    pub kind: &'a str,
+    /// Whether to take over fields that others own.
+    pub force: bool,
+}
+
+/// Applies a configuration to `live` (`None`: create). The result is the merged object with its `managedFields`,
+/// still to be conformed, defaulted and validated; parts that lost all their content are `null`. When it equals `live`
+/// nothing was changed.
+///
+/// # Errors
+/// [`ApplyError`]; nothing else can go wrong.
+pub fn apply(live: Option<&Value>, request: ApplyRequest<'_>, writer: &Writer<'_>) -> Result<Value, ApplyError> {
+    check_config(&request, writer)?;
+    let typed = Typed::root(writer.schema);
+    if let Some(errors) = validate(typed, request.config) {
+        return Err(ApplyError::Typed {
+            object: describe(&request, writer),
+            errors,
+        });
+    }
+    let zero = zero_value(writer.schema);
+    let entries = match live {
+        Some(live) => starting_entries(live, &zero, writer)?,
+        None => Vec::new(),
+    };
+    let old = live.unwrap_or(&zero);
+    let mut outcome = attempt(old, entries.clone(), &request, writer);
+    if writer.manager == last_applied::KUBECTL
+        && let Err(ApplyError::Conflicts(conflicts)) = &outcome
+        && let Some(allowed) = last_applied::still_as_applied(writer, old)
+    {
+        let left: Vec<Conflict> = conflicts
+            .iter()
+            .filter(|conflict| !allowed.has(&conflict.path))
+            .cloned()
+            .collect();
+        outcome = if left.is_empty() {
+            attempt(old, entries.clone(), &ApplyRequest { force: true, ..request }, writer)
+        } else {
+            Err(ApplyError::Conflicts(left))
+        };
+    }
+    let (mut object, after) = outcome?;
+    if writer.manager == last_applied::KUBECTL {
+        last_applied::sync(&mut object, request.config);
+    }
+    let changed = !same_object(old, &object);
+    managed::put(&mut object, with_times(after, &entries, changed, writer));
+    Ok(object)
+}
+
+fn check_config(request: &ApplyRequest<'_>, writer: &Writer<'_>) -> Result<(), ApplyError> {
+    let text = |key: &str| request.config.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    if api_version != writer.api_version || kind != request.kind {
+        return Err(ApplyError::BadRequest(format!(
+            "invalid object type: {}, Kind={kind}",
+            go_version(api_version)
+        )));
+    }
+    if request
+        .config
+        .metadata()
+        .get("managedFields")
+        .is_some_and(|sent| !sent.is_null())
+    {
+        return Err(ApplyError::BadRequest("metadata.managedFields must be nil".to_owned()));
+    }
+    Ok(())
+}
+
+/// A group and version as Go prints them: `/v1` for core.
+fn go_version(api_version: &str) -> String {
+    if api_version.contains('/') {
+        api_version.to_owned()
+    } else {
+        format!("/{api_version}")
+    }
+}
+
+fn describe(request: &ApplyRequest<'_>, writer: &Writer<'_>) -> String {
+    let (namespace, name) = (request.config.namespace(), request.config.name());
+    format!(
+        "{namespace}/{name}; {}, Kind={}",
+        go_version(writer.api_version),
+        request.kind
+    )
+}
+
+/// The entries of the live object. One that is not tracked is all owned by [`BEFORE_FIRST_APPLY`].
+fn starting_entries(live: &Value, zero: &Value, writer: &Writer<'_>) -> Result<Vec<Entry>, ApplyError> {
+    let entries = managed::of_object(live).map_err(|error| ApplyError::ManagedFields(error.to_string()))?;
+    if entries.is_empty() {
+        return Ok(track::track(
+            zero,
+            live,
+            entries,
+            &Writer {
+                manager: BEFORE_FIRST_APPLY,
+                ..*writer
+            },
+        ));
+    }
+    Ok(entries)
+}
+
+/// Merge, prune and settle ownership: upstream's `Updater.Apply`. The entries come without new times.
+fn attempt(
+    old: &Value,
+    mut entries: Vec<Entry>,
+    request: &ApplyRequest<'_>,
+    writer: &Writer<'_>,
+) -> Result<(Value, Vec<Entry>), ApplyError> {
+    let typed = Typed::root(writer.schema);
+    let mut mine = Entry {
+        manager: writer.manager.to_owned(),
+        operation: Operation::Apply,
+        api_version: writer.api_version.to_owned(),
+        subresource: writer.subresource.to_owned(),
+        time: String::new(),
+        set: writer.reset.filter(fields_of(typed, request.config)),
+    };
+    let at = entries.iter().position(|entry| entry.same_manager(&mine));
+    let last = at.map(|at| entries.swap_remove(at));
+    let mut object = merge(typed, old, request.config);
+    if let Some(last) = last.as_ref().filter(|last| !last.set.is_empty()) {
+        let owned = entries
+            .iter()
+            .fold(mine.set.clone(), |all, entry| all.union(entry.set.clone()));
+        object = prune(typed, object, &last.set, &owned);
+    }
+    let changes = track::changes(writer, old, &object);
+    let changed = changes.modified.union(changes.added);
+    let conflicts = conflicts(&entries, &changed);
+    if !request.force && !conflicts.is_empty() {
+        return Err(ApplyError::Conflicts(conflicts));
+    }
+    for entry in &mut entries {
+        entry.set = std::mem::take(&mut entry.set)
+            .difference(&changed)
+            .difference(&changes.removed);
+    }
+    mine.set = track::strip(mine.set);
+    mine.time = last.map(|last| last.time).unwrap_or_default();
+    entries.push(mine);
+    entries.retain(|entry| !entry.set.is_empty());
+    Ok((object, entries))
+}
+
+/// All fields of `changed` that others own, sorted by manager.
+fn conflicts(entries: &[Entry], changed: &Set) -> Vec<Conflict> {
+    let mut conflicts = Vec::new();
+    for entry in entries {
+        let set = entry.set.intersection(changed);
+        if !set.is_empty() {
+            conflicts.push((
+                &entry.manager,
+                entry.operation,
+                &entry.api_version,
+                with_manager(entry, &set),
+            ));
+        }
+    }
+    conflicts.sort_by_key(|(manager, operation, api_version, _)| (*manager, *operation, *api_version));
+    conflicts.into_iter().flat_map(|(.., conflicts)| conflicts).collect()
+}
+
+/// Sets the applier's time, unless nothing at all was changed.
+fn with_times(mut after: Vec<Entry>, before: &[Entry], changed: bool, writer: &Writer<'_>) -> Vec<Entry> {
+    let same = after.len() == before.len()
+        && after.iter().all(|entry| {
+            before
+                .iter()
+                .any(|other| other.same_manager(entry) && other.set == entry.set)
+        });
+    if same && !changed {
+        return after;
+    }
+    for entry in &mut after {
+        let mine = entry.operation == Operation::Apply && entry.manager == writer.manager;
+        if mine && entry.subresource == writer.subresource {
+            entry.time = writer.now.to_owned();
+        }
+    }
+    after
+}
+
+/// Whether two objects are the same but for `managedFields`.
+fn same_object(old: &Value, new: &Value) -> bool {
+    let bare = |object: &Value| {
+        let mut object = object.clone();
+        metadata_mut(&mut object).remove("managedFields");
+        object
+    };
+    bare(old) == bare(new)
+}

@@ -1,0 +1,219 @@
+//! `metadata.managedFields`: reading it, writing it, and keeping it small.
+
+use crate::fieldset::{FieldSetError, Set};
+use crate::meta::{ObjectMeta, metadata_mut};
+use serde_json::{Map, Value};
+
+use super::MAX_UPDATE_MANAGERS;
+
+/// Under which name updates are kept together that are too many to keep apart.
+const ANCIENT_CHANGES: &str = "ancient-changes";
+
+/// What kind of write made an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Operation {
+    /// Server-side apply. Stands before updates on the wire.
+    Apply,
+    /// Everything else.
+    Update,
+}
+
+impl Operation {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Apply => "Apply",
+            Self::Update => "Update",
+        }
+    }
+}
+
+/// One entry: a manager and what it owns.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) manager: String,
+    pub(super) operation: Operation,
+    pub(super) api_version: String,
+    pub(super) subresource: String,
+    /// As it stands on the wire; empty where it is missing.
+    pub(super) time: String,
+    pub(super) set: Set,
+}
+
+impl Entry {
+    /// Whether two entries are of one manager: appliers are told apart without their version.
+    pub(super) fn same_manager(&self, other: &Self) -> bool {
+        self.manager == other.manager
+            && self.operation == other.operation
+            && self.subresource == other.subresource
+            && (self.operation == Operation::Apply || self.api_version == other.api_version)
+    }
+
+    fn into_value(self) -> Value {
+        let mut map = Map::new();
+        let mut put = |key: &str, value: String| {
+            if !value.is_empty() {
+                map.insert(key.to_owned(), Value::String(value));
+            }
+        };
+        put("manager", self.manager);
+        put("operation", self.operation.name().to_owned());
+        put("apiVersion", self.api_version);
+        put("time", self.time);
+        put("fieldsType", "FieldsV1".to_owned());
+        put("subresource", self.subresource);
+        map.insert("fieldsV1".to_owned(), self.set.into_value());
+        Value::Object(map)
+    }
+}
+
+/// Why a `managedFields` list cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ManagedError {
+    #[error("unsupported fieldsType: {0:?}")]
+    FieldsType(String),
+    #[error("unsupported operation: {0:?}")]
+    Operation(String),
+    #[error("entry is not an object")]
+    NotAnObject,
+    #[error("error decoding set: {0}")]
+    Fields(#[from] FieldSetError),
+}
+
+/// The entries of an object.
+pub(super) fn of_object(object: &Value) -> Result<Vec<Entry>, ManagedError> {
+    match object.metadata().get("managedFields") {
+        Some(Value::Array(list)) => decode(list),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Reads the list. Of entries of the same manager the last holds.
+pub(super) fn decode(list: &[Value]) -> Result<Vec<Entry>, ManagedError> {
+    let mut entries: Vec<Entry> = Vec::with_capacity(list.len());
+    for value in list {
+        let Value::Object(map) = value else {
+            return Err(ManagedError::NotAnObject);
+        };
+        let text = |key: &str| map.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let fields_type = text("fieldsType");
+        if fields_type != "FieldsV1" {
+            return Err(ManagedError::FieldsType(fields_type));
+        }
+        let operation = match text("operation").as_str() {
+            "Apply" => Operation::Apply,
+            "Update" => Operation::Update,
+            other => return Err(ManagedError::Operation(other.to_owned())),
+        };
+        let set = map
+            .get("fieldsV1")
+            .map(Set::from_value)
+            .transpose()?
+            .unwrap_or_default();
+        let entry = Entry {
+            manager: text("manager"),
+            operation,
+            api_version: text("apiVersion"),
+            subresource: text("subresource"),
+            time: text("time"),
+            set,
+        };
+        match entries.iter_mut().find(|other| other.same_manager(&entry)) {
+            Some(other) => *other = entry,
+            None => entries.push(entry),
+        }
+    }
+    Ok(entries)
+}
+
+/// Takes `metadata.managedFields` off an object.
+pub(super) fn take(object: &mut Value) -> Option<Value> {
+    object
+        .get_mut("metadata")
+        .and_then(Value::as_object_mut)
+        .and_then(|metadata| metadata.remove("managedFields"))
+}
+
+/// Writes the entries, in upstream's order: appliers first, then by time, manager, version and subresource.
+pub(super) fn put(object: &mut Value, mut entries: Vec<Entry>) {
+    entries.retain(|entry| !entry.set.is_empty());
+    if entries.is_empty() {
+        take(object);
+        return;
+    }
+    // Times are RFC 3339 in UTC with whole seconds, so that text order is time order.
+    entries.sort_by(|a, b| {
+        let key = |e: &Entry| (e.operation, e.time.clone(), e.manager.clone(), e.api_version.clone());
+        key(a).cmp(&key(b)).then_with(|| a.subresource.cmp(&b.subresource))
+    });
+    let list: Vec<Value> = entries.into_iter().map(Entry::into_value).collect();
+    metadata_mut(object).insert("managedFields".to_owned(), list.into());
+}
+
+/// Merges the oldest updates until there are at most [`MAX_UPDATE_MANAGERS`], one bucket for each version.
+pub(super) fn cap(entries: &mut Vec<Entry>) {
+    let updates = entries
+        .iter()
+        .filter(|entry| entry.operation == Operation::Update)
+        .count();
+    if updates <= MAX_UPDATE_MANAGERS {
+        return;
+    }
+    let (mut old, mut kept): (Vec<Entry>, Vec<Entry>) = std::mem::take(entries)
+        .into_iter()
+        .partition(|entry| entry.operation == Operation::Update);
+    old.sort_by(|a, b| (&a.time, &a.manager).cmp(&(&b.time, &b.manager)));
+    let mut count = old.len();
+    let mut oldest: Vec<Entry> = Vec::new();
+    for entry in old {
+        let bucket = oldest.iter_mut().find(|first| first.api_version == entry.api_version);
+        match bucket {
+            Some(bucket) if count > MAX_UPDATE_MANAGERS => {
+                bucket.manager = ANCIENT_CHANGES.to_owned();
+                bucket.subresource.clear();
+                bucket.time = entry.time;
+                bucket.set = std::mem::take(&mut bucket.set).union(entry.set);
+                count -= 1;
+            }
+            Some(_) => kept.push(entry),
+            None => oldest.push(entry),
+        }
+    }
+    kept.append(&mut oldest);
+    *entries = kept;
+}
+
+/// Keeps the old times when nothing but times differs between `old` and `new`, so that a write that changes nothing is
+/// no write (upstream's `IgnoreManagedFieldsTimestampsTransformer`).
+pub fn retain_timestamps(old: &Value, new: &mut Value) {
+    let (Some(Value::Array(was)), Some(Value::Array(is))) =
+        (old.metadata().get("managedFields"), new.metadata().get("managedFields"))
+    else {
+        return;
+    };
+    let same_but_time = |(a, b): (&Value, &Value)| match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            let others = |map: &Map<String, Value>| map.keys().filter(|key| *key != "time").count();
+            others(a) == others(b) && a.iter().all(|(key, value)| key == "time" || b.get(key) == Some(value))
+        }
+        _ => false,
+    };
+    if was.len() != is.len() || !was.iter().zip(is).all(same_but_time) || !same_but_managed_fields(old, new) {
+        return;
+    }
+    let was = Value::Array(was.clone());
+    metadata_mut(new).insert("managedFields".to_owned(), was);
+}
+
+fn same_but_managed_fields(old: &Value, new: &Value) -> bool {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else {
+        return false;
+    };
+    let same_keys = |a: &Map<String, Value>, b: &Map<String, Value>, except: &str| {
+        a.len() == b.len() && a.iter().all(|(key, value)| key == except || b.get(key) == Some(value))
+    };
+    let metadata = |map: &Map<String, Value>| map.get("metadata").and_then(Value::as_object).cloned();
+    let (Some(a), Some(b)) = (metadata(old), metadata(new)) else {
+        return false;
+    };
+    same_keys(old, new, "metadata") && same_keys(&a, &b, "managedFields")
+}

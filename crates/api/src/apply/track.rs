@@ -1,0 +1,117 @@
+//! Field tracking for everything that is not an apply: create, update, and the other patches.
+
+use super::compare::{Comparison, compare};
+use super::managed::{self, Entry, Operation};
+use super::typed::{Typed, zero_value};
+use super::{Reset, Writer};
+use crate::fieldset::Set;
+use crate::meta::ObjectMeta;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+/// What nobody owns: upstream's `stripMeta`.
+static UNOWNED: LazyLock<Set> = LazyLock::new(|| {
+    Set::of_fields(&[
+        &["apiVersion"],
+        &["kind"],
+        &["metadata"],
+        &["metadata", "name"],
+        &["metadata", "namespace"],
+        &["metadata", "creationTimestamp"],
+        &["metadata", "selfLink"],
+        &["metadata", "uid"],
+        &["metadata", "clusterName"],
+        &["metadata", "generation"],
+        &["metadata", "managedFields"],
+        &["metadata", "resourceVersion"],
+    ])
+});
+
+/// Brings `new.metadata.managedFields` up to date: `writer` owns from now on what differs from `live`.
+///
+/// `live` is the stored object, `None` on create. `new` is the object as decoded and defaulted, before admission and
+/// before the strategy's `prepare_for_…`: what those change is owned by nobody (as upstream has it). Whatever
+/// `managedFields` the client sent in `new` is taken where it can be read; `[{}]` resets the list; an object that is
+/// not tracked stays so. Never fails: what cannot be read is dropped.
+pub fn update_managed_fields(live: Option<&Value>, new: &mut Value, writer: &Writer<'_>) {
+    let sent = managed::take(new);
+    let entries = starting_entries(live, sent.as_ref(), writer);
+    // An object whose tracking was reset is not tracked again by updates.
+    if entries.is_empty() && live.is_some_and(|live| !live.uid().is_empty()) {
+        return;
+    }
+    let zero;
+    let old = match live {
+        Some(live) => live,
+        None => {
+            zero = zero_value(writer.schema);
+            &zero
+        }
+    };
+    let entries = track(old, new, entries, writer);
+    managed::put(new, entries);
+}
+
+/// The entries to start from: those that the client sent, or those of the live object.
+fn starting_entries(live: Option<&Value>, sent: Option<&Value>, writer: &Writer<'_>) -> Vec<Entry> {
+    let of_live = || live.and_then(|live| managed::of_object(live).ok()).unwrap_or_default();
+    let Some(Value::Array(sent)) = sent.filter(|_| writer.subresource.is_empty()) else {
+        return of_live();
+    };
+    if let [Value::Object(only)] = sent.as_slice()
+        && only.is_empty()
+    {
+        return Vec::new();
+    }
+    match managed::decode(sent) {
+        Ok(entries) if !entries.is_empty() => entries,
+        _ => of_live(),
+    }
+}
+
+/// The entries after `writer` has changed `old` into `new` by an update.
+pub(super) fn track(old: &Value, new: &Value, mut entries: Vec<Entry>, writer: &Writer<'_>) -> Vec<Entry> {
+    let comparison = changes(writer, old, new);
+    let changed = comparison.modified.union(comparison.added);
+    for entry in &mut entries {
+        let set = std::mem::take(&mut entry.set);
+        entry.set = set.difference(&changed).difference(&comparison.removed);
+    }
+    let owned = changed.difference(&UNOWNED);
+    if !owned.is_empty() {
+        let entry = Entry {
+            manager: writer.manager.to_owned(),
+            operation: Operation::Update,
+            api_version: writer.api_version.to_owned(),
+            subresource: writer.subresource.to_owned(),
+            time: writer.now.to_owned(),
+            set: owned,
+        };
+        match entries.iter_mut().find(|other| other.same_manager(&entry)) {
+            Some(other) => {
+                other.time = entry.time;
+                other.set = std::mem::take(&mut other.set).union(entry.set);
+            }
+            None => entries.push(entry),
+        }
+    }
+    entries.retain(|entry| !entry.set.is_empty());
+    managed::cap(&mut entries);
+    entries
+}
+
+/// What differs between two objects, as far as the endpoint lets it.
+pub(super) fn changes(writer: &Writer<'_>, old: &Value, new: &Value) -> Comparison {
+    let comparison = compare(Typed::root(writer.schema), old, new);
+    let filter = |set: Set| Reset::filter(writer.reset, set);
+    Comparison {
+        added: filter(comparison.added),
+        modified: filter(comparison.modified),
+        removed: filter(comparison.removed),
+    }
+}
+
+/// `set` without what nobody owns.
+pub(super) fn strip(set: Set) -> Set {
+    set.difference(&UNOWNED)
+}
