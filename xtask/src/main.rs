@@ -1,2 +1,61 @@
-//! Everything a developer types.
-fn main() {}
+//! Everything a developer types: `cargo xtask up | test | tidy | images | bench`.
+//!
+//! Each verb is a file. What not: nothing here is part of the product; the verbs call `cargo`, `apt-get` and the built
+//! binary as a person would.
+
+mod bench;
+mod command;
+mod images;
+mod prerequisites;
+mod test;
+mod tidy;
+mod up;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Develop pintle")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build pintle and start a three-node cluster on this machine.
+    Up {
+        /// Handed on to `pintle up`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Everything that must pass: formatting, tidy, clippy, unit tests, end-to-end tests, golden corpora.
+    Test,
+    /// The rules of ARCHITECTURE.md that a program can check.
+    Tidy,
+    /// Make the test images from Debian packages: target/images/NAME.tar.
+    Images,
+    /// Measure; prints README's table.
+    Bench {
+        /// Only the rows whose names contain this.
+        #[arg(long)]
+        only: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().verb {
+        Verb::Up { arguments } => up::run(&arguments),
+        Verb::Test => test::run(),
+        Verb::Tidy => tidy::run(),
+        Verb::Images => prerequisites::ensure(&prerequisites::IMAGES).and_then(|()| images::run()),
+        Verb::Bench { only } => bench::run(only.as_deref()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
