@@ -5,4 +5,5 @@
 
 mod events;
 pub mod fake;
+pub mod images;
 pub mod service;

@@ -19,7 +19,7 @@ pub use container::{
 pub use error::{ExecError, ImageError, RuntimeError, StartFailure, StartFailureKind};
 pub use image::{Image, ImageConfig, ImageFsUsage, ImageId, PullProgress, RegistryAuth};
 pub use sandbox::{
-    NamespaceMode, PodSandboxConfig, PodSandboxMetadata, PodSandboxStatus, SandboxFilter, SandboxId, SandboxState,
+    DnsConfig, NamespaceMode, PodSandboxConfig, PodSandboxMetadata, PodSandboxStatus, SandboxFilter, SandboxId, SandboxState,
 };
 pub use stream::{BoxRead, BoxWrite, ContainerIo, ExecOutput, ExecRequest, ExitOutcome, ResizeSender, TerminalSize};
 

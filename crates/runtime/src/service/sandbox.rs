@@ -41,6 +41,17 @@ pub struct PodSandboxMetadata {
     pub attempt: u32,
 }
 
+/// What /etc/resolv.conf says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DnsConfig {
+    /// `nameserver` lines.
+    pub servers: Vec<String>,
+    /// The `search` line.
+    pub searches: Vec<String>,
+    /// The `options` line.
+    pub options: Vec<String>,
+}
+
 /// What a sandbox is made from (`PodSandboxConfig`).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct PodSandboxConfig {
@@ -50,6 +61,8 @@ pub struct PodSandboxConfig {
     pub hostname: String,
     /// Directory of the pod's log files; [`super::ContainerConfig::log_path`] is relative to it. Made if missing.
     pub log_directory: PathBuf,
+    /// Written to the containers' /etc/resolv.conf; `None`: a copy of the node's. A mount of the container's own wins.
+    pub dns: Option<DnsConfig>,
     /// Kept and returned; also what filters select by.
     pub labels: BTreeMap<String, String>,
     /// Kept and returned.
