@@ -148,14 +148,19 @@ fn with_dependencies(packages: &[&str]) -> Result<BTreeSet<String>, String> {
     let mut command = Command::new("apt-cache");
     command
         .args(["depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks"])
-        .args(["--no-replaces", "--no-enhances", "--no-pre-depends"])
+        .args(["--no-replaces", "--no-enhances"])
         .args(packages);
     let text = command::output(&mut command)?;
     // lines that start with a name are packages; `<name>` are virtual ones
     let names = text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_alphanumeric()));
     let native = names.filter(|name| !name.contains(':') && !LEFT_OUT.contains(name));
-    let needed = native.filter(|name| packages.contains(name) || name.starts_with("lib") || name.starts_with("nginx"));
-    Ok(needed.map(str::to_owned).filter(|name| !name.ends_with("-perl")).collect())
+    // of what packages need beyond each other, a container needs the libraries; the rest serves installing
+    let needed = native.filter(|name| packages.contains(name) || is_library(name));
+    Ok(needed.map(str::to_owned).collect())
+}
+
+fn is_library(package: &str) -> bool {
+    ["lib", "zlib", "nginx"].iter().any(|prefix| package.starts_with(prefix)) && !package.ends_with("-perl")
 }
 
 fn link_applets(root: &Path) -> Done {
