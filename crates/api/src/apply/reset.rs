@@ -18,6 +18,8 @@ pub fn reset_fields(group: &str, plural: &str, subresource: &str, has_status: bo
         ],
         ("apps", "deployments", "status") => &[&["spec"], &["metadata", "labels"]],
         ("", "pods", "ephemeralcontainers" | "resize") => &[],
+        // Nobody owns a request for a certificate: it cannot be changed.
+        ("certificates.k8s.io", "certificatesigningrequests", "") => &[&["spec"], &["status"]],
         (_, _, "status") => &[&["spec"]],
         _ if has_status => &[&["status"]],
         _ => &[],

@@ -44,7 +44,7 @@ impl<'s> Typed<'s> {
                 ..
             } => Shape::Leaf,
             Kind::List { items, list_type } => Shape::List(Self::Known(items, None), list_type),
-            Kind::RawExtension | Kind::FieldsV1 if value.is_object() => Shape::Map,
+            Kind::FieldsV1 if value.is_object() => Shape::Map,
             _ => Shape::Leaf,
         }
     }
