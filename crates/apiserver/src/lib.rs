@@ -5,9 +5,13 @@
 //! What not: no components, no knowledge of single kinds beyond the few subresources that have a life of their own.
 
 pub mod body;
+pub mod cache;
 pub mod chain;
+pub mod discovery;
 pub mod reader;
 pub mod request;
+mod rows;
+mod storage;
 pub mod user;
 
 pub use body::{Body, RequestBody};
@@ -15,5 +19,6 @@ pub use chain::{
     Admission, Attributes, Authenticator, Authorizer, Chain, ChainBuilder, Connector, Decision, Operation, Reviews,
 };
 pub use reader::{ObjectReader, SharedReader};
+pub use rows::Rows;
 pub use request::{Query, RequestInfo};
 pub use user::UserInfo;

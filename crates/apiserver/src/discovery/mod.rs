@@ -1,0 +1,135 @@
+//! What the server serves, as documents: `/api`, `/apis`, `/apis/<group>`, `/api/v1`, `/apis/<group>/<version>`, and
+//! the aggregated form of the first two (`APIGroupDiscoveryList` of apidiscovery.k8s.io/v2).
+//!
+//! [`Discovery`] is built from the rows, once and again when they change, and answers from finished bytes. What not:
+//! routing of methods and authorization, which are the pipeline's; health and version.
+
+mod aggregated;
+mod document;
+mod plain;
+
+pub use document::{Document, accepts_json};
+
+use registry::Resource;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The media type of the aggregated form.
+pub const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// The groups and versions of some rows, in the order that clients see.
+pub(crate) struct Groups<'a>(Vec<Group<'a>>);
+
+/// One API group.
+pub(crate) struct Group<'a> {
+    pub(crate) name: &'a str,
+    /// The preferred version first. Rows are sorted by plural.
+    pub(crate) versions: Vec<(&'a str, Vec<&'a Resource>)>,
+}
+
+impl<'a> Groups<'a> {
+    /// Sorts rows into groups: the built-in groups in upstream's order, others by name behind them.
+    pub(crate) fn of(rows: &'a [Arc<Resource>]) -> Self {
+        let mut groups: BTreeMap<(usize, &str), BTreeMap<(usize, &str), Vec<&Resource>>> = BTreeMap::new();
+        let builtin = registry::groups();
+        for row in rows {
+            let place = builtin.iter().position(|(name, _)| *name == &*row.group);
+            let versions = place.map_or(&[] as &[&str], |at| builtin[at].1);
+            let version = versions
+                .iter()
+                .position(|name| *name == &*row.version)
+                .unwrap_or(versions.len());
+            let group = groups.entry((place.unwrap_or(builtin.len()), &row.group)).or_default();
+            group.entry((version, &row.version)).or_default().push(row);
+        }
+        let sorted = |mut rows: Vec<&'a Resource>| {
+            rows.sort_by(|a, b| a.plural.cmp(&b.plural));
+            rows
+        };
+        let groups = groups.into_iter().map(|((_, name), versions)| Group {
+            name,
+            versions: versions
+                .into_iter()
+                .map(|((_, version), rows)| (version, sorted(rows)))
+                .collect(),
+        });
+        Self(groups.collect())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Group<'a>> {
+        self.0.iter()
+    }
+}
+
+/// `v1`, `apps/v1`.
+pub(crate) fn group_version(group: &str, version: &str) -> String {
+    if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    }
+}
+
+/// All discovery documents of a server.
+#[derive(Debug)]
+pub struct Discovery {
+    plain: BTreeMap<String, Document>,
+    aggregated: BTreeMap<&'static str, Document>,
+}
+
+impl Discovery {
+    /// The documents for `rows`; `server_address` (`10.0.0.1:6443`) is what `/api` tells clients.
+    pub fn new(rows: &[Arc<Resource>], server_address: &str) -> Self {
+        let groups = Groups::of(rows);
+        Self {
+            plain: plain::documents(&groups, server_address),
+            aggregated: aggregated::documents(&groups),
+        }
+    }
+
+    /// The document at `path` (a trailing slash does not matter) in the best form that `accept` (the whole `Accept`
+    /// header, empty when missing) asks for. `None`: there is no such path, `404 page not found`.
+    pub fn respond(&self, path: &str, accept: &str) -> Option<&Document> {
+        let path = path.trim_end_matches('/');
+        if let Some(aggregated) = self.aggregated.get(path)
+            && prefers_aggregated(accept)
+        {
+            return Some(aggregated);
+        }
+        self.plain.get(path)
+    }
+
+    /// Every path that has a document, for the list at `/`.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.plain.keys().map(String::as_str)
+    }
+}
+
+/// Whether the first form in `accept` that the server has is the aggregated one. Only v2 is: upstream has dropped v2beta1.
+fn prefers_aggregated(accept: &str) -> bool {
+    for form in accept.split(',') {
+        let mut parts = form.split(';').map(str::trim);
+        let media = parts.next().unwrap_or_default();
+        if !matches!(media, "application/json" | "application/*" | "*/*") {
+            continue;
+        }
+        let (mut group, mut version, mut kind) = ("", "", "");
+        for parameter in parts {
+            match parameter.split_once('=') {
+                Some(("g", value)) => group = value,
+                Some(("v", value)) => version = value,
+                Some(("as", value)) => kind = value,
+                _ => {}
+            }
+        }
+        match (group, version, kind) {
+            ("apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList") => return true,
+            ("", "", "") => return false,
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;
