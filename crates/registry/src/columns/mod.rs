@@ -5,6 +5,19 @@
 //! `Table` object around the rows, which the API server makes, as it also decides how much of each object goes along.
 
 mod age;
+mod autoscaling;
+mod cells;
+mod cluster;
+mod core;
+mod definitions;
+mod event;
+mod network;
+mod node;
+mod pod;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod workload;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -49,7 +62,6 @@ pub trait Printer: Send + Sync + std::fmt::Debug {
     fn row(&self, object: &Value, now: Timestamp) -> Row;
 }
 
-mod definitions;
 
 /// A built-in printer: a fixed list of columns and the function that fills them.
 #[derive(Debug)]
