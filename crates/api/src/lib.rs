@@ -5,9 +5,13 @@
 //! kinds (that is `registry`), nothing about requests (that is `apiserver`).
 
 pub mod apply;
+pub mod codec;
 pub mod field;
 pub mod fieldset;
 pub mod meta;
+pub mod names;
 pub mod patch;
+pub mod quantity;
 pub mod schema;
 pub mod status;
+pub mod time;

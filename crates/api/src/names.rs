@@ -1,0 +1,280 @@
+//! What may be a name: upstream's `k8s.io/apimachinery/pkg/util/validation`, in its words.
+//!
+//! Each function returns what is wrong, and nothing when all is well. Checks are by byte, without regular expressions;
+//! the expressions appear only in the messages.
+
+const LABEL_FORMAT: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
+const LABEL_MESSAGE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character";
+const LABEL_MAX_BYTES: usize = 63;
+const SUBDOMAIN_FORMAT: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
+const SUBDOMAIN_MESSAGE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character";
+const SUBDOMAIN_UNDERSCORE_FORMAT: &str = r"[a-z0-9_]([-_a-z0-9]*[a-z0-9_])?(\.[a-z0-9_]([-_a-z0-9]*[a-z0-9_])?)*";
+const SUBDOMAIN_UNDERSCORE_MESSAGE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character";
+const SUBDOMAIN_MAX_BYTES: usize = 253;
+const QUALIFIED_FORMAT: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
+const QUALIFIED_MESSAGE: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+
+fn regex_error(message: &str, format: &str, examples: &[&str]) -> String {
+    if examples.is_empty() {
+        return format!("{message} (regex used for validation is '{format}')");
+    }
+    let quoted: Vec<String> = examples.iter().map(|e| format!("'{e}', ")).collect();
+    format!("{message} (e.g. {}regex used for validation is '{format}')", quoted.join(" or "))
+}
+
+/// `MaxLenError`
+pub fn max_length(max: usize) -> String {
+    format!("must be no more than {max} characters")
+}
+
+fn max_bytes(max: usize) -> String {
+    format!("must be no more than {max} bytes")
+}
+
+/// `InclusiveRangeError`
+pub fn inclusive_range(low: i64, high: i64) -> String {
+    format!("must be between {low} and {high}, inclusive")
+}
+
+fn lower_alphanumeric(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
+/// First and last byte pass `edge`, all others `edge` or are one of `inner`; not empty.
+fn matches(text: &str, edge: fn(u8) -> bool, inner: &[u8]) -> bool {
+    let bytes = text.as_bytes();
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
+    edge(first) && edge(last) && bytes.iter().all(|&b| edge(b) || inner.contains(&b))
+}
+
+fn is_label(text: &str) -> bool {
+    matches(text, lower_alphanumeric, b"-")
+}
+
+/// `IsDNS1123Label`: a label of a host name.
+pub fn dns1123_label(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > LABEL_MAX_BYTES {
+        wrong.push(max_length(LABEL_MAX_BYTES));
+    }
+    if !is_label(text) {
+        // What would be a subdomain has only its dots wrong.
+        wrong.push(if is_subdomain(text) {
+            "must not contain dots".to_owned()
+        } else {
+            regex_error(LABEL_MESSAGE, LABEL_FORMAT, &["my-name", "123-abc"])
+        });
+    }
+    wrong
+}
+
+fn is_subdomain(text: &str) -> bool {
+    !text.is_empty() && text.split('.').all(is_label)
+}
+
+/// `IsDNS1123Subdomain`: the name of most objects.
+pub fn dns1123_subdomain(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > SUBDOMAIN_MAX_BYTES {
+        wrong.push(max_length(SUBDOMAIN_MAX_BYTES));
+    }
+    if !is_subdomain(text) {
+        wrong.push(regex_error(SUBDOMAIN_MESSAGE, SUBDOMAIN_FORMAT, &["example.com"]));
+    }
+    wrong
+}
+
+/// `IsDNS1123SubdomainWithUnderscore`: a DNS search domain.
+pub fn dns1123_subdomain_with_underscore(text: &str) -> Vec<String> {
+    let edge = |b: u8| lower_alphanumeric(b) || b == b'_';
+    let mut wrong = Vec::new();
+    if text.len() > SUBDOMAIN_MAX_BYTES {
+        wrong.push(max_length(SUBDOMAIN_MAX_BYTES));
+    }
+    if text.is_empty() || !text.split('.').all(|label| matches(label, edge, b"-")) {
+        wrong.push(regex_error(SUBDOMAIN_UNDERSCORE_MESSAGE, SUBDOMAIN_UNDERSCORE_FORMAT, &["example.com"]));
+    }
+    wrong
+}
+
+/// `IsDNS1035Label`: a label that starts with a letter.
+pub fn dns1035_label(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > LABEL_MAX_BYTES {
+        wrong.push(max_length(LABEL_MAX_BYTES));
+    }
+    if !is_label(text) || !text.starts_with(|c: char| c.is_ascii_lowercase()) {
+        let message = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character";
+        wrong.push(regex_error(message, "[a-z]([-a-z0-9]*[a-z0-9])?", &["my-name", "abc-123"]));
+    }
+    wrong
+}
+
+fn qualified_part(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+/// `IsQualifiedName`: an optional DNS prefix and a name, as label keys are.
+pub fn qualified_name(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let name = match text.split_once('/') {
+        None => text,
+        Some((prefix, name)) if !name.contains('/') => {
+            if prefix.is_empty() {
+                wrong.push("prefix part must be non-empty".to_owned());
+            } else {
+                wrong.extend(dns1123_subdomain(prefix).into_iter().map(|w| format!("prefix part {w}")));
+            }
+            name
+        }
+        Some(_) => {
+            let message = format!("a valid label key {QUALIFIED_MESSAGE}");
+            let text = regex_error(&message, QUALIFIED_FORMAT, &["MyName", "my.name", "123-abc"]);
+            return vec![format!("{text} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')")];
+        }
+    };
+    if name.is_empty() {
+        wrong.push("name part must be non-empty".to_owned());
+    } else if name.len() > LABEL_MAX_BYTES {
+        wrong.push(format!("name part {}", max_bytes(LABEL_MAX_BYTES)));
+    }
+    if !matches(name, qualified_part, b"-_.") {
+        let text = regex_error(QUALIFIED_MESSAGE, QUALIFIED_FORMAT, &["MyName", "my.name", "123-abc"]);
+        wrong.push(format!("name part {text}"));
+    }
+    wrong
+}
+
+/// `IsValidLabelValue`
+pub fn label_value(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > LABEL_MAX_BYTES {
+        wrong.push(max_bytes(LABEL_MAX_BYTES));
+    }
+    if !text.is_empty() && !matches(text, qualified_part, b"-_.") {
+        let message = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+        let format = format!("({QUALIFIED_FORMAT})?");
+        wrong.push(regex_error(message, &format, &["MyValue", "my_value", "12345"]));
+    }
+    wrong
+}
+
+/// `IsRelaxedEnvVarName`: printable ASCII other than `=`.
+pub fn env_var_name(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.is_empty() {
+        wrong.push("environment variable name must be non-empty".to_owned());
+    }
+    if !text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'=') {
+        wrong.push("a valid environment variable name must consist only of printable ASCII characters other than '='".to_owned());
+    }
+    wrong
+}
+
+/// `IsConfigMapKey`: a key of a ConfigMap or Secret, which is also a file name.
+pub fn config_map_key(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > SUBDOMAIN_MAX_BYTES {
+        wrong.push(max_length(SUBDOMAIN_MAX_BYTES));
+    }
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+        let message = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
+        wrong.push(regex_error(message, "[-._a-zA-Z0-9]+", &["key.name", "KEY_NAME", "key-name"]));
+    }
+    match text {
+        "." => wrong.push("must not be '.'".to_owned()),
+        ".." => wrong.push("must not be '..'".to_owned()),
+        _ if text.starts_with("..") => wrong.push("must not start with '..'".to_owned()),
+        _ => {}
+    }
+    wrong
+}
+
+/// `IsHTTPHeaderName`
+pub fn http_header_name(text: &str) -> Vec<String> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Vec::new();
+    }
+    let message = "a valid HTTP header must consist of alphanumeric characters or '-'";
+    vec![regex_error(message, "[-A-Za-z0-9]+", &["X-Header-Name"])]
+}
+
+/// `IsValidPortName`: an IANA service name.
+pub fn port_name(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > 15 {
+        wrong.push(max_length(15));
+    }
+    if text.is_empty() || !text.bytes().all(|b| lower_alphanumeric(b) || b == b'-') {
+        wrong.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".to_owned());
+    }
+    if !text.bytes().any(|b| b.is_ascii_lowercase()) {
+        wrong.push("must contain at least one letter (a-z)".to_owned());
+    }
+    if text.contains("--") {
+        wrong.push("must not contain consecutive hyphens".to_owned());
+    }
+    if !text.is_empty() && (text.starts_with('-') || text.ends_with('-')) {
+        wrong.push("must not begin or end with a hyphen".to_owned());
+    }
+    wrong
+}
+
+/// `IsValidPortNum`
+pub fn port_number(port: i64) -> Vec<String> {
+    if (1..=65535).contains(&port) { Vec::new() } else { vec![inclusive_range(1, 65535)] }
+}
+
+/// `IsValidPercent`
+pub fn percent(text: &str) -> Vec<String> {
+    if text.strip_suffix('%').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) {
+        return Vec::new();
+    }
+    let message = "a valid percent string must be a numeric string followed by an ending '%'";
+    vec![regex_error(message, "[0-9]+%", &["1%", "93%"])]
+}
+
+/// `IsValidPathSegmentName`: names of RBAC objects, which only must fit into a path.
+pub fn path_segment(text: &str) -> Vec<String> {
+    if text == "." || text == ".." {
+        return vec![format!("may not be '{text}'")];
+    }
+    ["/", "%"].iter().filter(|c| text.contains(**c)).map(|c| format!("may not contain '{c}'")).collect()
+}
+
+/// `IsValidIP`: an IPv4 or IPv6 address as Go's legacy parser takes it, less leading zeroes.
+pub fn ip(text: &str) -> Vec<String> {
+    if text.parse::<std::net::IpAddr>().is_ok() {
+        return Vec::new();
+    }
+    vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()]
+}
+
+/// `IsValidCIDR`: an address and a prefix length; host bits may be set.
+pub fn cidr(text: &str) -> Vec<String> {
+    if parse_cidr(text).is_some() {
+        return Vec::new();
+    }
+    vec!["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)".to_owned()]
+}
+
+/// Address and prefix length in bits of a CIDR.
+pub fn parse_cidr(text: &str) -> Option<(std::net::IpAddr, u8)> {
+    let (address, bits) = text.split_once('/')?;
+    let address: std::net::IpAddr = address.parse().ok()?;
+    if bits.is_empty() || !bits.bytes().all(|b| b.is_ascii_digit()) || (bits.len() > 1 && bits.starts_with('0')) {
+        return None;
+    }
+    let bits: u8 = bits.parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    (bits <= most).then_some((address, bits))
+}
+
+/// `NameIsDNSLabel`'s cousin for service accounts and most objects: what stands before a generated suffix may end in a
+/// dash; this masks it.
+pub fn mask_trailing_dash(prefix: &str) -> String {
+    match prefix.strip_suffix('-') {
+        Some(rest) if !rest.is_empty() => format!("{}a", prefix.strip_suffix('-').unwrap_or(rest)),
+        _ => prefix.to_owned(),
+    }
+}
