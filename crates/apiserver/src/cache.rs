@@ -1,0 +1,93 @@
+//! The watch cache: every object as the bytes that clients get, its recent changes, and who watches them.
+//!
+//! One task follows the store and is the only writer. Readers clone a persistent map, so a list is an immutable
+//! snapshot that costs nothing and holds nobody up. What not: rules of resources; entries are bytes and a small header.
+
+mod encode;
+mod entry;
+mod feed;
+mod shelf;
+
+pub use encode::canonical;
+pub use entry::{Entry, Header};
+pub(crate) use entry::key;
+pub(crate) use feed::store_key;
+pub use feed::{Fed, FeedError, follow};
+pub use shelf::{Change, ChangeKind, Expired, Interest, Shelf, Snapshot, Subscription};
+
+use crate::reader::ObjectReader;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::watch;
+
+/// Group and plural of the stored form.
+type ShelfKey = (Box<str>, Box<str>);
+
+/// All resources. Shared as `Arc`.
+#[derive(Debug)]
+pub struct Cache {
+    shelves: RwLock<HashMap<ShelfKey, Arc<Shelf>>>,
+    /// The revision up to which all shelves are complete.
+    applied: watch::Sender<u64>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { shelves: RwLock::default(), applied: watch::channel(0).0 }
+    }
+}
+
+impl Cache {
+    /// The shelf of a resource; made when it is asked for the first time.
+    pub fn shelf(&self, group: &str, plural: &str) -> Arc<Shelf> {
+        let key = (Box::from(group), Box::from(plural));
+        if let Some(shelf) = self.shelves.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return shelf.clone();
+        }
+        let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
+        shelves.entry(key).or_insert_with(|| Arc::new(Shelf::new(group, plural, *self.applied.borrow()))).clone()
+    }
+
+    /// The revision up to which everything is here.
+    pub fn revision(&self) -> u64 {
+        *self.applied.borrow()
+    }
+
+    /// Waits until [`Cache::revision`] has reached `revision`.
+    pub async fn reached(&self, revision: u64) {
+        if self.revision() >= revision {
+            return;
+        }
+        let mut applied = self.applied.subscribe();
+        let _ = applied.wait_for(|at| *at >= revision).await; // the sender lives as long as `self`
+    }
+
+    /// A snapshot of a resource and the revision that it shows.
+    pub fn snapshot(&self, shelf: &Shelf) -> Snapshot {
+        shelf.snapshot(|| self.revision())
+    }
+
+    pub(crate) fn set_revision(&self, revision: u64) {
+        self.applied.send_if_modified(|at| {
+            let grown = revision > *at;
+            *at = revision.max(*at);
+            grown
+        });
+    }
+}
+
+impl ObjectReader for Cache {
+    fn get(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
+        self.shelf(group, plural).get(&entry::key(namespace, name)).map(|entry| entry.shared_value())
+    }
+
+    fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
+        let snapshot = self.snapshot(&self.shelf(group, plural));
+        snapshot.range(namespace, None).map(|entry| entry.shared_value()).collect()
+    }
+
+    fn generation(&self, group: &str, plural: &str) -> u64 {
+        self.shelf(group, plural).generation()
+    }
+}

@@ -1,0 +1,102 @@
+//! The canonical bytes of an object: `kind`, `apiVersion` and `metadata` first, then the other fields sorted.
+//!
+//! The order puts the place where the revision is spliced in near the front, and lets lists of built-in types leave out
+//! `kind` and `apiVersion` by cutting a prefix off.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde_json::Value;
+
+const METADATA: &[u8] = b"\"metadata\":{";
+
+/// The bytes for the store: without `metadata.resourceVersion`.
+pub fn canonical(object: &Value) -> Bytes {
+    let mut out = BytesMut::with_capacity(1024).writer();
+    write(object, &mut out);
+    out.into_inner().freeze()
+}
+
+fn write(object: &Value, out: &mut bytes::buf::Writer<BytesMut>) {
+    let Some(fields) = object.as_object() else { return };
+    let mut first = true;
+    let mut member = |out: &mut bytes::buf::Writer<BytesMut>, name: &str, value: &Value| {
+        out.get_mut().put_u8(if std::mem::take(&mut first) { b'{' } else { b',' });
+        put(out, &name);
+        out.get_mut().put_u8(b':');
+        put(out, value);
+    };
+    for name in ["kind", "apiVersion"] {
+        if let Some(value) = fields.get(name) {
+            member(out, name, value);
+        }
+    }
+    match fields.get("metadata") {
+        Some(Value::Object(metadata)) if metadata.contains_key("resourceVersion") => {
+            let mut metadata = metadata.clone();
+            metadata.remove("resourceVersion");
+            member(out, "metadata", &Value::Object(metadata));
+        }
+        Some(metadata) => member(out, "metadata", metadata),
+        None => {}
+    }
+    for (name, value) in fields {
+        if !matches!(name.as_str(), "kind" | "apiVersion" | "metadata") {
+            member(out, name, value);
+        }
+    }
+    out.get_mut().put_slice(if first { b"{}" } else { b"}" });
+}
+
+/// Values always serialize into memory.
+fn put(out: &mut bytes::buf::Writer<BytesMut>, value: &(impl serde::Serialize + ?Sized)) {
+    let _infallible = serde_json::to_writer(out, value);
+}
+
+/// Where `metadata` begins in canonical bytes: the offset of its key. `None` for bytes that are not canonical.
+pub(super) fn metadata_offset(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(METADATA.len()).position(|window| window == METADATA)
+}
+
+/// Canonical bytes with `metadata.resourceVersion` put first into `metadata`, between `prefix` and `suffix`. Returns the
+/// buffer and the offset of the metadata key in it (from the end of the prefix).
+pub fn splice_revision(stored: &[u8], revision: u64, prefix: &[u8], suffix: &[u8]) -> (Bytes, usize) {
+    let field = format!("\"resourceVersion\":\"{revision}\"");
+    let mut out = BytesMut::with_capacity(prefix.len() + stored.len() + field.len() + 1 + suffix.len());
+    out.put_slice(prefix);
+    let offset = metadata_offset(stored);
+    match offset {
+        Some(at) => {
+            let (before, after) = stored.split_at(at + METADATA.len());
+            out.put_slice(before);
+            out.put_slice(field.as_bytes());
+            if after.first() != Some(&b'}') {
+                out.put_u8(b',');
+            }
+            out.put_slice(after);
+        }
+        None => out.put_slice(stored),
+    }
+    out.put_slice(suffix);
+    (out.freeze(), offset.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_revision_goes_into_metadata_wherever_else_the_word_stands() {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"\"metadata\":{": "x"},
+            "metadata": {"name": "a", "resourceVersion": "4"}});
+        let stored = canonical(&object);
+        assert_eq!(
+            stored,
+            r#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{"\"metadata\":{":"x"}}"#
+        );
+        let (bytes, _) = splice_revision(&stored, 17, b"<", b">");
+        assert_eq!(
+            bytes,
+            r#"<{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"17","name":"a"},"data":{"\"metadata\":{":"x"}}>"#
+        );
+    }
+}

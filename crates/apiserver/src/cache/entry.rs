@@ -1,0 +1,151 @@
+//! One object in the cache: the bytes that clients get, and the little that is looked at without parsing them.
+
+use super::encode::splice_revision;
+use api::meta::ObjectMeta;
+use bytes::Bytes;
+use registry::Resource;
+use serde_json::Value;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+const ADDED: &[u8] = b"{\"type\":\"ADDED\",\"object\":";
+const MODIFIED: &[u8] = b"{\"type\":\"MODIFIED\",\"object\":";
+const DELETED: &[u8] = b"{\"type\":\"DELETED\",\"object\":";
+const FRAME_END: &[u8] = b"}\n";
+
+/// What selectors and the generic path look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// Empty for cluster scope.
+    pub namespace: Box<str>,
+    /// `metadata.name`
+    pub name: Box<str>,
+    /// `metadata.uid`
+    pub uid: Box<str>,
+    /// `metadata.labels`
+    pub labels: Box<[(Box<str>, Box<str>)]>,
+    /// The kind's selectable fields, without those of metadata.
+    pub fields: Box<[(Cow<'static, str>, Box<str>)]>,
+}
+
+impl Header {
+    /// Reads the header off an object in its stored form.
+    pub fn of(object: &Value, row: Option<&Resource>) -> Self {
+        let labels = object.labels().iter().filter_map(|(k, v)| Some((k.as_str().into(), v.as_str()?.into())));
+        let fields = row.map(|row| row.strategy.selectable_fields(object)).unwrap_or_default();
+        Self {
+            namespace: object.namespace().into(),
+            name: object.name().into(),
+            uid: object.uid().into(),
+            labels: labels.collect(),
+            fields: fields.into_iter().map(|(k, v)| (k, v.into())).collect(),
+        }
+    }
+
+    /// The value of a field of a field selector.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        match name {
+            "metadata.name" => Some(&self.name),
+            "metadata.namespace" => Some(&self.namespace),
+            _ => self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| &**value),
+        }
+    }
+}
+
+/// `namespace/name`, or `name` for cluster scope: the end of the store's key, and the order of lists.
+pub(crate) fn key(namespace: &str, name: &str) -> String {
+    if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") }
+}
+
+/// An object at one revision. Never changes.
+pub struct Entry {
+    /// The end of its key.
+    pub key: Arc<str>,
+    /// `metadata.resourceVersion`
+    pub revision: u64,
+    /// What is looked at without parsing.
+    pub header: Arc<Header>,
+    /// The whole watch frame of the change that made this; [`Entry::json`] is a part of it.
+    frame: Bytes,
+    prefix: usize,
+    metadata: usize,
+    value: OnceLock<Arc<Value>>,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Entry({} at {})", self.key, self.revision)
+    }
+}
+
+impl Entry {
+    /// An entry made by a write: bytes in stored form and their revision.
+    pub(super) fn new(key: Arc<str>, revision: u64, stored: &[u8], header: Arc<Header>, added: bool) -> Self {
+        Self::framed(key, revision, stored, header, if added { ADDED } else { MODIFIED })
+    }
+
+    /// An entry that is not in the cache (any more).
+    pub fn detached(key: &str, revision: u64, stored: &[u8], header: Arc<Header>) -> Self {
+        Self::framed(key.into(), revision, stored, header, MODIFIED)
+    }
+
+    fn framed(key: Arc<str>, revision: u64, stored: &[u8], header: Arc<Header>, prefix: &'static [u8]) -> Self {
+        let (frame, metadata) = splice_revision(stored, revision, prefix, FRAME_END);
+        Self { key, revision, header, frame, prefix: prefix.len(), metadata, value: OnceLock::new() }
+    }
+
+    /// The last state of an object, with the revision of its deletion: what a DELETED event carries.
+    pub(super) fn deleted(&self, revision: u64) -> Self {
+        // Canonical JSON has the revision first in metadata: cut it out, and splice the new one in.
+        let json = self.json();
+        let start = self.metadata + b"\"metadata\":{".len();
+        let old = format!("\"resourceVersion\":\"{}\"", self.revision);
+        let mut end = start + old.len();
+        if json.get(end) == Some(&b',') {
+            end += 1;
+        }
+        let stored = [&json[..start], json.get(end..).unwrap_or_default()].concat();
+        Self::framed(self.key.clone(), revision, &stored, self.header.clone(), DELETED)
+    }
+
+    /// The object as clients get it.
+    pub fn json(&self) -> Bytes {
+        self.frame.slice(self.prefix..self.frame.len() - FRAME_END.len())
+    }
+
+    /// The object in a list of a built-in type: what follows `{"kind":…,"apiVersion":…,`. Put `{` before it.
+    pub fn json_without_type(&self) -> Bytes {
+        self.frame.slice(self.prefix + self.metadata..self.frame.len() - FRAME_END.len())
+    }
+
+    /// The watch frame of the change that made this entry, shared by all who watch it.
+    pub fn frame(&self) -> Bytes {
+        self.frame.clone()
+    }
+
+    /// A watch frame of another type than that of the change: for objects that enter or leave a selection.
+    pub fn frame_as(&self, kind: super::ChangeKind) -> Bytes {
+        let prefix = match kind {
+            super::ChangeKind::Added => ADDED,
+            super::ChangeKind::Modified => MODIFIED,
+            super::ChangeKind::Deleted => DELETED,
+        };
+        if self.frame.starts_with(prefix) {
+            return self.frame();
+        }
+        Bytes::from([prefix, &self.json(), FRAME_END].concat())
+    }
+
+    /// The object, parsed anew.
+    pub fn value(&self) -> Value {
+        match self.value.get() {
+            Some(value) => (**value).clone(),
+            None => serde_json::from_slice(&self.json()).unwrap_or_default(), // canonical bytes always parse
+        }
+    }
+
+    /// The object, parsed once and kept: for the resources that the server itself reads over and over.
+    pub fn shared_value(&self) -> Arc<Value> {
+        self.value.get_or_init(|| Arc::new(serde_json::from_slice(&self.json()).unwrap_or_default())).clone()
+    }
+}

@@ -1,0 +1,246 @@
+//! One resource in the cache: its objects, its recent changes, its watchers.
+
+use super::entry::Entry;
+use imbl::OrdMap;
+use std::collections::VecDeque;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::mpsc;
+
+/// Changes kept per resource. A watch or a page older than that gets 410 Expired.
+const MAX_CHANGES: usize = 10_000;
+/// The bytes that those changes may hold together (objects that are still current count too, though they cost nothing).
+const MAX_CHANGE_BYTES: usize = 32 << 20;
+/// Changes that may wait for one watcher before it is cut off; it comes back from where it was.
+const MAX_QUEUED_CHANGES: usize = 4096;
+
+type Map = OrdMap<Arc<str>, Arc<Entry>>;
+
+/// What a change was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// A new object.
+    Added,
+    /// A new state.
+    Modified,
+    /// The object is gone.
+    Deleted,
+}
+
+/// One change.
+#[derive(Debug)]
+pub struct Change {
+    /// Its revision.
+    pub revision: u64,
+    /// What it was.
+    pub kind: ChangeKind,
+    /// The new state; of a deletion the last one, with the revision of the deletion.
+    pub entry: Arc<Entry>,
+    /// The state before.
+    pub old: Option<Arc<Entry>>,
+}
+
+/// Which changes a watcher wants to be handed at all.
+#[derive(Clone, Debug, Default)]
+pub struct Interest {
+    /// Only those in this namespace.
+    pub namespace: Option<Box<str>>,
+    /// Only those where this field has, or had, this value.
+    pub field: Option<(Box<str>, Box<str>)>,
+}
+
+impl Interest {
+    fn wants(&self, change: &Change) -> bool {
+        let matches = |entry: &Entry| {
+            self.field.as_ref().is_none_or(|(field, value)| entry.header.field(field) == Some(value))
+        };
+        self.namespace.as_ref().is_none_or(|namespace| *namespace == change.entry.header.namespace)
+            && (matches(&change.entry) || change.old.as_deref().is_some_and(matches))
+    }
+}
+
+/// The history does not reach back to the revision that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("revision {asked} is too old; the history begins at {oldest}")]
+pub struct Expired {
+    /// What was asked for.
+    pub asked: u64,
+    /// The oldest revision that can be had.
+    pub oldest: u64,
+}
+
+/// An open watch: what was missed, then what comes.
+#[derive(Debug)]
+pub struct Subscription {
+    /// Changes between the asked revision and now.
+    pub missed: Vec<Arc<Change>>,
+    /// Later changes. Ends when the watcher was too slow.
+    pub changes: mpsc::Receiver<Arc<Change>>,
+}
+
+/// A resource at one revision.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The revision of the list.
+    pub revision: u64,
+    map: Map,
+}
+
+impl Snapshot {
+    /// How many objects there are in all namespaces.
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// The objects in the order of their keys; those of a namespace; those whose key is not before `from`.
+    pub fn range<'a>(&'a self, namespace: Option<&str>, from: Option<&str>) -> impl Iterator<Item = &'a Arc<Entry>> {
+        let prefix = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        let start = from.filter(|from| *from > prefix.as_str()).unwrap_or(&prefix).to_owned();
+        let bounds = (Bound::Included(Arc::<str>::from(start)), Bound::Unbounded);
+        self.map.range(bounds).take_while(move |(key, _)| key.starts_with(&prefix)).map(|(_, entry)| entry)
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    map: Map,
+    changes: VecDeque<Arc<Change>>,
+    change_bytes: usize,
+    /// Changes up to and including this revision are gone.
+    compacted: u64,
+    /// The revision of the last change.
+    last: u64,
+    watchers: Vec<(Interest, mpsc::Sender<Arc<Change>>)>,
+}
+
+/// A resource.
+#[derive(Debug)]
+pub struct Shelf {
+    /// API group of the stored form.
+    pub group: Box<str>,
+    /// Plural of the stored form.
+    pub plural: Box<str>,
+    generation: AtomicU64,
+    state: RwLock<State>,
+}
+
+impl Shelf {
+    pub(super) fn new(group: &str, plural: &str, compacted: u64) -> Self {
+        let state = State {
+            map: Map::new(),
+            changes: VecDeque::new(),
+            change_bytes: 0,
+            compacted,
+            last: compacted,
+            watchers: Vec::new(),
+        };
+        Self { group: group.into(), plural: plural.into(), generation: AtomicU64::new(0), state: RwLock::new(state) }
+    }
+
+    /// A number that changes with every change.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// One object.
+    pub fn get(&self, key: &str) -> Option<Arc<Entry>> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).map.get(key).cloned()
+    }
+
+    pub(super) fn snapshot(&self, applied: impl FnOnce() -> u64) -> Snapshot {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        Snapshot { revision: applied().max(state.last), map: state.map.clone() }
+    }
+
+    /// The objects as they were at `revision` (not greater than the present one): today's with later changes undone.
+    pub fn snapshot_at(&self, revision: u64) -> Result<Snapshot, Expired> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        if revision < state.compacted {
+            return Err(Expired { asked: revision, oldest: state.compacted });
+        }
+        let mut map = state.map.clone();
+        for change in state.changes.iter().rev().take_while(|change| change.revision > revision) {
+            match &change.old {
+                Some(old) => drop(map.insert(old.key.clone(), old.clone())),
+                None => drop(map.remove(&change.entry.key)),
+            }
+        }
+        Ok(Snapshot { revision, map })
+    }
+
+    /// Begins a watch after `revision`.
+    pub fn watch(&self, after: u64, interest: Interest) -> Result<Subscription, Expired> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if after < state.compacted {
+            return Err(Expired { asked: after, oldest: state.compacted });
+        }
+        let start = state.changes.partition_point(|change| change.revision <= after);
+        let missed = state.changes.range(start..).filter(|change| interest.wants(change)).cloned().collect();
+        let (sender, changes) = mpsc::channel(MAX_QUEUED_CHANGES);
+        state.watchers.push((interest, sender));
+        Ok(Subscription { missed, changes })
+    }
+
+    /// Begins a watch with what there is now, read at the same moment.
+    pub fn list_and_watch(&self, applied: impl FnOnce() -> u64, interest: Interest) -> (Snapshot, Subscription) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = Snapshot { revision: applied().max(state.last), map: state.map.clone() };
+        let (sender, changes) = mpsc::channel(MAX_QUEUED_CHANGES);
+        state.watchers.push((interest, sender));
+        (snapshot, Subscription { missed: Vec::new(), changes })
+    }
+
+    /// Fills an empty shelf at start.
+    pub(super) fn load(&self, entry: Entry, revision: u64) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.map.insert(entry.key.clone(), Arc::new(entry));
+        (state.compacted, state.last) = (revision, revision);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Takes one committed change in. `make` builds the entry from whether the object is new; `None` for a deletion.
+    pub(super) fn apply(
+        &self,
+        key: &str,
+        revision: u64,
+        make: Option<impl FnOnce(bool) -> Arc<Entry>>,
+    ) -> Option<Arc<Entry>> {
+        let old = self.get(key); // this task is the only writer, so nothing comes between
+        let change = match (make, &old) {
+            (Some(make), None) => Change { revision, kind: ChangeKind::Added, entry: make(true), old: None },
+            (Some(make), Some(_)) => {
+                Change { revision, kind: ChangeKind::Modified, entry: make(false), old: old.clone() }
+            }
+            (None, Some(last)) => {
+                let entry = Arc::new(last.deleted(revision));
+                Change { revision, kind: ChangeKind::Deleted, entry, old: old.clone() }
+            }
+            (None, None) => return None,
+        };
+        let change = Arc::new(change);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        match change.kind {
+            ChangeKind::Deleted => drop(state.map.remove(key)),
+            _ => drop(state.map.insert(change.entry.key.clone(), change.entry.clone())),
+        }
+        state.last = revision;
+        state.change_bytes += change.entry.frame().len();
+        state.changes.push_back(change.clone());
+        while state.changes.len() > MAX_CHANGES || state.change_bytes > MAX_CHANGE_BYTES {
+            let Some(gone) = state.changes.pop_front() else { break };
+            state.change_bytes -= gone.entry.frame().len();
+            state.compacted = gone.revision;
+        }
+        state.watchers.retain(|(interest, watcher)| {
+            if interest.wants(&change) { watcher.try_send(change.clone()).is_ok() } else { !watcher.is_closed() }
+        });
+        self.generation.fetch_add(1, Ordering::Release);
+        Some(change.entry.clone())
+    }
+}

@@ -1,0 +1,60 @@
+//! Writing objects: one compare-and-swap in the store, answered once the watch cache has it.
+
+use crate::cache::{Cache, Entry, Fed, Header, canonical};
+use registry::Resource;
+use serde_json::Value;
+use std::sync::{Arc, OnceLock};
+use store::{CommitError, Expect, Mutation, Note, Revision, Store, Write};
+
+/// The store and the cache that follows it.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    store: Arc<dyn Store>,
+    cache: Arc<Cache>,
+}
+
+impl Storage {
+    /// Both together.
+    pub fn new(store: Arc<dyn Store>, cache: Arc<Cache>) -> Self {
+        Self { store, cache }
+    }
+
+    /// Writes an object in its stored form. The answer is the entry as it stands in the cache.
+    pub async fn put(
+        &self,
+        row: &Resource,
+        key: &str,
+        object: &Value,
+        expect: Expect,
+    ) -> Result<Arc<Entry>, CommitError> {
+        let (group, plural) = row.storage_prefix();
+        let stored = canonical(object);
+        let header = Arc::new(Header::of(object, Some(row)));
+        let fed = Arc::new(Fed { header: header.clone(), entry: OnceLock::new() });
+        let write = Write {
+            key: crate::cache::store_key(group, plural, key),
+            expect,
+            mutation: Mutation::Put(stored.clone()),
+            note: Note(Some(fed.clone())),
+        };
+        let committed = self.store.commit(write).await?;
+        self.cache.reached(committed.revision.0).await;
+        let entry = fed.entry.get().cloned();
+        // A backend may lose the note; then the entry is made here once more.
+        Ok(entry.unwrap_or_else(|| Arc::new(Entry::detached(key, committed.revision.0, &stored, header))))
+    }
+
+    /// Takes an object away that is at this revision. The answer is the revision of the deletion.
+    pub async fn delete(&self, row: &Resource, key: &str, at: u64) -> Result<u64, CommitError> {
+        let (group, plural) = row.storage_prefix();
+        let write = Write {
+            key: crate::cache::store_key(group, plural, key),
+            expect: Expect::At(Revision(at)),
+            mutation: Mutation::Delete,
+            note: Note::default(),
+        };
+        let committed = self.store.commit(write).await?;
+        self.cache.reached(committed.revision.0).await;
+        Ok(committed.revision.0)
+    }
+}
