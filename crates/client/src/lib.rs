@@ -28,7 +28,7 @@ pub use recorder::{EventRecorder, EventSource, EventType, RecorderTask, referenc
 pub use store::Store;
 pub use subscription::{Change, Subscription};
 pub use tokio_util::sync::CancellationToken as Shutdown;
-pub use verbs::PatchKind;
+pub use verbs::{PatchKind, Typed};
 pub use watch::Selection;
 
 // What callers need beside our own types, so that only this crate names kube's version.

@@ -259,15 +259,15 @@ impl RecorderTask {
     }
 
     async fn create<E: crate::verbs::Typed>(&self, event: E) -> Option<E> {
-        self.send("create", async || self.client.create(&event).await).await.ok().map(|_| event)
+        self.send("create", || self.client.create(&event)).await.ok().map(|_| event)
     }
 
     /// Raises the count on the server. When the event has expired there, it begins anew.
     async fn count(&mut self, mut event: CoreEvent) -> Option<CoreEvent> {
         let key = ObjectKey::of(&event);
         let patch = json!({"count": event.count, "lastTimestamp": event.last_timestamp, "message": event.message});
-        let send = async || self.client.patch::<CoreEvent>(&key, PatchKind::Strategic, &patch).await;
-        match self.send("patch", send).await {
+        let sent = self.send("patch", || self.client.patch::<CoreEvent>(&key, PatchKind::Strategic, &patch)).await;
+        match sent {
             Ok(_) => Some(event),
             Err(Some(error)) if error.is_not_found() => {
                 event.metadata = self.name(&event.involved_object, self.clock.now());
@@ -280,8 +280,8 @@ impl RecorderTask {
     async fn patch_series(&self, mut event: SeriesEvent) {
         let key = ObjectKey::of(&event);
         let patch = json!({"series": event.series});
-        let send = async || self.client.patch::<SeriesEvent>(&key, PatchKind::Strategic, &patch).await;
-        if let Err(Some(error)) = self.send("patch", send).await
+        let sent = self.send("patch", || self.client.patch::<SeriesEvent>(&key, PatchKind::Strategic, &patch)).await;
+        if let Err(Some(error)) = sent
             && error.is_not_found()
         {
             event.series = None;
@@ -290,7 +290,10 @@ impl RecorderTask {
     }
 
     /// Sends until the server answers, at most [`MAX_TRIES`] times. `Err(Some(_))`: the server said no.
-    async fn send<R>(&self, verb: &str, request: impl AsyncFn() -> Result<R, Error>) -> Result<R, Option<Error>> {
+    async fn send<R, F>(&self, verb: &str, request: impl Fn() -> F) -> Result<R, Option<Error>>
+    where
+        F: Future<Output = Result<R, Error>> + Send,
+    {
         for attempt in 1..=MAX_TRIES {
             match request().await {
                 Ok(answer) => return Ok(answer),

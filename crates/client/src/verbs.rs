@@ -11,8 +11,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 /// A type with its own place in the API: every type of k8s-openapi that has metadata.
-pub trait Typed: Resource<DynamicType = ()> + Serialize + DeserializeOwned {}
-impl<K: Resource<DynamicType = ()> + Serialize + DeserializeOwned> Typed for K {}
+pub trait Typed: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Send + Sync + 'static {}
+impl<K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Send + Sync + 'static> Typed for K {}
 
 /// How a patch is to be merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
