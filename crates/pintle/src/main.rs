@@ -1,2 +1,27 @@
-//! Parses the command line and wires the parts together.
-fn main() {}
+//! pintle: a complete Kubernetes in one binary. This crate parses the command line and wires the parts together; it is
+//! the only one that knows them all.
+//!
+//! Every command makes the runtime that it needs, since some of them (entering a node, being a shim) must run before
+//! any thread exists.
+
+mod arguments;
+mod cluster;
+mod dispatch;
+mod node_files;
+mod unit;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // several of our libraries ask for the process's provider; fails only if one was installed before
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments = arguments::Arguments::parse_from(arguments::multi_call(std::env::args_os()));
+    match dispatch::run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

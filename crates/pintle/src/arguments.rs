@@ -1,0 +1,140 @@
+//! The command line. Flag names are upstream's wherever upstream has the flag.
+
+use crate::cluster::lifecycle::DEFAULT_NODES;
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// A complete Kubernetes in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "pintle", version)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The roles and verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a whole cluster on this machine, each node in namespaces of its own.
+    Up {
+        #[command(flatten)]
+        data: DataDir,
+        /// The nodes' names; the first carries the control plane.
+        #[arg(long, value_name = "NAMES", help = format!("The nodes' names; the first carries the control plane [default: {DEFAULT_NODES}]"))]
+        nodes: Option<String>,
+        /// Also write the administrator's kubeconfig here.
+        #[arg(long, value_name = "FILE")]
+        write_kubeconfig: Option<PathBuf>,
+        /// Import every image archive (*.tar) of this directory on every node.
+        #[arg(long, value_name = "DIR")]
+        images: Option<PathBuf>,
+    },
+    /// Stop the cluster of `up`. Its state is kept.
+    Down {
+        #[command(flatten)]
+        data: DataDir,
+        /// Delete the state too.
+        #[arg(long)]
+        delete: bool,
+    },
+    /// Step into a node of `up`, as ssh would.
+    Node {
+        #[command(subcommand)]
+        verb: NodeVerb,
+    },
+    /// Start a systemd unit's process directly, with its drop-ins: for machines without systemd.
+    RunUnit {
+        /// `kubelet` for kubelet.service.
+        name: String,
+    },
+    /// Run a command in a node's namespaces.
+    #[command(hide = true)]
+    InNode {
+        #[command(flatten)]
+        data: DataDir,
+        /// Which node.
+        #[arg(long)]
+        node: String,
+        /// Join this cgroup first.
+        #[arg(long)]
+        cgroup: Option<String>,
+        /// Hand the inherited listener on.
+        #[arg(long)]
+        keep_listener: bool,
+        /// Program and arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Make a node's namespaces and hold them while standard input is open.
+    #[command(hide = true)]
+    MakeNode {
+        #[command(flatten)]
+        data: DataDir,
+        /// Which node.
+        #[arg(long)]
+        node: String,
+    },
+    /// Keep the components of a cluster running.
+    #[command(hide = true)]
+    Supervise {
+        #[command(flatten)]
+        data: DataDir,
+    },
+}
+
+/// The verbs of `pintle node`.
+#[derive(Debug, Subcommand)]
+pub enum NodeVerb {
+    /// The nodes, their addresses and whether they run.
+    List {
+        #[command(flatten)]
+        data: DataDir,
+    },
+    /// Run a command on a node.
+    Exec {
+        #[command(flatten)]
+        data: DataDir,
+        /// Which node.
+        node: String,
+        /// Program and arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// A shell on a node.
+    Shell {
+        #[command(flatten)]
+        data: DataDir,
+        /// Which node.
+        node: String,
+    },
+    /// Read unit, drop-ins and configuration again and restart the node's kubelet; pods keep running.
+    Restart {
+        #[command(flatten)]
+        data: DataDir,
+        /// Which node.
+        node: String,
+    },
+}
+
+/// Which of several clusters on this machine.
+#[derive(Clone, Debug, Args)]
+pub struct DataDir {
+    /// Where the cluster is kept.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/pintle")]
+    pub data_dir: PathBuf,
+}
+
+/// Upstream's program names, as links to this binary: `kubelet --config=…` is `pintle kubelet --config=…`.
+const PROGRAMS: [&str; 1] = ["kubelet"];
+
+/// Puts the subcommand in when the binary was called by the name of one of upstream's programs.
+pub fn multi_call(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.collect();
+    let called = arguments.first().and_then(|first| Path::new(first).file_name()?.to_str().map(str::to_owned));
+    if let Some(program) = called.filter(|name| PROGRAMS.contains(&name.as_str())) {
+        arguments.insert(1, program.into());
+    }
+    arguments
+}

@@ -1,0 +1,12 @@
+//! `pintle up`: a whole cluster on this machine, each node in namespaces of its own.
+
+pub mod cgroups;
+pub mod files;
+pub mod layout;
+pub mod lifecycle;
+pub mod node;
+pub mod progress;
+pub mod readiness;
+pub mod record;
+pub mod supervisor;
+pub mod view;

@@ -1,0 +1,102 @@
+//! What a data directory remembers of its cluster: `cluster.json`.
+
+use super::layout::{Layout, Node};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+
+/// The cluster as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The names of the nodes; the first carries the control plane.
+    pub nodes: Vec<String>,
+    /// The API server's port on 127.0.0.1 of this machine.
+    pub api_port: u16,
+}
+
+/// Why there is no usable record.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// No cluster was ever made here.
+    #[error("there is no cluster in {0}; `pintle up` makes one")]
+    NoCluster(PathBuf),
+    /// Another list of nodes than before.
+    #[error("the cluster in {directory} consists of {present}, not {wanted}; `pintle down --delete` ends it")]
+    OtherNodes {
+        /// Where.
+        directory: PathBuf,
+        /// What there is.
+        present: String,
+        /// What was asked for.
+        wanted: String,
+    },
+    /// No node of that name.
+    #[error("nodes \"{0}\" not found")]
+    NoNode(String),
+}
+
+impl Record {
+    /// The nodes with their addresses.
+    pub fn nodes(&self) -> Vec<Node> {
+        self.nodes.iter().enumerate().map(|(index, name)| Node { name: name.clone(), index }).collect()
+    }
+
+    /// The node called `name`.
+    pub fn node(&self, name: &str) -> Result<Node, RecordError> {
+        let found = self.nodes().into_iter().find(|node| node.name == name);
+        found.ok_or_else(|| RecordError::NoNode(name.to_owned()))
+    }
+
+    /// Reads the record of a cluster that must exist.
+    pub fn read(layout: &Layout) -> Result<Self, RecordError> {
+        Self::read_opt(layout)?.ok_or_else(|| RecordError::NoCluster(layout.data_dir().to_owned()))
+    }
+
+    fn read_opt(layout: &Layout) -> Result<Option<Self>, RecordError> {
+        let path = layout.cluster_file();
+        let parsed = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => Err(source),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from),
+        };
+        parsed.map(Some).map_err(|source| RecordError::File { path, source })
+    }
+
+    /// The record of the cluster; a new one when there is none. `wanted` is what `--nodes` says, if it says anything.
+    pub fn ensure(layout: &Layout, wanted: Option<&[Node]>, default: &[Node]) -> Result<Self, RecordError> {
+        let names = |nodes: &[Node]| nodes.iter().map(|node| node.name.clone()).collect::<Vec<_>>();
+        if let Some(record) = Self::read_opt(layout)? {
+            return match wanted.map(names) {
+                Some(wanted) if wanted != record.nodes => Err(RecordError::OtherNodes {
+                    directory: layout.data_dir().to_owned(),
+                    present: record.nodes.join(","),
+                    wanted: wanted.join(","),
+                }),
+                _ => Ok(record),
+            };
+        }
+        let path = layout.cluster_file();
+        let failed = |source| RecordError::File { path: path.clone(), source };
+        let record = Self { nodes: names(wanted.unwrap_or(default)), api_port: free_port().map_err(failed)? };
+        let text = serde_json::to_vec_pretty(&record).map_err(|error| failed(error.into()))?;
+        fs::create_dir_all(layout.data_dir()).and_then(|()| fs::write(&path, text)).map_err(failed)?;
+        Ok(record)
+    }
+}
+
+/// The port that everyone expects, or any other when another cluster has it.
+fn free_port() -> io::Result<u16> {
+    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let listener = bind(super::layout::API_PORT).or_else(|_| bind(0))?;
+    listener.local_addr().map(|address| address.port())
+}
