@@ -8,6 +8,7 @@ pub mod body;
 pub mod cache;
 pub mod chain;
 pub mod discovery;
+pub mod openapi;
 pub mod reader;
 pub mod request;
 mod rows;

@@ -8,6 +8,7 @@ mod aggregated;
 mod document;
 mod plain;
 
+pub(crate) use document::hash;
 pub use document::{Document, accepts_json};
 
 use registry::Resource;
