@@ -1,0 +1,117 @@
+//! Authentication: client certificates, then bearer tokens (static, service account, bootstrap). The first that knows
+//! the credentials decides; credentials that nobody knows are 401.
+//!
+//! What not: what a user may do. Impersonation, which needs that, is a function for the pipeline to call in between.
+
+mod bearer;
+mod bootstrap_token;
+mod impersonation;
+mod static_token;
+
+pub use impersonation::impersonate;
+pub use static_token::{StaticTokenError, StaticTokens};
+
+use crate::SharedReader;
+use crate::chain::Authenticator;
+use crate::tokens::ServiceAccountTokens;
+use crate::user::{ALL_AUTHENTICATED, UserInfo};
+use api::status::Status;
+use clock::SharedClock;
+use rustls_pki_types::CertificateDer;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where upstream keeps what identifies the credential itself.
+pub(crate) const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
+
+/// All authenticators of the server.
+pub struct Authenticators {
+    reader: SharedReader,
+    clock: SharedClock,
+    static_tokens: StaticTokens,
+    service_accounts: Arc<ServiceAccountTokens>,
+}
+
+impl Authenticators {
+    /// The usual set.
+    pub fn new(
+        reader: SharedReader,
+        clock: SharedClock,
+        static_tokens: StaticTokens,
+        service_accounts: Arc<ServiceAccountTokens>,
+    ) -> Self {
+        Self {
+            reader,
+            clock,
+            static_tokens,
+            service_accounts,
+        }
+    }
+
+    /// Who holds a token, if it is good for one of the audiences (empty: for the server's own).
+    pub(crate) fn token_user(&self, token: &str, audiences: &[String]) -> Option<UserInfo> {
+        // Tokens that know no audiences are good for the server alone.
+        let ours = audiences.is_empty() || audiences.iter().any(|one| self.service_accounts.is_own_audience(one));
+        let user = self
+            .service_accounts
+            .authenticate(token, audiences)
+            .or_else(|| ours.then(|| self.static_tokens.authenticate(token)).flatten())
+            .or_else(|| {
+                ours.then(|| bootstrap_token::authenticate(&self.reader, &*self.clock, token))
+                    .flatten()
+            });
+        user.map(authenticated)
+    }
+}
+
+impl Authenticator for Authenticators {
+    fn authenticate(
+        &self,
+        headers: &http::HeaderMap,
+        peer_certificates: &[CertificateDer<'static>],
+    ) -> Result<Option<UserInfo>, Status> {
+        // TLS has verified the chain; a certificate without a name is no credential.
+        if let Some(user) = peer_certificates.first().and_then(certificate_user) {
+            return Ok(Some(authenticated(user)));
+        }
+        let Some(token) = bearer::token(headers) else {
+            return Ok(None);
+        };
+        match self.token_user(&token, &[]) {
+            Some(user) => Ok(Some(user)),
+            None => Err(Status::unauthorized()),
+        }
+    }
+
+    fn authenticate_token(&self, token: &str, audiences: &[String]) -> Result<Option<UserInfo>, Status> {
+        Ok(self.token_user(token, audiences))
+    }
+}
+
+fn certificate_user(der: &CertificateDer<'static>) -> Option<UserInfo> {
+    let peer = certs::peer_identity(der).ok().flatten()?;
+    let extra = BTreeMap::from([(CREDENTIAL_ID.to_owned(), vec![peer.credential_id])]);
+    Some(UserInfo {
+        name: peer.name,
+        uid: String::new(),
+        groups: peer.groups,
+        extra,
+    })
+}
+
+/// Upstream's `NewAuthenticatedGroupAdder`.
+fn authenticated(mut user: UserInfo) -> UserInfo {
+    if !user.in_group(ALL_AUTHENTICATED) {
+        user.groups.push(ALL_AUTHENTICATED.to_owned());
+    }
+    user
+}
+
+/// Constant-time enough: digests are compared, so that timing tells nothing of the secret itself.
+pub(crate) fn same_secret(one: &str, two: &str) -> bool {
+    let digest = |text: &str| ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    digest(one).as_ref() == digest(two).as_ref()
+}
+
+#[cfg(test)]
+mod tests;

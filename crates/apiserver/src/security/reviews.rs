@@ -1,0 +1,288 @@
+//! Resources that are questions: TokenReview, SelfSubjectReview, the access reviews, and TokenRequest.
+
+use crate::authn::Authenticators;
+use crate::authz::Authorizers;
+use crate::chain::{Authorizer, Decision, Reviews};
+use crate::request::RequestInfo;
+use crate::tokens::ServiceAccountTokens;
+use crate::user::UserInfo;
+use api::field::{Error, Path};
+use api::status::{Status, Subject};
+use clock::SharedClock;
+use registry::Resource;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const AUTHORIZATION: &str = "authorization.k8s.io";
+
+/// Answers reviews with the same authenticators and authorizers that requests meet.
+pub struct SecurityReviews {
+    authenticators: Authenticators,
+    authorizers: Authorizers,
+    tokens: Arc<ServiceAccountTokens>,
+    clock: SharedClock,
+}
+
+impl SecurityReviews {
+    /// Reviews by these.
+    pub fn new(
+        authenticators: Authenticators,
+        authorizers: Authorizers,
+        tokens: Arc<ServiceAccountTokens>,
+        clock: SharedClock,
+    ) -> Self {
+        Self {
+            authenticators,
+            authorizers,
+            tokens,
+            clock,
+        }
+    }
+
+    fn token_review(&self, body: &Value) -> Result<Value, Status> {
+        let token = body["spec"]["token"].as_str().unwrap_or_default();
+        if token.is_empty() {
+            return Err(Status::bad_request(
+                "token is required for TokenReview in authentication",
+            ));
+        }
+        let audiences = strings(&body["spec"]["audiences"]);
+        let status = match self.authenticators.token_user(token, &audiences) {
+            Some(user) => {
+                let audiences = self.tokens.matching_audiences(token, &audiences);
+                json!({"authenticated": true, "user": user_value(&user), "audiences": audiences})
+            }
+            None => json!({"user": {}, "error": "invalid bearer token"}),
+        };
+        Ok(with_status(body, status))
+    }
+
+    fn self_subject_review(&self, user: &UserInfo, body: &Value) -> Value {
+        let mut answer = with_status(body, json!({"userInfo": user_value(user)}));
+        let now = self.clock.now().as_second();
+        let now = jiff::Timestamp::from_second(now).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        answer["metadata"] = json!({"creationTimestamp": now.to_string()});
+        answer
+    }
+
+    fn access_review(&self, user: &UserInfo, body: &Value) -> Value {
+        let request = request_of(&body["spec"]);
+        let mut status = Map::new();
+        let (allowed, reason) = match self.authorizers.authorize(user, &request) {
+            Decision::Allow(reason) => (true, reason),
+            Decision::NoOpinion(reason) => (false, reason),
+            Decision::Deny(reason) => {
+                status.insert("denied".to_owned(), true.into());
+                (false, reason)
+            }
+        };
+        status.insert("allowed".to_owned(), allowed.into());
+        if !reason.is_empty() {
+            status.insert("reason".to_owned(), reason.into());
+        }
+        with_status(body, status.into())
+    }
+
+    fn subject_access_review(&self, body: &Value) -> Result<Value, Status> {
+        check(&body["spec"], true)?;
+        Ok(self.access_review(&user_of(&body["spec"]), body))
+    }
+
+    fn local_subject_access_review(&self, request: &RequestInfo, body: &Value) -> Result<Value, Status> {
+        let spec = &body["spec"];
+        let attributes = &spec["resourceAttributes"];
+        let path = Path::new("spec").child("resourceAttributes").child("namespace");
+        let namespace = attributes["namespace"].as_str().unwrap_or_default();
+        check(spec, true)?;
+        if namespace != request.namespace {
+            return Err(invalid(&[Error::invalid(
+                &path,
+                namespace,
+                "must match metadata.namespace",
+            )]));
+        }
+        let mut answer = self.access_review(&user_of(spec), body);
+        api::meta::child_mut(&mut answer, "metadata").insert("namespace".to_owned(), request.namespace.clone().into());
+        Ok(answer)
+    }
+
+    fn self_subject_rules_review(&self, user: &UserInfo, body: &Value) -> Result<Value, Status> {
+        let namespace = body["spec"]["namespace"].as_str().unwrap_or_default();
+        if namespace.is_empty() {
+            return Err(Status::bad_request("no namespace on request"));
+        }
+        let (resource_rules, non_resource_rules) = self.authorizers.rules_for(user, namespace);
+        let status = json!({
+            "resourceRules": resource_rules, "nonResourceRules": non_resource_rules, "incomplete": false,
+        });
+        Ok(with_status(body, status))
+    }
+}
+
+impl Reviews for SecurityReviews {
+    fn review(
+        &self,
+        user: &UserInfo,
+        request: &RequestInfo,
+        resource: &Resource,
+        body: &Value,
+    ) -> Option<Result<Value, Status>> {
+        let answer = match (&*resource.group, &*resource.plural, request.subresource.as_str()) {
+            ("", "serviceaccounts", "token") => self.tokens.create(request, body),
+            ("authentication.k8s.io", "tokenreviews", "") => self.token_review(body),
+            ("authentication.k8s.io", "selfsubjectreviews", "") => Ok(self.self_subject_review(user, body)),
+            (AUTHORIZATION, "subjectaccessreviews", "") => self.subject_access_review(body),
+            (AUTHORIZATION, "selfsubjectaccessreviews", "") => {
+                check(&body["spec"], false).map(|()| self.access_review(user, body))
+            }
+            (AUTHORIZATION, "localsubjectaccessreviews", "") => self.local_subject_access_review(request, body),
+            (AUTHORIZATION, "selfsubjectrulesreviews", "") => self.self_subject_rules_review(user, body),
+            _ => return None,
+        };
+        Some(answer)
+    }
+}
+
+fn with_status(body: &Value, status: Value) -> Value {
+    let mut answer = body.clone();
+    answer["status"] = status;
+    answer
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// `authentication/v1` UserInfo.
+fn user_value(user: &UserInfo) -> Value {
+    let mut value = Map::new();
+    value.insert("username".to_owned(), user.name.clone().into());
+    if !user.uid.is_empty() {
+        value.insert("uid".to_owned(), user.uid.clone().into());
+    }
+    if !user.groups.is_empty() {
+        value.insert("groups".to_owned(), user.groups.clone().into());
+    }
+    if !user.extra.is_empty() {
+        value.insert("extra".to_owned(), json!(user.extra));
+    }
+    value.into()
+}
+
+/// The user that a SubjectAccessReview asks about; nothing is added to what it says.
+fn user_of(spec: &Value) -> UserInfo {
+    let extra = spec["extra"].as_object().into_iter().flatten();
+    let extra: BTreeMap<String, Vec<String>> = extra
+        .map(|(key, values)| (key.to_lowercase(), strings(values)))
+        .collect();
+    UserInfo {
+        name: text(&spec["user"]),
+        uid: text(&spec["uid"]),
+        groups: strings(&spec["groups"]),
+        extra,
+    }
+}
+
+/// The request that an access review asks about.
+fn request_of(spec: &Value) -> RequestInfo {
+    let resource = &spec["resourceAttributes"];
+    if !resource.is_object() {
+        let other = &spec["nonResourceAttributes"];
+        return RequestInfo {
+            path: text(&other["path"]),
+            verb: text(&other["verb"]),
+            ..RequestInfo::default()
+        };
+    }
+    let selector = text(&resource["fieldSelector"]["rawSelector"]);
+    let requirements = resource["fieldSelector"]["requirements"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    let terms =
+        requirements
+            .filter(|one| one["operator"] == "In")
+            .filter_map(|one| match strings(&one["values"]).as_slice() {
+                [value] => Some(format!("{}={value}", one["key"].as_str()?)),
+                _ => None,
+            });
+    let selector = std::iter::once(selector)
+        .filter(|text| !text.is_empty())
+        .chain(terms)
+        .collect::<Vec<_>>()
+        .join(",");
+    let query = if selector.is_empty() {
+        crate::request::Query::default()
+    } else {
+        crate::request::Query::parse(&format!(
+            "fieldSelector={}",
+            selector.replace('%', "%25").replace('&', "%26")
+        ))
+    };
+    RequestInfo {
+        is_resource_request: true,
+        verb: text(&resource["verb"]),
+        api_group: text(&resource["group"]),
+        api_version: text(&resource["version"]),
+        namespace: text(&resource["namespace"]),
+        resource: text(&resource["resource"]),
+        subresource: text(&resource["subresource"]),
+        name: text(&resource["name"]),
+        query,
+        ..RequestInfo::default()
+    }
+}
+
+/// Upstream validates the spec alone, which has no kind: the message begins with a dot.
+fn invalid(errors: &[Error]) -> Status {
+    Status::invalid(
+        &Subject {
+            group: AUTHORIZATION,
+            resource: "",
+            name: "",
+        },
+        errors,
+    )
+}
+
+/// `ValidateSubjectAccessReviewSpec` and its sibling for oneself.
+fn check(spec: &Value, about_another: bool) -> Result<(), Status> {
+    let path = Path::new("spec");
+    let (resource, other) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
+    let mut errors = Vec::new();
+    match (resource.is_object(), other.is_object()) {
+        (true, true) => {
+            let value = json!({"Path": other["path"], "Verb": other["verb"]});
+            let words = "cannot be specified in combination with resourceAttributes";
+            errors.push(Error::invalid(&path.child("nonResourceAttributes"), value, words));
+        }
+        (false, false) => {
+            let words = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            errors.push(Error::invalid(&path.child("resourceAttributes"), Value::Null, words));
+        }
+        _ => {}
+    }
+    if about_another && text(&spec["user"]).is_empty() && strings(&spec["groups"]).is_empty() {
+        errors.push(Error::invalid(
+            &path.child("user"),
+            "",
+            "at least one of user or group must be specified",
+        ));
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(invalid(&errors))
+    }
+}

@@ -1,0 +1,73 @@
+//! Connections to kubelets and pods: log, exec, attach, port-forward, proxy. Where to and what for is a plan, made by a
+//! pure function; then the request is passed on with the server's own certificate, and upgraded streams byte for byte.
+//!
+//! What not: the protocols inside the streams (WebSocket, SPDY); those are between the client and the kubelet.
+
+mod dial;
+mod options;
+mod plan;
+mod relay;
+
+pub use dial::KubeletClient;
+
+use crate::SharedReader;
+use crate::body::{Body, RequestBody};
+use crate::chain::Connector;
+use crate::request::RequestInfo;
+use crate::user::UserInfo;
+use api::status::Status;
+use futures::future::BoxFuture;
+use http::{Request, Response, StatusCode};
+use plan::Plan;
+
+/// Serves the connecting subresources.
+pub struct Streaming {
+    reader: SharedReader,
+    kubelet: Option<KubeletClient>,
+}
+
+impl Streaming {
+    /// Without a kubelet client every connection to a node is refused.
+    pub fn new(reader: SharedReader, kubelet: Option<KubeletClient>) -> Self {
+        Self { reader, kubelet }
+    }
+}
+
+impl Connector for Streaming {
+    fn connect(
+        &self,
+        request: Request<RequestBody>,
+        info: &RequestInfo,
+        _user: &UserInfo,
+    ) -> BoxFuture<'static, Result<Response<Body>, Status>> {
+        let plan = plan::plan(&self.reader, info);
+        let kubelet = self.kubelet.clone();
+        Box::pin(async move {
+            match plan? {
+                Plan::NoContent => {
+                    let mut response = Response::new(Body::empty());
+                    *response.status_mut() = StatusCode::NO_CONTENT;
+                    Ok(response)
+                }
+                Plan::Kubelet {
+                    address,
+                    target,
+                    answer,
+                } => {
+                    let Some(kubelet) = kubelet else {
+                        return Err(Status::internal("this server has no credentials for kubelets"));
+                    };
+                    let connection = kubelet.dial(&address).await?;
+                    relay::relay(connection, request, &address, &target, answer).await
+                }
+                Plan::Plain { address, target } => {
+                    let connection = dial::dial_plain(&address).await?;
+                    relay::relay(connection, request, &address, &target, plan::Answer::AsItIs).await
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

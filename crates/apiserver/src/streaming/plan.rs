@@ -1,0 +1,299 @@
+//! Where a connecting request goes: pure, from the objects as they are.
+
+use super::options;
+use crate::SharedReader;
+use crate::request::RequestInfo;
+use api::status::{Status, Subject};
+use serde_json::Value;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The kubelet's port where a node does not say.
+const DEFAULT_KUBELET_PORT: u64 = 10250;
+/// kubeadm's `--kubelet-preferred-address-types`.
+const ADDRESS_TYPES: [&str; 3] = ["InternalIP", "ExternalIP", "Hostname"];
+
+/// What to do with a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// 204: the log of a pod that is nowhere yet.
+    NoContent,
+    /// Over TLS to a kubelet.
+    Kubelet {
+        address: String,
+        target: String,
+        answer: Answer,
+    },
+    /// Over plain HTTP to a pod.
+    Plain { address: String, target: String },
+}
+
+/// How the answer of the other side reaches the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Unchanged.
+    AsItIs,
+    /// Errors are texts, to be made into a Status about this pod.
+    TextErrors { pod: String },
+}
+
+/// Decides.
+pub(super) fn plan(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Status> {
+    match (info.resource.as_str(), info.subresource.as_str()) {
+        ("nodes", "proxy") => node_proxy(reader, info),
+        ("pods", "proxy") => pod_proxy(reader, info),
+        ("pods", "log") => log(reader, info),
+        ("pods", "portforward") => stream(reader, info, "portForward", false, options::port_forward(&info.query)),
+        ("pods", "attach") => stream(reader, info, "attach", true, options::streams(&info.query, false)),
+        ("pods", "exec") => stream(reader, info, "exec", true, options::streams(&info.query, true)),
+        (resource, name) => {
+            // The row has the subresource and nothing here serves it.
+            Err(Status::plain(501, "", format!("{resource}/{name} is not served")))
+        }
+    }
+}
+
+fn get_pod(reader: &SharedReader, info: &RequestInfo, name: &str) -> Result<Arc<Value>, Status> {
+    let missing = || {
+        Status::not_found(&Subject {
+            group: "",
+            resource: "pods",
+            name,
+        })
+    };
+    reader.get("", "pods", &info.namespace, name).ok_or_else(missing)
+}
+
+fn log(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Status> {
+    let query = options::log(&info.query, &info.name)?;
+    let pod = get_pod(reader, info, &info.name)?;
+    let container = container(&pod, &info.name, info.query.get("container").unwrap_or_default())?;
+    if node_of(&pod).is_empty() {
+        return Ok(Plan::NoContent);
+    }
+    let target = with_query(
+        format!("/containerLogs/{}/{}/{container}", info.namespace, info.name),
+        &query,
+    );
+    let address = node_address(reader, node_of(&pod))?;
+    Ok(Plan::Kubelet {
+        address,
+        target,
+        answer: Answer::TextErrors { pod: info.name.clone() },
+    })
+}
+
+fn stream(
+    reader: &SharedReader,
+    info: &RequestInfo,
+    verb: &str,
+    in_container: bool,
+    query: String,
+) -> Result<Plan, Status> {
+    let pod = get_pod(reader, info, &info.name)?;
+    let mut path = format!("/{verb}/{}/{}", info.namespace, info.name);
+    if in_container {
+        let container = container(&pod, &info.name, info.query.get("container").unwrap_or_default())?;
+        path += &format!("/{container}");
+    }
+    if node_of(&pod).is_empty() {
+        return Err(Status::bad_request(format!(
+            "pod {} does not have a host assigned",
+            info.name
+        )));
+    }
+    let address = node_address(reader, node_of(&pod))?;
+    Ok(Plan::Kubelet {
+        address,
+        target: with_query(path, &query),
+        answer: Answer::AsItIs,
+    })
+}
+
+fn with_query(path: String, query: &str) -> String {
+    if query.is_empty() {
+        path
+    } else {
+        format!("{path}?{query}")
+    }
+}
+
+fn node_of(pod: &Value) -> &str {
+    pod["spec"]["nodeName"].as_str().unwrap_or_default()
+}
+
+/// The container that is meant, in upstream's words where it is not clear.
+fn container(pod: &Value, name: &str, asked: &str) -> Result<String, Status> {
+    let names = |member: &str| -> Vec<&str> {
+        pod["spec"][member]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|one| one["name"].as_str())
+            .collect()
+    };
+    let (apps, init, ephemeral) = (
+        names("containers"),
+        names("initContainers"),
+        names("ephemeralContainers"),
+    );
+    if !asked.is_empty() {
+        let there = [&apps, &init, &ephemeral].iter().any(|names| names.contains(&asked));
+        return if there {
+            Ok(asked.to_owned())
+        } else {
+            Err(Status::bad_request(format!(
+                "container {asked} is not valid for pod {name}"
+            )))
+        };
+    }
+    match apps.as_slice() {
+        [one] => Ok((*one).to_owned()),
+        [] => Err(Status::bad_request(format!(
+            "a container name must be specified for pod {name}"
+        ))),
+        many => {
+            let mut words = format!(
+                "a container name must be specified for pod {name}, choose one of: [{}]",
+                many.join(" ")
+            );
+            if !init.is_empty() {
+                words += &format!(" or one of the init containers: [{}]", init.join(" "));
+            }
+            if !ephemeral.is_empty() {
+                words += &format!(" or one of the ephemeral containers: [{}]", ephemeral.join(" "));
+            }
+            Err(Status::bad_request(words))
+        }
+    }
+}
+
+/// `host:port` of a node's kubelet.
+fn node_address(reader: &SharedReader, name: &str) -> Result<String, Status> {
+    let missing = || {
+        Status::not_found(&Subject {
+            group: "",
+            resource: "nodes",
+            name,
+        })
+    };
+    let node = reader.get("", "nodes", "", name).ok_or_else(missing)?;
+    let addresses = || node["status"]["addresses"].as_array().into_iter().flatten();
+    let of_type = |wanted: &&str| {
+        addresses()
+            .find(|one| one["type"] == **wanted)
+            .and_then(|one| one["address"].as_str())
+    };
+    let Some(host) = ADDRESS_TYPES.iter().find_map(of_type) else {
+        let known: Vec<String> = addresses().map(Value::to_string).collect();
+        return Err(Status::internal(format!(
+            "no preferred addresses found; known addresses: [{}]",
+            known.join(" ")
+        )));
+    };
+    let port = node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"]
+        .as_u64()
+        .filter(|port| *port != 0);
+    Ok(join(host, port.unwrap_or(DEFAULT_KUBELET_PORT)))
+}
+
+fn join(host: &str, port: u64) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// What stands behind `/proxy` in the path, as the client wrote it, with the query.
+fn proxied_target(info: &RequestInfo) -> String {
+    let mut rest = "";
+    let mut path = info.path.as_str();
+    // The first element `proxy` after the object's name.
+    while let Some(at) = path.find("/proxy") {
+        let after = &path[at + "/proxy".len()..];
+        if after.is_empty() || after.starts_with('/') {
+            rest = after;
+            break;
+        }
+        path = after;
+    }
+    let path = if rest.is_empty() {
+        "/".to_owned()
+    } else {
+        rest.to_owned()
+    };
+    let pairs: Vec<String> = info
+        .query
+        .pairs()
+        .iter()
+        .map(|(key, value)| format!("{}={}", options::encode(key), options::encode(value)))
+        .collect();
+    with_query(path, &pairs.join("&"))
+}
+
+/// `[scheme:]name[:port]`
+fn split_name(text: &str) -> (&str, &str, &str) {
+    match text.split(':').collect::<Vec<_>>().as_slice() {
+        [name, port] => ("", name, port),
+        [scheme, name, port] => (scheme, name, port),
+        _ => ("", text, ""),
+    }
+}
+
+fn node_proxy(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Status> {
+    let (_, name, port) = split_name(&info.name);
+    let address = node_address(reader, name)?;
+    let own_port = address.rsplit_once(':').map_or("", |(_, port)| port);
+    if !port.is_empty() && port != own_port {
+        // Another port of the node would meet the API server's credentials for kubelets.
+        return Err(Status::bad_request(format!(
+            "port {port} of node {name} is not its kubelet's"
+        )));
+    }
+    Ok(Plan::Kubelet {
+        address,
+        target: proxied_target(info),
+        answer: Answer::AsItIs,
+    })
+}
+
+fn pod_proxy(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Status> {
+    let (scheme, name, port) = split_name(&info.name);
+    let pod = get_pod(reader, info, name)?;
+    let address = pod["status"]["podIP"].as_str().unwrap_or_default();
+    if !address.parse::<IpAddr>().is_ok_and(proxyable) {
+        return Err(Status::bad_request("address not allowed"));
+    }
+    if scheme == "https" {
+        return Err(Status::bad_request("pods are reached over http only"));
+    }
+    let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+    let mut ports = containers.flat_map(|container| container["ports"].as_array().into_iter().flatten());
+    let port = if port.is_empty() {
+        ports
+            .next()
+            .and_then(|port| port["containerPort"].as_u64())
+            .unwrap_or(80)
+    } else {
+        let named = ports
+            .find(|one| one["name"] == port)
+            .and_then(|one| one["containerPort"].as_u64());
+        let number = port.parse::<u16>().ok().map(u64::from);
+        let unknown = || Status::bad_request(format!("invalid pod request {:?}", info.name));
+        named.or(number).ok_or_else(unknown)?
+    };
+    Ok(Plan::Plain {
+        address: join(address, port),
+        target: proxied_target(info),
+    })
+}
+
+/// `proxyutil.IsProxyableIP`: addresses of this machine and its link stay out of reach.
+fn proxyable(address: IpAddr) -> bool {
+    let link_local = match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    !(address.is_loopback() || address.is_unspecified() || address.is_multicast() || link_local)
+}

@@ -1,0 +1,125 @@
+//! Where connections go, as data.
+
+use super::*;
+use crate::authz::fixture::Objects;
+use expect_test::{Expect, expect};
+use http::Method;
+use serde_json::json;
+
+fn reader() -> SharedReader {
+    let container = |name: &str| json!({"name": name, "ports": [{"name": "web", "containerPort": 8080}]});
+    Objects::new(vec![
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}, "status": {
+            "addresses": [{"type": "Hostname", "address": "n1"}, {"type": "InternalIP", "address": "10.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10251}}}}),
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "bare"}}),
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "a", "name": "p"},
+            "spec": {"containers": [container("c")]}}),
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "a", "name": "q"},
+            "spec": {"nodeName": "n1", "initContainers": [container("i")], "containers": [container("c"), container("d")]},
+            "status": {"podIP": "10.244.1.5"}}),
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "a", "name": "host"},
+            "spec": {"nodeName": "gone", "containers": [container("c")]}, "status": {"podIP": "127.0.0.1"}}),
+    ])
+    .reader()
+}
+
+fn check(path: &str, want: Expect) {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let info = RequestInfo::new(&Method::GET, path, query);
+    let text = match plan::plan(&reader(), &info) {
+        Ok(Plan::NoContent) => "no content".to_owned(),
+        Ok(Plan::Kubelet { address, target, .. }) => format!("kubelet {address} {target}"),
+        Ok(Plan::Plain { address, target }) => format!("pod {address} {target}"),
+        Err(status) => format!("{} {}", status.code, status.message),
+    };
+    want.assert_eq(&text);
+}
+
+#[test]
+fn logs() {
+    check("/api/v1/namespaces/a/pods/p/log", expect!["no content"]);
+    check(
+        "/api/v1/namespaces/a/pods/absent/log",
+        expect![[r#"404 pods "absent" not found"#]],
+    );
+    check(
+        "/api/v1/namespaces/a/pods/p/log?container=zz",
+        expect!["400 container zz is not valid for pod p"],
+    );
+    check(
+        "/api/v1/namespaces/a/pods/q/log",
+        expect![
+            "400 a container name must be specified for pod q, choose one of: [c d] or one of the init containers: [i]"
+        ],
+    );
+    check(
+        "/api/v1/namespaces/a/pods/q/log?container=i&follow=true&tailLines=5&sinceTime=2026-01-01T00:00:00Z",
+        expect![
+            "kubelet 10.0.0.1:10251 /containerLogs/a/q/i?follow=true&sinceTime=2026-01-01T00%3A00%3A00Z&tailLines=5"
+        ],
+    );
+    check(
+        "/api/v1/namespaces/a/pods/p/log?tailLines=-1&limitBytes=0",
+        expect![[
+            r#"422 PodLogOptions "p" is invalid: [tailLines: Invalid value: -1: must be greater than or equal to 0, limitBytes: Invalid value: 0: must be greater than 0]"#
+        ]],
+    );
+    check(
+        "/api/v1/namespaces/a/pods/host/log",
+        expect![[r#"404 nodes "gone" not found"#]],
+    );
+}
+
+#[test]
+fn streams() {
+    check(
+        "/api/v1/namespaces/a/pods/p/exec?command=ls",
+        expect!["400 pod p does not have a host assigned"],
+    );
+    check(
+        "/api/v1/namespaces/a/pods/p/portforward",
+        expect!["400 pod p does not have a host assigned"],
+    );
+    check(
+        "/api/v1/namespaces/a/pods/q/exec?container=d&command=sh&command=-c&command=a%20%26%20b&stdin=true&stdout=true&tty=true&stderr=false",
+        expect!["kubelet 10.0.0.1:10251 /exec/a/q/d?input=1&output=1&tty=1&command=sh&command=-c&command=a%20%26%20b"],
+    );
+    check(
+        "/api/v1/namespaces/a/pods/q/attach?container=c&stdout=1",
+        expect!["kubelet 10.0.0.1:10251 /attach/a/q/c?output=1"],
+    );
+    check(
+        "/api/v1/namespaces/a/pods/q/portforward?ports=80,81",
+        expect!["kubelet 10.0.0.1:10251 /portForward/a/q?port=80&port=81"],
+    );
+}
+
+#[test]
+fn proxies() {
+    check(
+        "/api/v1/nodes/n1/proxy/stats/summary?a=b%26c",
+        expect!["kubelet 10.0.0.1:10251 /stats/summary?a=b%26c"],
+    );
+    check(
+        "/api/v1/nodes/n1:22/proxy/",
+        expect!["400 port 22 of node n1 is not its kubelet's"],
+    );
+    check(
+        "/api/v1/nodes/bare/proxy",
+        expect!["500 Internal error occurred: no preferred addresses found; known addresses: []"],
+    );
+    check(
+        "/api/v1/namespaces/a/pods/q/proxy/proxy/x",
+        expect!["pod 10.244.1.5:8080 /proxy/x"],
+    );
+    check(
+        "/api/v1/namespaces/a/pods/http:q:web/proxy",
+        expect!["pod 10.244.1.5:8080 /"],
+    );
+    check("/api/v1/namespaces/a/pods/p/proxy", expect!["400 address not allowed"]);
+    check(
+        "/api/v1/namespaces/a/pods/host/proxy",
+        expect!["400 address not allowed"],
+    );
+}

@@ -1,0 +1,187 @@
+//! Tokens live and die with what they are bound to.
+
+use super::*;
+use crate::authz::fixture::Objects;
+use crate::request::RequestInfo;
+use clock::ManualClock;
+use expect_test::{Expect, expect};
+use http::Method;
+use serde_json::json;
+use std::time::Duration;
+
+struct Cluster {
+    objects: Arc<Objects>,
+    clock: Arc<ManualClock>,
+    tokens: ServiceAccountTokens,
+}
+
+fn account() -> Value {
+    json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": "a", "name": "robot", "uid": "sa-1"}})
+}
+
+fn pod(uid: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "a", "name": "p", "uid": uid},
+        "spec": {"serviceAccountName": "robot", "nodeName": "n1"}})
+}
+
+fn cluster() -> Cluster {
+    let clock = Arc::new(ManualClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "node-1"}});
+    let objects = Objects::new(vec![account(), pod("pod-1"), node]);
+    let dir = tempfile::tempdir().unwrap();
+    let config = certs::PkiConfig {
+        node_name: "m".to_owned(),
+        cluster_domain: "cluster.local".to_owned(),
+        service_address: "10.96.0.1".to_owned(),
+        extra_names: Vec::new(),
+        etcd_names: Vec::new(),
+    };
+    let pki = certs::ensure(dir.path(), &config, jiff::Timestamp::UNIX_EPOCH).unwrap();
+    let tokens = ServiceAccountTokens::new(
+        objects.reader(),
+        clock.clone(),
+        "https://issuer".to_owned(),
+        Vec::new(),
+        Arc::new(pki.token_signer),
+        pki.token_verifier,
+    );
+    Cluster { objects, clock, tokens }
+}
+
+impl Cluster {
+    fn create(&self, spec: Value) -> Result<Value, api::status::Status> {
+        let info = RequestInfo::new(&Method::POST, "/api/v1/namespaces/a/serviceaccounts/robot/token", "");
+        self.tokens.create(
+            &info,
+            &json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": spec}),
+        )
+    }
+
+    fn token(&self, spec: Value) -> String {
+        self.create(spec).unwrap()["status"]["token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    fn good(&self, token: &str) -> bool {
+        self.tokens.authenticate(token, &[]).is_some()
+    }
+}
+
+fn bound() -> Value {
+    json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "pod-1"}, "expirationSeconds": 3607})
+}
+
+#[test]
+fn the_answer_and_the_user() {
+    let cluster = cluster();
+    let mut answer = cluster.create(json!({})).unwrap();
+    let token = answer["status"]["token"].take();
+    expect![[r#"{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","metadata":{"creationTimestamp":"2026-01-01T00:00:00Z","name":"robot","namespace":"a","uid":"sa-1"},"spec":{"audiences":["https://issuer"],"boundObjectRef":null,"expirationSeconds":3600},"status":{"expirationTimestamp":"2026-01-01T01:00:00Z","token":null}}"#]]
+    .assert_eq(&answer.to_string());
+    let user = cluster.tokens.authenticate(token.as_str().unwrap(), &[]).unwrap();
+    assert_eq!(
+        (user.name.as_str(), user.uid.as_str()),
+        ("system:serviceaccount:a:robot", "sa-1")
+    );
+    assert_eq!(user.groups, ["system:serviceaccounts", "system:serviceaccounts:a"]);
+    let user = cluster.tokens.authenticate(&cluster.token(bound()), &[]).unwrap();
+    for (key, value) in [
+        ("pod-name", "p"),
+        ("pod-uid", "pod-1"),
+        ("node-name", "n1"),
+        ("node-uid", "node-1"),
+    ] {
+        assert_eq!(user.extra[&format!("authentication.kubernetes.io/{key}")], [value]);
+    }
+}
+
+#[test]
+fn audiences() {
+    let cluster = cluster();
+    let vault = cluster.token(json!({"audiences": ["vault", "x"]}));
+    let wanted = ["vault".to_owned(), "other".to_owned()];
+    assert!(!cluster.good(&vault));
+    assert!(cluster.tokens.authenticate(&vault, &wanted).is_some());
+    assert_eq!(cluster.tokens.matching_audiences(&vault, &wanted), ["vault"]);
+}
+
+#[test]
+fn tokens_end() {
+    let cluster = cluster();
+    let (hour, injected) = (cluster.token(json!({})), cluster.token(bound()));
+    assert!(cluster.good(&hour) && cluster.good(&injected));
+    cluster.clock.advance(Duration::from_secs(3600));
+    assert!(!cluster.good(&hour));
+    // The injected one lives as long as its pod.
+    cluster.clock.advance(Duration::from_secs(3600));
+    assert!(cluster.good(&injected));
+    cluster.objects.put(pod("pod-2"));
+    assert!(!cluster.good(&injected));
+    cluster.objects.put(pod("pod-1"));
+    assert!(cluster.good(&injected));
+    cluster.objects.remove("", "pods", &json!("a"), &json!("p"));
+    assert!(!cluster.good(&injected));
+}
+
+#[test]
+fn a_pod_that_shuts_down_keeps_its_token_for_a_minute() {
+    let cluster = cluster();
+    let token = cluster.token(bound());
+    let mut going = pod("pod-1");
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:30Z".into();
+    cluster.objects.put(going);
+    cluster.clock.advance(Duration::from_secs(90));
+    assert!(cluster.good(&token));
+    cluster.clock.advance(Duration::from_secs(1));
+    assert!(!cluster.good(&token));
+}
+
+#[test]
+fn a_new_account_of_the_same_name_is_another() {
+    let cluster = cluster();
+    let token = cluster.token(json!({}));
+    let mut other = account();
+    other["metadata"]["uid"] = "sa-2".into();
+    cluster.objects.put(other);
+    assert!(!cluster.good(&token));
+}
+
+fn refused(spec: Value, want: Expect) {
+    let status = cluster().create(spec).unwrap_err();
+    want.assert_eq(&format!(
+        "{} {} {}",
+        status.code, status.message, status.details["name"]
+    ));
+}
+
+#[test]
+fn refusals() {
+    refused(
+        json!({"expirationSeconds": 10}),
+        expect![[
+            r#"422 TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 10: may not specify a duration less than 10 minutes null"#
+        ]],
+    );
+    refused(
+        json!({"expirationSeconds": 8589934592_i64}),
+        expect![[
+            r#"422 TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 8589934592: may not specify a duration larger than 2^32 seconds null"#
+        ]],
+    );
+    refused(
+        json!({"boundObjectRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"}}),
+        expect!["400 cannot bind token to object of type apps/v1, Kind=Deployment null"],
+    );
+    refused(
+        json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "x"}}),
+        expect![[r#"404 pods "x" not found "x""#]],
+    );
+    refused(
+        json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "z"}}),
+        expect![[
+            r#"409 Operation cannot be fulfilled on pods "p": the UID in the bound object reference (z) does not match the UID in record. The object might have been deleted and then recreated "p""#
+        ]],
+    );
+}
