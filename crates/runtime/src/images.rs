@@ -17,4 +17,4 @@ mod unpack;
 pub use reference::{Reference, ReferenceError};
 pub use store::ImageStore;
 
-pub(crate) use index::ImageRecord;
+pub(crate) use unpack::open_in_root;

@@ -3,7 +3,12 @@
 //! [`service`] is the contract that a kubelet codes against; [`fake`] is a scripted implementation for tests. Nothing here
 //! knows Kubernetes objects.
 
+mod cgroup;
 mod events;
 pub mod fake;
 pub mod images;
+pub mod native;
 pub mod service;
+pub mod shim;
+mod socket;
+mod sys;

@@ -155,7 +155,7 @@ impl Source {
             if nested && !fits {
                 continue;
             }
-            let path = blob_path(&descriptor.digest().to_string())?;
+            let path = blob_path(descriptor.digest().as_ref())?;
             let bytes = self.bytes(&path)?;
             if let Ok(inner) = serde_json::from_slice::<ImageIndex>(&bytes)
                 && !inner.manifests().is_empty()
@@ -165,11 +165,11 @@ impl Source {
             }
             let manifest: ImageManifest = serde_json::from_slice(&bytes)
                 .map_err(|error| ImageError::invalid(path.display().to_string(), error))?;
-            let layers = manifest.layers().iter().map(|layer| blob_path(&layer.digest().to_string()));
+            let layers = manifest.layers().iter().map(|layer| blob_path(layer.digest().as_ref()));
             found.push(FoundImage {
                 tags: name.map(normal).transpose()?.into_iter().collect(),
                 manifest_digest: Some(descriptor.digest().to_string()),
-                config: self.bytes(&blob_path(&manifest.config().digest().to_string())?)?,
+                config: self.bytes(&blob_path(manifest.config().digest().as_ref())?)?,
                 layers: layers.collect::<Result<_, _>>()?,
             });
         }

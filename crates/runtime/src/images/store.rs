@@ -248,7 +248,7 @@ impl ImageStore {
     }
 
     /// Keeps these layers from being collected until the guard is dropped.
-    pub(super) fn hold_layers(&self, diff_ids: &[String]) -> HeldLayers<'_> {
+    pub(crate) fn hold_layers(&self, diff_ids: &[String]) -> HeldLayers<'_> {
         let names: Vec<String> = diff_ids.iter().map(|id| layer_name(id)).collect();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         for name in &names {
@@ -268,7 +268,7 @@ impl ImageStore {
 }
 
 /// See [`ImageStore::hold_layers`].
-pub(super) struct HeldLayers<'a> {
+pub(crate) struct HeldLayers<'a> {
     store: &'a ImageStore,
     names: Vec<String>,
 }
