@@ -61,6 +61,10 @@ pub enum ErrorType {
     Internal,
     /// `FieldValueTypeInvalid`
     TypeInvalid,
+    /// `FieldValueTooShort`
+    TooShort,
+    /// `FieldValueTooFew`
+    TooFew,
 }
 
 impl ErrorType {
@@ -77,6 +81,8 @@ impl ErrorType {
             Self::TooMany => "FieldValueTooMany",
             Self::Internal => "InternalError",
             Self::TypeInvalid => "FieldValueTypeInvalid",
+            Self::TooShort => "FieldValueTooShort",
+            Self::TooFew => "FieldValueTooFew",
         }
     }
 
@@ -91,6 +97,8 @@ impl ErrorType {
             Self::TooLong => "Too long",
             Self::TooMany => "Too many",
             Self::Internal => "Internal error",
+            Self::TooShort => "Too short",
+            Self::TooFew => "Too few",
         }
     }
 }
@@ -143,17 +151,49 @@ impl Error {
         Self::new(ErrorType::Forbidden, path, Value::Null, detail)
     }
 
-    /// `field.NotSupported`: the supported values are printed sorted and quoted.
+    /// `field.NotSupported` as most of upstream's validation calls it: the supported values are printed sorted and quoted.
     pub fn not_supported(path: &Path, value: impl Into<Value>, supported: &[&str]) -> Self {
         let mut sorted = supported.to_vec();
         sorted.sort_unstable();
-        let quoted: Vec<String> = sorted.iter().map(|s| format!("{s:?}")).collect();
+        Self::not_supported_as_listed(path, value, &sorted)
+    }
+
+    /// `field.NotSupported` with the supported values in the order given.
+    pub fn not_supported_as_listed(path: &Path, value: impl Into<Value>, supported: &[&str]) -> Self {
+        if supported.is_empty() {
+            return Self::new(ErrorType::NotSupported, path, value.into(), "");
+        }
+        let quoted: Vec<String> = supported.iter().map(|s| go_quote(s)).collect();
         Self::new(ErrorType::NotSupported, path, value.into(), format!("supported values: {}", quoted.join(", ")))
+    }
+
+    /// `field.TypeInvalid`: the value has not the type that its schema says.
+    pub fn type_invalid(path: &Path, value: impl Into<Value>, detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::TypeInvalid, path, value.into(), detail)
     }
 
     /// `field.TooLong`: may not be more than `max` bytes.
     pub fn too_long(path: &Path, max: usize) -> Self {
-        Self::new(ErrorType::TooLong, path, Value::Null, format!("may not be more than {max} bytes"))
+        let bytes = if max == 1 { "byte" } else { "bytes" };
+        Self::new(ErrorType::TooLong, path, Value::Null, format!("may not be more than {max} {bytes}"))
+    }
+
+    /// `field.TooLongCharacters`: may not be more than `max` characters.
+    pub fn too_long_characters(path: &Path, max: usize) -> Self {
+        let characters = if max == 1 { "character" } else { "characters" };
+        Self::new(ErrorType::TooLong, path, Value::Null, format!("may not be more than {max} {characters}"))
+    }
+
+    /// `field.TooShort`: at least `min` bytes.
+    pub fn too_short(path: &Path, min: usize) -> Self {
+        let bytes = if min == 1 { "byte" } else { "bytes" };
+        Self::new(ErrorType::TooShort, path, Value::Null, format!("must be at least {min} {bytes}"))
+    }
+
+    /// `field.TooFew`: `actual` items where at least `min` must be.
+    pub fn too_few(path: &Path, actual: usize, min: usize) -> Self {
+        let items = if min == 1 { "item" } else { "items" };
+        Self::new(ErrorType::TooFew, path, Value::from(actual), format!("must have at least {min} {items}"))
     }
 
     /// `field.TooMany`: `actual` items where at most `max` may be.
@@ -176,7 +216,7 @@ impl Error {
     /// The text without the field: what stands in a cause's `message` (`field.Error.ErrorBody`).
     pub fn body(&self) -> String {
         let mut text = match self.kind {
-            ErrorType::Required | ErrorType::Forbidden | ErrorType::TooLong | ErrorType::Internal => {
+            ErrorType::Required | ErrorType::Forbidden | ErrorType::TooLong | ErrorType::TooShort | ErrorType::Internal => {
                 self.kind.words().to_owned()
             }
             _ => match &self.printed {
@@ -198,10 +238,57 @@ impl fmt::Display for Error {
     }
 }
 
-/// A value as upstream prints it inside a message: strings quoted, numbers plain, `null`, the rest as JSON.
+/// The errors in one text, as `ErrorList.ToAggregate` prints them: one as it is, several in brackets, equal ones once.
+pub fn aggregate(errors: &[Error]) -> String {
+    let mut texts: Vec<String> = Vec::with_capacity(errors.len());
+    for error in errors {
+        let text = error.to_string();
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    match texts.len() {
+        1 => texts.swap_remove(0),
+        _ => format!("[{}]", texts.join(", ")),
+    }
+}
+
+/// A value as upstream prints it inside a message: strings quoted, numbers plain, `null`, the rest as Go's JSON.
 fn go_value(value: &Value) -> String {
     match value {
-        Value::String(text) => format!("{text:?}"),
+        Value::String(text) => go_quote(text),
+        Value::Array(_) | Value::Object(_) => {
+            // Go's encoder keeps HTML safe.
+            value.to_string().replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
+        }
         other => other.to_string(),
     }
+}
+
+/// A text in quotes as Go's `%q` prints it.
+pub fn go_quote(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\u{7}' => quoted.push_str("\\a"),
+            '\u{8}' => quoted.push_str("\\b"),
+            '\u{c}' => quoted.push_str("\\f"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            '\u{b}' => quoted.push_str("\\v"),
+            ' '..='~' => quoted.push(c),
+            c if u32::from(c) < 0x80 => drop(write!(quoted, "\\x{:02x}", u32::from(c))),
+            // Rust's and Go's notions of what is printable are close; both escape what has no shape.
+            c if c.escape_debug().count() == 1 => quoted.push(c),
+            c if u32::from(c) <= 0xffff => drop(write!(quoted, "\\u{:04x}", u32::from(c))),
+            c => drop(write!(quoted, "\\U{:08x}", u32::from(c))),
+        }
+    }
+    quoted.push('"');
+    quoted
 }

@@ -8,7 +8,7 @@ const LABEL_MESSAGE: &str = "a lowercase RFC 1123 label must consist of lower ca
 const LABEL_MAX_BYTES: usize = 63;
 const SUBDOMAIN_FORMAT: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
 const SUBDOMAIN_MESSAGE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character";
-const SUBDOMAIN_UNDERSCORE_FORMAT: &str = r"[a-z0-9_]([-_a-z0-9]*[a-z0-9_])?(\.[a-z0-9_]([-_a-z0-9]*[a-z0-9_])?)*";
+const SUBDOMAIN_UNDERSCORE_FORMAT: &str = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*";
 const SUBDOMAIN_UNDERSCORE_MESSAGE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character";
 const SUBDOMAIN_MAX_BYTES: usize = 253;
 const QUALIFIED_FORMAT: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
@@ -86,12 +86,12 @@ pub fn dns1123_subdomain(text: &str) -> Vec<String> {
 
 /// `IsDNS1123SubdomainWithUnderscore`: a DNS search domain.
 pub fn dns1123_subdomain_with_underscore(text: &str) -> Vec<String> {
-    let edge = |b: u8| lower_alphanumeric(b) || b == b'_';
+    let is_label = |label: &str| matches(label.strip_prefix('_').unwrap_or(label), lower_alphanumeric, b"-_");
     let mut wrong = Vec::new();
     if text.len() > SUBDOMAIN_MAX_BYTES {
         wrong.push(max_length(SUBDOMAIN_MAX_BYTES));
     }
-    if text.is_empty() || !text.split('.').all(|label| matches(label, edge, b"-")) {
+    if text.is_empty() || !text.split('.').all(is_label) {
         wrong.push(regex_error(SUBDOMAIN_UNDERSCORE_MESSAGE, SUBDOMAIN_UNDERSCORE_FORMAT, &["example.com"]));
     }
     wrong
@@ -114,6 +114,14 @@ fn qualified_part(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }
 
+/// The prefix is checked by newer code of upstream, which counts bytes in its words.
+fn prefix_part(prefix: &str) -> impl Iterator<Item = String> {
+    let characters = max_length(SUBDOMAIN_MAX_BYTES);
+    dns1123_subdomain(prefix).into_iter().map(move |wrong| {
+        if wrong == characters { format!("prefix part {}", max_bytes(SUBDOMAIN_MAX_BYTES)) } else { format!("prefix part {wrong}") }
+    })
+}
+
 /// `IsQualifiedName`: an optional DNS prefix and a name, as label keys are.
 pub fn qualified_name(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -123,7 +131,7 @@ pub fn qualified_name(text: &str) -> Vec<String> {
             if prefix.is_empty() {
                 wrong.push("prefix part must be non-empty".to_owned());
             } else {
-                wrong.extend(dns1123_subdomain(prefix).into_iter().map(|w| format!("prefix part {w}")));
+                wrong.extend(prefix_part(prefix));
             }
             name
         }
@@ -171,6 +179,51 @@ pub fn env_var_name(text: &str) -> Vec<String> {
     wrong
 }
 
+/// `IsEnvVarName`: the strict rule, for ConfigMap keys that become variables.
+pub fn strict_env_var_name(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let part = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    if text.is_empty() || !text.bytes().all(part) || text.as_bytes()[0].is_ascii_digit() {
+        let message = "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit";
+        wrong.push(regex_error(message, "[-._a-zA-Z][-._a-zA-Z0-9]*", &["my.env-name", "MY_ENV.NAME", "MyEnvName1"]));
+    }
+    wrong.extend(parent_directory(text));
+    wrong
+}
+
+/// Names that mean a directory, or start so.
+fn parent_directory(text: &str) -> Option<String> {
+    match text {
+        "." => Some("must not be '.'".to_owned()),
+        ".." => Some("must not be '..'".to_owned()),
+        _ if text.starts_with("..") => Some("must not start with '..'".to_owned()),
+        _ => None,
+    }
+}
+
+/// `IsCIdentifier`
+pub fn c_identifier(text: &str) -> Vec<String> {
+    let part = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    if !text.is_empty() && text.bytes().all(part) && !text.as_bytes()[0].is_ascii_digit() {
+        return Vec::new();
+    }
+    let message = "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'";
+    vec![regex_error(message, "[A-Za-z_][A-Za-z0-9_]*", &["my_name", "MY_NAME", "MyName"])]
+}
+
+/// `IsWildcardDNS1123Subdomain`: `*.example.com`.
+pub fn wildcard_dns1123_subdomain(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > SUBDOMAIN_MAX_BYTES {
+        wrong.push(max_length(SUBDOMAIN_MAX_BYTES));
+    }
+    if !text.strip_prefix("*.").is_some_and(is_subdomain) {
+        let message = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character";
+        wrong.push(regex_error(message, &format!(r"\*\.{SUBDOMAIN_FORMAT}"), &["*.example.com"]));
+    }
+    wrong
+}
+
 /// `IsConfigMapKey`: a key of a ConfigMap or Secret, which is also a file name.
 pub fn config_map_key(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -181,12 +234,7 @@ pub fn config_map_key(text: &str) -> Vec<String> {
         let message = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";
         wrong.push(regex_error(message, "[-._a-zA-Z0-9]+", &["key.name", "KEY_NAME", "key-name"]));
     }
-    match text {
-        "." => wrong.push("must not be '.'".to_owned()),
-        ".." => wrong.push("must not be '..'".to_owned()),
-        _ if text.starts_with("..") => wrong.push("must not start with '..'".to_owned()),
-        _ => {}
-    }
+    wrong.extend(parent_directory(text));
     wrong
 }
 
@@ -239,6 +287,11 @@ pub fn path_segment(text: &str) -> Vec<String> {
     if text == "." || text == ".." {
         return vec![format!("may not be '{text}'")];
     }
+    path_segment_prefix(text)
+}
+
+/// `IsValidPathSegmentPrefix`: the beginning of such a name.
+pub fn path_segment_prefix(text: &str) -> Vec<String> {
     ["/", "%"].iter().filter(|c| text.contains(**c)).map(|c| format!("may not contain '{c}'")).collect()
 }
 
@@ -270,11 +323,36 @@ pub fn parse_cidr(text: &str) -> Option<(std::net::IpAddr, u8)> {
     (bits <= most).then_some((address, bits))
 }
 
-/// `NameIsDNSLabel`'s cousin for service accounts and most objects: what stands before a generated suffix may end in a
-/// dash; this masks it.
+/// A name before a generated suffix may end in a dash: this is the name as if it went on with a letter
+/// (`maskTrailingDash`, which takes one more character away).
 pub fn mask_trailing_dash(prefix: &str) -> String {
     match prefix.strip_suffix('-') {
-        Some(rest) if !rest.is_empty() => format!("{}a", prefix.strip_suffix('-').unwrap_or(rest)),
+        Some(rest) if !rest.is_empty() => {
+            let mut masked = rest.to_owned();
+            masked.pop();
+            masked.push('a');
+            masked
+        }
         _ => prefix.to_owned(),
     }
+}
+
+/// `NameIsDNSSubdomain`: the rule for most objects' names, and for what stands before a generated suffix.
+pub fn name_is_dns_subdomain(name: &str, prefix: bool) -> Vec<String> {
+    if prefix { dns1123_subdomain(&mask_trailing_dash(name)) } else { dns1123_subdomain(name) }
+}
+
+/// `NameIsDNSLabel`
+pub fn name_is_dns_label(name: &str, prefix: bool) -> Vec<String> {
+    if prefix { dns1123_label(&mask_trailing_dash(name)) } else { dns1123_label(name) }
+}
+
+/// `NameIsDNS1035Label`
+pub fn name_is_dns1035_label(name: &str, prefix: bool) -> Vec<String> {
+    if prefix { dns1035_label(&mask_trailing_dash(name)) } else { dns1035_label(name) }
+}
+
+/// `ValidatePathSegmentName`
+pub fn name_is_path_segment(name: &str, prefix: bool) -> Vec<String> {
+    if prefix { path_segment_prefix(name) } else { path_segment(name) }
 }

@@ -80,20 +80,7 @@ impl Status {
 
     /// `NewInvalid`: `subject.resource` is the *kind* here.
     pub fn invalid(subject: &Subject<'_>, errors: &[field::Error]) -> Self {
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        let list = match texts.as_slice() {
-            [one] => one.clone(),
-            many => {
-                // `utilerrors.Aggregate` prints equal errors once.
-                let mut seen = Vec::new();
-                many.iter().for_each(|text| {
-                    if !seen.contains(&text.as_str()) {
-                        seen.push(text);
-                    }
-                });
-                if seen.len() == 1 { seen[0].to_owned() } else { format!("[{}]", seen.join(", ")) }
-            }
-        };
+        let list = field::aggregate(errors);
         let message = format!("{} {:?} is invalid: {list}", subject.qualified(), subject.name);
         let causes: Vec<Value> = errors
             .iter()
@@ -120,6 +107,134 @@ impl Status {
         Self { code: 500, reason: "InternalError", message: format!("Internal error occurred: {why}"), details }
     }
 
+    /// A 404 for a path that no resource has.
+    pub fn path_not_found() -> Self {
+        Self::empty_details(404, "NotFound", "the server could not find the requested resource")
+    }
+
+    /// A 405: the resource has not this verb.
+    pub fn method_not_allowed() -> Self {
+        Self::empty_details(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    }
+
+    /// The 422 of a JSON patch that cannot be applied.
+    pub fn unprocessable() -> Self {
+        Self::empty_details(422, "Invalid", "the server rejected our request due to an error in our request")
+    }
+
+    /// The 403 for a path that is no resource: `forbidden: User "x" cannot get path "/metrics"`.
+    pub fn forbidden_path(why: &str) -> Self {
+        Self::empty_details(403, "Forbidden", format!("forbidden: {why}"))
+    }
+
+    /// The 415 of a patch whose content type no patch has.
+    pub fn unsupported_patch_type() -> Self {
+        Self::empty_details(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+    }
+
+    /// The 415 of a body: the media types that are taken.
+    pub fn unsupported_media_type(accepted: &[&str]) -> Self {
+        let message = "the body of the request was in an unknown format - accepted media types include: ";
+        Self::plain(415, "UnsupportedMediaType", format!("{message}{}", accepted.join(", ")))
+    }
+
+    /// The 406 of the ordinary answers: the media types that can be had.
+    pub fn not_acceptable(available: &[&str]) -> Self {
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {}", available.join(", "));
+        Self::empty_details(406, "NotAcceptable", message)
+    }
+
+    /// The 406 of answers that have special forms (tables, metadata, protobuf).
+    pub fn not_acceptable_because(why: impl Into<String>) -> Self {
+        Self::plain(406, "NotAcceptable", why)
+    }
+
+    /// `NewResourceExpired`: a resource version or continue token that is too old.
+    pub fn expired(message: impl Into<String>) -> Self {
+        Self::plain(410, "Expired", message)
+    }
+
+    /// `NewGone`
+    pub fn gone(message: impl Into<String>) -> Self {
+        Self::plain(410, "Gone", message)
+    }
+
+    /// `NewRequestEntityTooLargeError`; `limit` in bytes.
+    pub fn request_entity_too_large(limit: usize) -> Self {
+        Self::plain(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}"))
+    }
+
+    /// `NewTooManyRequests`
+    pub fn too_many_requests(message: impl Into<String>, retry_after_seconds: u32) -> Self {
+        let details = json!({"retryAfterSeconds": retry_after_seconds});
+        Self { code: 429, reason: "TooManyRequests", message: message.into(), details }
+    }
+
+    /// `NewTimeoutError`
+    pub fn timeout(message: &str, retry_after_seconds: u32) -> Self {
+        let details = with_retry(serde_json::Map::new(), retry_after_seconds);
+        Self { code: 504, reason: "Timeout", message: format!("Timeout: {message}"), details }
+    }
+
+    /// `NewServerTimeout`: `operation` is the verb.
+    pub fn server_timeout(subject: &Subject<'_>, operation: &str, retry_after_seconds: u32) -> Self {
+        let message = format!(
+            "The {operation} operation against {} could not be completed at this time, please try again.",
+            subject.qualified()
+        );
+        let details = Subject { name: operation, ..subject.clone() }.details();
+        Self { code: 500, reason: "ServerTimeout", message, details: with_retry(details, retry_after_seconds) }
+    }
+
+    /// `NewServiceUnavailable`
+    pub fn service_unavailable(why: impl Into<String>) -> Self {
+        Self::plain(503, "ServiceUnavailable", why)
+    }
+
+    /// `NewGenerateNameConflict`: every name that was tried is taken.
+    pub fn generate_name_conflict(subject: &Subject<'_>, retry_after_seconds: u32) -> Self {
+        let message = format!(
+            "{} {:?} already exists, the server was not able to generate a unique name for the object",
+            subject.qualified(),
+            subject.name
+        );
+        let details = with_retry(subject.details(), retry_after_seconds);
+        Self { code: 409, reason: "AlreadyExists", message, details }
+    }
+
+    /// A 500 without a reason: errors of upstream that are no API errors.
+    pub fn unreasoned(message: impl Into<String>) -> Self {
+        Self::plain(500, "", message)
+    }
+
+    fn empty_details(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { code, reason, message: message.into(), details: json!({}) }
+    }
+
+    /// Adds an entry to `details.causes`; empty parts are left out.
+    #[must_use]
+    pub fn with_cause(mut self, reason: &str, message: &str, field: &str) -> Self {
+        let mut cause = serde_json::Map::new();
+        for (name, text) in [("reason", reason), ("message", message), ("field", field)] {
+            if !text.is_empty() {
+                cause.insert(name.to_owned(), text.into());
+            }
+        }
+        if !self.details.is_object() {
+            self.details = json!({});
+        }
+        match self.details.get_mut("causes").and_then(Value::as_array_mut) {
+            Some(causes) => causes.push(cause.into()),
+            None => self.details["causes"] = json!([cause]),
+        }
+        self
+    }
+
+    /// `details.retryAfterSeconds`, which is also sent as the `Retry-After` header.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.details.get("retryAfterSeconds").and_then(Value::as_u64)
+    }
+
     /// The wire form. `metadata` is always there, `details`, `reason` only where set.
     pub fn to_value(&self) -> Value {
         let mut object = json!({
@@ -134,6 +249,13 @@ impl Status {
         }
         object
     }
+}
+
+fn with_retry(mut details: serde_json::Map<String, Value>, seconds: u32) -> Value {
+    if seconds > 0 {
+        details.insert("retryAfterSeconds".to_owned(), seconds.into());
+    }
+    details.into()
 }
 
 impl std::fmt::Display for Status {

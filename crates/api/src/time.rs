@@ -112,9 +112,13 @@ impl Parser<'_> {
     }
 
     fn fraction(&mut self) -> Result<i32, TimeError> {
-        let digits = self.rest.strip_prefix(['.', ',']).map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
-        if self.micros && digits != 6 {
+        let mut digits = self.rest.strip_prefix(['.', ',']).map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
+        if self.micros && digits < 6 {
             return Err(self.cannot_parse(".000000"));
+        }
+        if self.micros {
+            // More digits are left over, and are no zone.
+            digits = 6;
         }
         if digits == 0 {
             return Ok(0);

@@ -286,8 +286,9 @@ fn keeps(value: &mut Value, field: &Field) -> bool {
             !value.is_null() || matches!(field.schema.kind, Kind::Time | Kind::MicroTime | Kind::RawExtension | Kind::Json | Kind::Bytes)
         }
         Zero::WriteNull => {
-            // Upstream stores objects as protobuf, in which an empty list is none.
-            if zero::is_empty(value) && matches!(field.schema.kind, Kind::List { .. } | Kind::Map { .. }) {
+            // Upstream stores objects as protobuf, in which an empty list is none. The `items` of lists are never stored.
+            let is_stored = &*field.name != "items";
+            if is_stored && zero::is_empty(value) && matches!(field.schema.kind, Kind::List { .. } | Kind::Map { .. }) {
                 *value = Value::Null;
             }
             true

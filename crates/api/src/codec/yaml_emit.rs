@@ -108,7 +108,11 @@ impl Emitter {
     /// The value behind `-`.
     fn item(&mut self, value: &Value, indent: usize) {
         self.out.push(' ');
-        self.node(value, indent + 2, true);
+        match value {
+            Value::Object(map) if !map.is_empty() => self.node(value, indent + 2, true),
+            Value::Array(list) if !list.is_empty() => self.node(value, indent + 2, true),
+            scalar => self.scalar(scalar, indent),
+        }
     }
 
     /// A scalar or an empty collection; `indent` is that of the collection around it.

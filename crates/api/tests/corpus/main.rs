@@ -1,5 +1,8 @@
 //! The recorded requests and answers of the shared folder, for tests; nothing where the folder is absent.
 
+mod conform;
+mod decode;
+
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -51,11 +54,12 @@ pub fn definition(object: &Value) -> Option<&'static str> {
     api::schema::definition_for(group, version, object["kind"].as_str()?)
 }
 
-/// The corpus holds placeholders for times; the codec wants times.
+/// The corpus holds placeholders for times and ports; the codec wants times and ports.
 pub fn with_times(value: &mut Value) {
     match value {
         Value::String(text) if text == "<time>" => *text = "2026-01-02T03:04:05Z".to_owned(),
         Value::String(text) if text == "<microtime>" => *text = "2026-01-02T03:04:05.000006Z".to_owned(),
+        Value::String(text) if text.starts_with("<nodePort:") => *value = 30_000.into(),
         Value::Array(items) => items.iter_mut().for_each(with_times),
         Value::Object(map) => map.values_mut().for_each(with_times),
         _ => {}

@@ -1,7 +1,5 @@
 //! Every object that v1.36.2 answered has the shape that `conform` gives, so that `conform` must leave it alone.
 
-mod corpus;
-
 use serde_json::Value;
 
 /// Steps whose body is a part of the answer only.
@@ -13,12 +11,12 @@ fn is_whole(step: &Value) -> bool {
 fn recorded_answers_keep_their_shape() {
     let mut seen = 0;
     let mut wrong = Vec::new();
-    for (name, step) in corpus::steps().into_iter().filter(|(_, step)| is_whole(step)) {
+    for (name, step) in crate::steps().into_iter().filter(|(_, step)| is_whole(step)) {
         let mut objects = Vec::new();
-        corpus::objects(&step["response"]["body"], &mut objects);
+        crate::objects(&step["response"]["body"], &mut objects);
         for mut object in objects {
-            let Some(definition) = corpus::definition(&object) else { continue };
-            corpus::with_times(&mut object);
+            let Some(definition) = crate::definition(&object) else { continue };
+            crate::with_times(&mut object);
             let before = object.clone();
             let result = api::codec::conform(&mut object, api::schema::builtin(definition).unwrap());
             seen += 1;

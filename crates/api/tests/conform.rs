@@ -1,0 +1,141 @@
+//! What `conform` does to values: Go's zero values, nulls, canonical forms, pruning, errors.
+
+use api::codec::{apply_defaults, conform, decode_json};
+use api::schema::{Schema, builtin, structural};
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn schema(kind: &str) -> &'static Schema {
+    builtin(&format!("io.k8s.api.{kind}")).unwrap()
+}
+
+fn check(kind: &str, mut value: Value, expected: Expect) {
+    let shown = match conform(&mut value, schema(kind)) {
+        Ok(found) if found.unknown.is_empty() => value.to_string(),
+        Ok(found) => format!("{value} unknown {:?}", found.unknown),
+        Err(error) => format!("error: {error}"),
+    };
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn zero_values_as_go_writes_them() {
+    check("core.v1.Pod", json!({}), expect![[r#"{"metadata":{},"spec":{"containers":null},"status":{}}"#]]);
+    check("core.v1.Container", json!({"image": "", "stdin": false, "args": [], "env": null, "securityContext": {}}), expect![[r#"{"name":"","resources":{},"securityContext":{}}"#]]);
+    check("core.v1.SecurityContext", json!({"privileged": false, "runAsUser": 0, "procMount": ""}), expect![[r#"{"privileged":false,"procMount":"","runAsUser":0}"#]]);
+    check("core.v1.Container", json!({"name": "c", "args": ["a", null]}), expect![[r#"{"args":["a",""],"name":"c","resources":{}}"#]]);
+    check("core.v1.ConfigMap", json!({"data": {"a": null, "b": ""}, "immutable": false}), expect![[r#"{"data":{"a":"","b":""},"immutable":false,"metadata":{}}"#]]);
+    check("core.v1.PodCondition", json!({"type": "Ready", "status": "True", "lastProbeTime": null}), expect![[r#"{"lastProbeTime":null,"lastTransitionTime":null,"status":"True","type":"Ready"}"#]]);
+    check("core.v1.Volume", json!({"name": "v", "emptyDir": {}}), expect![[r#"{"emptyDir":{},"name":"v"}"#]]);
+    check("core.v1.ResourceFieldSelector", json!({"resource": "limits.cpu"}), expect![[r#"{"divisor":"0","resource":"limits.cpu"}"#]]);
+    check("rbac.v1.ClusterRole", json!({"rules": []}), expect![[r#"{"metadata":{},"rules":null}"#]]);
+}
+
+#[test]
+fn canonical_forms() {
+    check("core.v1.ResourceRequirements", json!({"limits": {"cpu": 0.5, "memory": "1024Mi"}, "requests": {"cpu": 2}}), expect![[r#"{"limits":{"cpu":"500m","memory":"1Gi"},"requests":{"cpu":"2"}}"#]]);
+    check("core.v1.ContainerStateRunning", json!({"startedAt": "2026-01-02T03:04:05.6+02:00"}), expect![[r#"{"startedAt":"2026-01-02T01:04:05Z"}"#]]);
+    check("coordination.v1.LeaseSpec", json!({"renewTime": "2026-01-02T03:04:05.000001Z"}), expect![[r#"{"renewTime":"2026-01-02T03:04:05.000001Z"}"#]]);
+    check("coordination.v1.LeaseSpec", json!({"renewTime": "2026-01-02T03:04:05Z"}), expect![[r#"error: parsing time "2026-01-02T03:04:05Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000""#]]);
+    check("core.v1.Secret", json!({"data": {"a": "AA\n==", "b": "aGk="}}), expect![[r#"{"data":{"a":"AA==","b":"aGk="},"metadata":{}}"#]]);
+    check("core.v1.Secret", json!({"data": {"a": "AAA"}}), expect!["error: illegal base64 data at input byte 0"]);
+    let mut long = json!({"data": {"a": "A".repeat(4094) + "=="}, "metadata": {}});
+    let before = long.clone();
+    assert!(conform(&mut long, schema("core.v1.Secret")).is_ok() && long == before);
+    for (text, at) in [("=AAA", 0), ("AA==AAAA", 4), ("A*AA", 1)] {
+        let mut value = json!({"data": {"a": "AAAA".repeat(300) + text}});
+        let error = conform(&mut value, schema("core.v1.Secret")).unwrap_err().to_string();
+        assert_eq!(error, format!("illegal base64 data at input byte {}", 1200 + at), "{text}");
+    }
+}
+
+#[test]
+fn wrong_types_in_gos_words() {
+    check("core.v1.Pod", json!({"spec": {"containers": {}}}), expect!["error: json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container"]);
+    check("core.v1.Pod", json!({"spec": {"containers": [{"args": [1]}]}}), expect!["error: json: cannot unmarshal number into Go struct field Container.spec.containers.args of type string"]);
+    check("core.v1.Pod", json!({"spec": {"containers": [{"imagePullPolicy": true}]}}), expect!["error: json: cannot unmarshal bool into Go struct field Container.spec.containers.imagePullPolicy of type v1.PullPolicy"]);
+    check("core.v1.Pod", json!({"spec": {"terminationGracePeriodSeconds": 1.5}}), expect!["error: json: cannot unmarshal number 1.5 into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64"]);
+    check("apps.v1.Deployment", json!({"spec": {"replicas": 3_000_000_000u32}}), expect!["error: json: cannot unmarshal number 3000000000 into Go struct field DeploymentSpec.spec.replicas of type int32"]);
+    check("core.v1.ServicePort", json!({"targetPort": true}), expect!["error: json: cannot unmarshal bool into Go value of type int32"]);
+    check("core.v1.Pod", json!([]), expect!["error: json: cannot unmarshal array into Go value of type v1.Pod"]);
+    check("core.v1.ResourceRequirements", json!({"limits": {"cpu": true}}), expect!["error: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"]);
+}
+
+#[test]
+fn unknown_fields_are_dropped_and_named() {
+    check("core.v1.Pod", json!({"spec": {"containers": [{"name": "c", "immage": 1}], "x": {}}, "metadata": {"nmae": ""}}), expect![[r#"{"metadata":{},"spec":{"containers":[{"name":"c","resources":{}}]},"status":{}} unknown ["metadata.nmae", "spec.containers[0].immage", "spec.x"]"#]]);
+}
+
+#[test]
+fn custom_resources_are_only_pruned() {
+    let schema = structural(&json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {
+        "a": {"type": "integer", "default": 5}, "open": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+        "list": {"type": "array", "items": {"type": "object", "properties": {"b": {"type": "string", "default": "x"}}}}}}}}))
+    .unwrap();
+    let mut value = json!({"metadata": {"labels": {}, "foo": 1}, "spec": {"a": "text", "z": 1, "open": {"y": null}, "list": [{"b": null, "c": 1}, {}]}});
+    let found = conform(&mut value, &schema).unwrap();
+    assert_eq!(found.unknown, ["metadata.foo", "spec.list[0].c", "spec.z"]);
+    assert_eq!(value, json!({"metadata": {}, "spec": {"a": "text", "open": {"y": null}, "list": [{"b": null}, {}]}}));
+    value["spec"].as_object_mut().unwrap().remove("a");
+    apply_defaults(&mut value, &schema);
+    assert_eq!(value["spec"], json!({"a": 5, "open": {"y": null}, "list": [{"b": "x"}, {"b": "x"}]}));
+}
+
+#[test]
+fn marked_defaults_of_built_in_types() {
+    let mut value = json!({"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 1}, {"containerPort": 2, "protocol": "UDP"}]}]}});
+    apply_defaults(&mut value, schema("core.v1.Pod"));
+    assert_eq!(value["spec"]["containers"][0]["ports"], json!([{"containerPort": 1, "protocol": "TCP"}, {"containerPort": 2, "protocol": "UDP"}]));
+}
+
+/// Values that look like pods, more or less.
+fn podlike() -> impl Strategy<Value = Value> {
+    let key = prop::sample::select(vec!["metadata", "spec", "containers", "name", "env", "value", "resources", "limits", "cpu", "ports", "x", "labels", "creationTimestamp", "hostPort", "volumes", "emptyDir", "sizeLimit"]);
+    let leaf = prop_oneof![
+        Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), any::<f64>().prop_map(Value::from),
+        "[0-9.]{0,4}(m|Mi|k)?".prop_map(Value::from), Just(json!("2026-02-03T04:05:06Z")), Just(json!(""))
+    ];
+    leaf.prop_recursive(6, 60, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key.clone().prop_map(str::to_owned), inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect()))
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn conforming_twice_is_conforming_once(mut value in podlike(), kind in prop::sample::select(vec!["core.v1.Pod", "core.v1.Container", "core.v1.PodSpec", "apps.v1.Deployment"])) {
+        if conform(&mut value, schema(kind)).is_ok() {
+            let once = value.clone();
+            let again = conform(&mut value, schema(kind));
+            prop_assert!(again.is_ok_and(|found| found.unknown.is_empty()));
+            prop_assert_eq!(value, once);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..100), text in "[\\[\\]{}:,\"a-c0-9. tfn\\\\-]{0,60}") {
+        let _ = decode_json(&bytes);
+        let _ = decode_json(text.as_bytes());
+    }
+}
+
+#[test]
+fn base64_as_go_reads_it() {
+    for (text, expected) in [
+        ("", Ok("")), ("AB==", Ok("AA==")), ("AAB=", Ok("AAA=")), ("A", Err(0)), ("AAA", Err(0)), ("AAAAA", Err(4)),
+        ("A===", Err(1)), ("AA=", Err(3)), ("AA=A", Err(3)), ("AA==A", Err(4)), ("AAA=A", Err(4)), ("A A=", Err(1)), ("=", Err(0)),
+    ] {
+        let mut value = json!({"data": {"a": text}, "metadata": {}});
+        match (conform(&mut value, schema("core.v1.Secret")), expected) {
+            (Ok(_), Ok(canonical)) => assert_eq!(value["data"]["a"], canonical, "{text}"),
+            (Err(error), Err(at)) => assert_eq!(error.to_string(), format!("illegal base64 data at input byte {at}"), "{text}"),
+            (got, _) => panic!("{text}: {got:?}"),
+        }
+    }
+}
