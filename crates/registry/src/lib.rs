@@ -6,8 +6,8 @@
 mod at;
 pub mod columns;
 mod diff;
+mod kinds;
 mod labels;
-pub mod names;
 mod object;
 pub mod pod;
 pub mod quantity;
@@ -15,6 +15,7 @@ mod resource;
 mod table;
 mod volume_claim;
 
+pub use api::names;
 pub use at::At;
 pub use resource::{Conversion, NoStrategy, Resource, Scope, Storage, Strategy, Subresource, Update};
 pub use table::{find, find_kind, groups, table};

@@ -71,3 +71,17 @@ pub(crate) fn keep(new: &mut Value, old: &Value, field: &str) {
         put(new, field, old.get(field).cloned());
     }
 }
+
+/// Sets `status` of a new object to what Go writes for an empty one.
+pub(crate) fn reset_status(object: &mut Value, zero: Value) {
+    if let Value::Object(map) = object {
+        map.insert("status".to_owned(), zero);
+    }
+}
+
+/// `ValidateImmutableField`
+pub(crate) fn validate_immutable(new: &crate::At, old: &crate::At, errors: &mut api::field::ErrorList) {
+    if new.value() != old.value() {
+        errors.push(new.invalid("field is immutable"));
+    }
+}

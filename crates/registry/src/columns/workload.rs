@@ -96,11 +96,21 @@ pub(super) fn controller_revision(object: &Value, now: Timestamp) -> Row {
     let owners = metadata.at("ownerReferences");
     let controller = owners.items().find(|owner| owner.at("controller").bool()).map(|owner| {
         let kind = owner.at("kind").str().to_lowercase();
-        let group = owner.at("apiVersion").str().split_once('/').map(|(group, _)| format!(".{group}"));
+        let group = owner
+            .at("apiVersion")
+            .str()
+            .split_once('/')
+            .map(|(group, _)| format!(".{group}"));
         format!("{kind}{}/{}", group.unwrap_or_default(), owner.at("name").str())
     });
     let revision = int(&root.at("revision"));
-    vec![name(object), or_none(&controller.unwrap_or_default()), revision, age(object, now)].into()
+    vec![
+        name(object),
+        or_none(&controller.unwrap_or_default()),
+        revision,
+        age(object, now),
+    ]
+    .into()
 }
 
 pub(super) fn job(object: &Value, now: Timestamp) -> Row {
@@ -127,7 +137,9 @@ fn job_status(job: &At) -> &'static str {
     let (status, metadata) = (job.at("status"), job.at("metadata"));
     let conditions = status.at("conditions");
     let has = |kind: &str| {
-        conditions.items().any(|c| c.at("type").str() == kind && c.at("status").str() == "True")
+        conditions
+            .items()
+            .any(|c| c.at("type").str() == kind && c.at("status").str() == "True")
     };
     match () {
         () if has("Complete") => "Complete",
@@ -141,7 +153,9 @@ fn job_status(job: &At) -> &'static str {
 }
 
 fn job_duration(status: &At, now: Timestamp) -> String {
-    let Ok(start) = status.at("startTime").str().parse::<Timestamp>() else { return String::new() };
+    let Ok(start) = status.at("startTime").str().parse::<Timestamp>() else {
+        return String::new();
+    };
     let end = status.at("completionTime").str().parse::<Timestamp>().unwrap_or(now);
     human_duration(end.duration_since(start).as_secs())
 }

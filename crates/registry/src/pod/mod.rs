@@ -10,8 +10,7 @@ mod warnings;
 
 pub(crate) use defaults::default_pod_template;
 pub(crate) use validate::{
-    Owner, is_native_resource, validate_pod_spec, validate_pod_template, validate_quantity, validate_resource_name,
-    validate_taint_effect,
+    is_native_resource, validate_pod_template, validate_port, validate_quantity, validate_taint_effect,
 };
 pub(crate) use warnings::template_warnings;
 
@@ -65,11 +64,17 @@ impl Strategy for Pod {
             ("spec.nodeName".into(), spec.at("nodeName").str().to_owned()),
             ("spec.restartPolicy".into(), spec.at("restartPolicy").str().to_owned()),
             ("spec.schedulerName".into(), spec.at("schedulerName").str().to_owned()),
-            ("spec.serviceAccountName".into(), spec.at("serviceAccountName").str().to_owned()),
+            (
+                "spec.serviceAccountName".into(),
+                spec.at("serviceAccountName").str().to_owned(),
+            ),
             ("spec.hostNetwork".into(), spec.at("hostNetwork").bool().to_string()),
             ("status.phase".into(), status.at("phase").str().to_owned()),
             ("status.podIP".into(), address.to_owned()),
-            ("status.nominatedNodeName".into(), status.at("nominatedNodeName").str().to_owned()),
+            (
+                "status.nominatedNodeName".into(),
+                status.at("nominatedNodeName").str().to_owned(),
+            ),
         ]
     }
 

@@ -2,69 +2,155 @@
 
 use super::row::row;
 use crate::Resource;
-use crate::pod;
 use crate::Subresource::{
     Approval, Attach, Binding, EphemeralContainers, Eviction, Exec, Finalize, Log, PortForward, Proxy, Resize, Scale,
     Status, Token,
 };
+use crate::{kinds, pod};
 
 /// All built-in rows.
 pub(super) fn all() -> Vec<Resource> {
-    let rows = [core(), workloads(), events_and_reviews(), policy_and_network(), access(), storage(), cluster()];
+    let rows = [
+        core(),
+        workloads(),
+        events_and_reviews(),
+        policy_and_network(),
+        access(),
+        storage(),
+        cluster(),
+    ];
     rows.into_iter().flatten().map(super::row::Row::build).collect()
 }
 
-const POD: &[crate::Subresource] =
-    &[Attach, Binding, EphemeralContainers, Eviction, Exec, Log, PortForward, Proxy, Resize, Status];
+const POD: &[crate::Subresource] = &[
+    Attach,
+    Binding,
+    EphemeralContainers,
+    Eviction,
+    Exec,
+    Log,
+    PortForward,
+    Proxy,
+    Resize,
+    Status,
+];
 const CREATE: &[&str] = &["create"];
 const ALL_BUT_COLLECTION: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 
 fn core() -> Vec<super::row::Row> {
     vec![
-        row("", "v1", "Binding", "bindings").verbs(CREATE).strategy(pod::Binding),
-        row("", "v1", "ConfigMap", "configmaps").short(&["cm"]),
-        row("", "v1", "Endpoints", "endpoints").short(&["ep"]).create_on_update(),
-        row("", "v1", "Event", "events").short(&["ev"]).create_on_update(),
-        row("", "v1", "LimitRange", "limitranges").short(&["limits"]).create_on_update(),
-        row("", "v1", "Namespace", "namespaces").cluster().short(&["ns"]).verbs(ALL_BUT_COLLECTION).sub(&[Finalize, Status]),
-        row("", "v1", "Node", "nodes").cluster().short(&["no"]).sub(&[Proxy, Status]),
-        row("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims").short(&["pvc"]).sub(&[Status]),
-        row("", "v1", "PersistentVolume", "persistentvolumes").cluster().short(&["pv"]).sub(&[Status]),
-        row("", "v1", "Pod", "pods").short(&["po"]).category("all").sub(POD).generation().strategy(pod::Pod),
-        row("", "v1", "PodTemplate", "podtemplates").generation().strategy(pod::PodTemplate),
+        row("", "v1", "Binding", "bindings")
+            .verbs(CREATE)
+            .strategy(pod::Binding),
+        row("", "v1", "ConfigMap", "configmaps")
+            .strategy(kinds::ConfigMap)
+            .short(&["cm"]),
+        row("", "v1", "Endpoints", "endpoints")
+            .strategy(kinds::Endpoints)
+            .short(&["ep"])
+            .create_on_update(),
+        row("", "v1", "Event", "events")
+            .strategy(kinds::Event)
+            .short(&["ev"])
+            .create_on_update(),
+        row("", "v1", "LimitRange", "limitranges")
+            .short(&["limits"])
+            .create_on_update(),
+        row("", "v1", "Namespace", "namespaces")
+            .strategy(kinds::Namespace)
+            .cluster()
+            .short(&["ns"])
+            .verbs(ALL_BUT_COLLECTION)
+            .sub(&[Finalize, Status]),
+        row("", "v1", "Node", "nodes")
+            .strategy(kinds::Node)
+            .cluster()
+            .short(&["no"])
+            .sub(&[Proxy, Status]),
+        row("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+            .short(&["pvc"])
+            .sub(&[Status]),
+        row("", "v1", "PersistentVolume", "persistentvolumes")
+            .cluster()
+            .short(&["pv"])
+            .sub(&[Status]),
+        row("", "v1", "Pod", "pods")
+            .short(&["po"])
+            .category("all")
+            .sub(POD)
+            .generation()
+            .strategy(pod::Pod),
+        row("", "v1", "PodTemplate", "podtemplates")
+            .generation()
+            .strategy(pod::PodTemplate),
         row("", "v1", "ReplicationController", "replicationcontrollers")
+            .strategy(kinds::ReplicationController)
             .short(&["rc"])
             .category("all")
             .sub(&[Scale, Status])
             .generation(),
-        row("", "v1", "ResourceQuota", "resourcequotas").short(&["quota"]).sub(&[Status]),
-        row("", "v1", "Secret", "secrets"),
-        row("", "v1", "ServiceAccount", "serviceaccounts").short(&["sa"]).sub(&[Token]),
-        row("", "v1", "Service", "services").short(&["svc"]).category("all").sub(&[Proxy, Status]).create_on_update(),
+        row("", "v1", "ResourceQuota", "resourcequotas")
+            .short(&["quota"])
+            .sub(&[Status]),
+        row("", "v1", "Secret", "secrets").strategy(kinds::Secret),
+        row("", "v1", "ServiceAccount", "serviceaccounts")
+            .strategy(kinds::ServiceAccount)
+            .short(&["sa"])
+            .sub(&[Token]),
+        row("", "v1", "Service", "services")
+            .strategy(kinds::Service)
+            .short(&["svc"])
+            .category("all")
+            .sub(&[Proxy, Status])
+            .create_on_update(),
     ]
 }
 
 fn workloads() -> Vec<super::row::Row> {
     vec![
-        row("apps", "v1", "ControllerRevision", "controllerrevisions"),
-        row("apps", "v1", "DaemonSet", "daemonsets").short(&["ds"]).category("all").sub(&[Status]).generation(),
+        row("apps", "v1", "ControllerRevision", "controllerrevisions").strategy(kinds::ControllerRevision),
+        row("apps", "v1", "DaemonSet", "daemonsets")
+            .strategy(kinds::DaemonSet)
+            .short(&["ds"])
+            .category("all")
+            .sub(&[Status])
+            .generation(),
         row("apps", "v1", "Deployment", "deployments")
+            .strategy(kinds::Deployment)
             .short(&["deploy"])
             .category("all")
             .sub(&[Scale, Status])
             .generation(),
-        row("apps", "v1", "ReplicaSet", "replicasets").short(&["rs"]).category("all").sub(&[Scale, Status]).generation(),
+        row("apps", "v1", "ReplicaSet", "replicasets")
+            .strategy(kinds::ReplicaSet)
+            .short(&["rs"])
+            .category("all")
+            .sub(&[Scale, Status])
+            .generation(),
         row("apps", "v1", "StatefulSet", "statefulsets")
+            .strategy(kinds::StatefulSet)
             .short(&["sts"])
             .category("all")
             .sub(&[Scale, Status])
             .generation(),
-        row("batch", "v1", "CronJob", "cronjobs").short(&["cj"]).category("all").sub(&[Status]).generation(),
-        row("batch", "v1", "Job", "jobs").category("all").sub(&[Status]).generation(),
-        row("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
-            .short(&["hpa"])
+        row("batch", "v1", "CronJob", "cronjobs")
+            .short(&["cj"])
             .category("all")
-            .sub(&[Status]),
+            .sub(&[Status])
+            .generation(),
+        row("batch", "v1", "Job", "jobs")
+            .category("all")
+            .sub(&[Status])
+            .generation(),
+        row(
+            "autoscaling",
+            "v2",
+            "HorizontalPodAutoscaler",
+            "horizontalpodautoscalers",
+        )
+        .short(&["hpa"])
+        .category("all")
+        .sub(&[Status]),
     ]
 }
 
@@ -73,24 +159,52 @@ fn events_and_reviews() -> Vec<super::row::Row> {
     let authentication = "authentication.k8s.io";
     let authorization = "authorization.k8s.io";
     vec![
-        row("events.k8s.io", "v1", "Event", "events").short(&["ev"]).create_on_update(),
+        row("events.k8s.io", "v1", "Event", "events")
+            .strategy(kinds::EventV1)
+            .stored_as(("", "v1", "events"), &kinds::EventsOfCore)
+            .short(&["ev"])
+            .create_on_update(),
         review(authentication, "SelfSubjectReview", "selfsubjectreviews").cluster(),
         review(authentication, "TokenReview", "tokenreviews").cluster(),
-        review(authorization, "LocalSubjectAccessReview", "localsubjectaccessreviews"),
-        review(authorization, "SelfSubjectAccessReview", "selfsubjectaccessreviews").cluster(),
-        review(authorization, "SelfSubjectRulesReview", "selfsubjectrulesreviews").cluster(),
-        review(authorization, "SubjectAccessReview", "subjectaccessreviews").cluster(),
+        review(authorization, "LocalSubjectAccessReview", "localsubjectaccessreviews").strategy(kinds::AccessReview {
+            names_user: true,
+            local: true,
+        }),
+        review(authorization, "SelfSubjectAccessReview", "selfsubjectaccessreviews")
+            .strategy(kinds::AccessReview {
+                names_user: false,
+                local: false,
+            })
+            .cluster(),
+        review(authorization, "SelfSubjectRulesReview", "selfsubjectrulesreviews")
+            .strategy(kinds::RulesReview)
+            .cluster(),
+        review(authorization, "SubjectAccessReview", "subjectaccessreviews")
+            .strategy(kinds::AccessReview {
+                names_user: true,
+                local: false,
+            })
+            .cluster(),
     ]
 }
 
 fn policy_and_network() -> Vec<super::row::Row> {
     let network = "networking.k8s.io";
     vec![
-        row(network, "v1", "IngressClass", "ingressclasses").cluster().generation(),
-        row(network, "v1", "Ingress", "ingresses").short(&["ing"]).sub(&[Status]).generation(),
+        row(network, "v1", "IngressClass", "ingressclasses")
+            .cluster()
+            .generation(),
+        row(network, "v1", "Ingress", "ingresses")
+            .short(&["ing"])
+            .sub(&[Status])
+            .generation(),
         row(network, "v1", "IPAddress", "ipaddresses").cluster().short(&["ip"]),
-        row(network, "v1", "NetworkPolicy", "networkpolicies").short(&["netpol"]).generation(),
-        row(network, "v1", "ServiceCIDR", "servicecidrs").cluster().sub(&[Status]),
+        row(network, "v1", "NetworkPolicy", "networkpolicies")
+            .short(&["netpol"])
+            .generation(),
+        row(network, "v1", "ServiceCIDR", "servicecidrs")
+            .cluster()
+            .sub(&[Status]),
         row("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
             .short(&["pdb"])
             .sub(&[Status])
@@ -103,14 +217,29 @@ fn policy_and_network() -> Vec<super::row::Row> {
 fn access() -> Vec<super::row::Row> {
     let rbac = "rbac.authorization.k8s.io";
     vec![
-        row(rbac, "v1", "ClusterRoleBinding", "clusterrolebindings").cluster().create_on_update(),
-        row(rbac, "v1", "ClusterRole", "clusterroles").cluster().create_on_update(),
-        row(rbac, "v1", "RoleBinding", "rolebindings").create_on_update(),
-        row(rbac, "v1", "Role", "roles").create_on_update(),
-        row("certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests")
+        row(rbac, "v1", "ClusterRoleBinding", "clusterrolebindings")
+            .strategy(kinds::RoleBinding { namespaced: false })
             .cluster()
-            .short(&["csr"])
-            .sub(&[Approval, Status]),
+            .create_on_update(),
+        row(rbac, "v1", "ClusterRole", "clusterroles")
+            .strategy(kinds::Role { namespaced: false })
+            .cluster()
+            .create_on_update(),
+        row(rbac, "v1", "RoleBinding", "rolebindings")
+            .strategy(kinds::RoleBinding { namespaced: true })
+            .create_on_update(),
+        row(rbac, "v1", "Role", "roles")
+            .strategy(kinds::Role { namespaced: true })
+            .create_on_update(),
+        row(
+            "certificates.k8s.io",
+            "v1",
+            "CertificateSigningRequest",
+            "certificatesigningrequests",
+        )
+        .cluster()
+        .short(&["csr"])
+        .sub(&[Approval, Status]),
     ]
 }
 
@@ -120,9 +249,15 @@ fn storage() -> Vec<super::row::Row> {
         row(group, "v1", "CSIDriver", "csidrivers").cluster(),
         row(group, "v1", "CSINode", "csinodes").cluster(),
         row(group, "v1", "CSIStorageCapacity", "csistoragecapacities"),
-        row(group, "v1", "StorageClass", "storageclasses").cluster().short(&["sc"]),
-        row(group, "v1", "VolumeAttachment", "volumeattachments").cluster().sub(&[Status]),
-        row(group, "v1", "VolumeAttributesClass", "volumeattributesclasses").cluster().short(&["vac"]),
+        row(group, "v1", "StorageClass", "storageclasses")
+            .cluster()
+            .short(&["sc"]),
+        row(group, "v1", "VolumeAttachment", "volumeattachments")
+            .cluster()
+            .sub(&[Status]),
+        row(group, "v1", "VolumeAttributesClass", "volumeattributesclasses")
+            .cluster()
+            .short(&["vac"]),
     ]
 }
 
@@ -143,14 +278,30 @@ fn cluster() -> Vec<super::row::Row> {
         admission("ValidatingAdmissionPolicy", "validatingadmissionpolicies").sub(&[Status]),
         admission("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
         admission("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
-        row("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses").cluster().short(&["pc"]).generation(),
-        row("coordination.k8s.io", "v1", "Lease", "leases").create_on_update().conditional(),
-        row("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses").cluster().conditional(),
-        row(dynamic, "v1", "DeviceClass", "deviceclasses").cluster().generation(),
+        row("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses")
+            .strategy(kinds::PriorityClass)
+            .cluster()
+            .short(&["pc"])
+            .generation(),
+        row("coordination.k8s.io", "v1", "Lease", "leases")
+            .strategy(kinds::Lease)
+            .create_on_update()
+            .conditional(),
+        row("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses")
+            .cluster()
+            .conditional(),
+        row(dynamic, "v1", "DeviceClass", "deviceclasses")
+            .cluster()
+            .generation(),
         row(dynamic, "v1", "ResourceClaim", "resourceclaims").sub(&[Status]),
         row(dynamic, "v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
-        row(dynamic, "v1", "ResourceSlice", "resourceslices").cluster().generation(),
-        row(flow, "v1", "FlowSchema", "flowschemas").cluster().sub(&[Status]).generation(),
+        row(dynamic, "v1", "ResourceSlice", "resourceslices")
+            .cluster()
+            .generation(),
+        row(flow, "v1", "FlowSchema", "flowschemas")
+            .cluster()
+            .sub(&[Status])
+            .generation(),
         row(flow, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations")
             .cluster()
             .sub(&[Status])

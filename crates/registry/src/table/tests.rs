@@ -36,7 +36,9 @@ fn discovered(row: &Resource) -> Vec<Value> {
 
 #[test]
 fn rows_are_those_of_discovery() {
-    let Ok(text) = std::fs::read_to_string(DISCOVERY) else { return };
+    let Ok(text) = std::fs::read_to_string(DISCOVERY) else {
+        return;
+    };
     let file: Value = serde_json::from_str(&text).unwrap();
     let mut want: BTreeMap<(String, String), Value> = BTreeMap::new();
     for document in file["documents"].as_object().unwrap().values() {
@@ -45,6 +47,10 @@ fn rows_are_those_of_discovery() {
         }
         for resource in document["resources"].as_array().unwrap() {
             let name = resource["name"].as_str().unwrap().to_owned();
+            // Needs the conversion of its metrics to annotations.
+            if document["groupVersion"] == "autoscaling/v1" {
+                continue;
+            }
             if LEFT_OUT.contains(&name.split('/').next().unwrap()) {
                 continue;
             }
@@ -73,6 +79,9 @@ fn every_row_is_in_a_group_and_is_found() {
         let versions = groups().iter().find(|(group, _)| *group == &*row.group).unwrap().1;
         assert!(versions.contains(&&*row.version), "{}", row.qualified());
         assert_eq!(&*find(&row.group, &row.version, &row.plural).unwrap().kind, &*row.kind);
-        assert_eq!(&*find_kind(&row.group, &row.version, &row.kind).unwrap().plural, &*row.plural);
+        assert_eq!(
+            &*find_kind(&row.group, &row.version, &row.kind).unwrap().plural,
+            &*row.plural
+        );
     }
 }

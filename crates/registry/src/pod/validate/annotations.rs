@@ -29,11 +29,16 @@ pub(super) fn validate_pod_specific(annotations: &At, spec: &At, errors: &mut Er
     if pod.exists() {
         validate_seccomp_value(&pod, errors);
     }
-    for (key, _) in annotations.entries().filter(|(key, _)| key.starts_with(SECCOMP_CONTAINER)) {
+    for (key, _) in annotations
+        .entries()
+        .filter(|(key, _)| key.starts_with(SECCOMP_CONTAINER))
+    {
         validate_seccomp_value(&annotations.at(key), errors);
     }
     for (key, value) in annotations.entries() {
-        let Some(container) = key.strip_prefix(APPARMOR) else { continue };
+        let Some(container) = key.strip_prefix(APPARMOR) else {
+            continue;
+        };
         if !has_container(spec, container) {
             errors.push(value.invalid_value(container, "container not found"));
         }
@@ -51,7 +56,11 @@ fn is_deletion_cost(text: &str) -> bool {
 }
 
 fn has_container(spec: &At, name: &str) -> bool {
-    CONTAINER_LISTS.iter().any(|list| spec.at(list).items().any(|container| container.at("name").str() == name))
+    CONTAINER_LISTS.iter().any(|list| {
+        spec.at(list)
+            .items()
+            .any(|container| container.at("name").str() == name)
+    })
 }
 
 /// `ValidateSeccompProfile`
@@ -114,9 +123,8 @@ pub(super) fn validate_against_fields(annotations: &At, spec: &At, errors: &mut 
 /// Whether an annotation and a profile field agree.
 fn match_profile(annotation: &str, profile: &At, what: &str, errors: &mut ErrorList) {
     let kind = profile.at("type");
-    let differs = |at: &At, field: &str| -> Error {
-        at.forbidden(format!("{what} {field} in annotation and field must match"))
-    };
+    let differs =
+        |at: &At, field: &str| -> Error { at.forbidden(format!("{what} {field} in annotation and field must match")) };
     let docker = what == "seccomp" && annotation == "docker/default";
     match kind.str() {
         "Unconfined" if annotation != "unconfined" => errors.push(differs(&kind, "type")),

@@ -36,7 +36,9 @@ pub(super) fn validate_containers(containers: &At, context: &Context<'_>, errors
         validate_restart_policy(&container, errors);
     }
     let mut seen = BTreeSet::new();
-    containers.items().for_each(|container| validate_host_ports(&container, &mut seen, errors));
+    containers
+        .items()
+        .for_each(|container| validate_host_ports(&container, &mut seen, errors));
 }
 
 /// `validateInitContainers`
@@ -114,13 +116,17 @@ fn validate_common(container: &At, context: &Context<'_>, errors: &mut ErrorList
     container.at("name").require_and_check(errors, names::dns1123_label);
     container.at("image").require(errors);
     let policies = ["File", "FallbackToLogsOnError"];
-    container.at("terminationMessagePolicy").require_one_of(errors, &policies);
+    container
+        .at("terminationMessagePolicy")
+        .require_one_of(errors, &policies);
     validate_ports(&container.at("ports"), errors);
     env::validate_env(&container.at("env"), context, errors);
     env::validate_env_from(&container.at("envFrom"), errors);
     mount::validate_volume_mounts(container, context, errors);
     mount::validate_volume_devices(container, context, errors);
-    container.at("imagePullPolicy").require_one_of(errors, &["Always", "IfNotPresent", "Never"]);
+    container
+        .at("imagePullPolicy")
+        .require_one_of(errors, &["Always", "IfNotPresent", "Never"]);
     requirements::validate_container(&container.at("resources"), context, errors);
     validate_resize_policy(&container.at("resizePolicy"), context, errors);
     security::validate_security_context(&container.at("securityContext"), context.host_users, errors);
@@ -156,7 +162,9 @@ fn validate_ports(ports: &At, errors: &mut ErrorList) {
 fn validate_host_ports(container: &At, seen: &mut BTreeSet<String>, errors: &mut ErrorList) {
     for port in container.at("ports").items() {
         let host = port.at("hostPort");
-        let Some(number) = host.int().filter(|n| *n != 0) else { continue };
+        let Some(number) = host.int().filter(|n| *n != 0) else {
+            continue;
+        };
         let key = format!("{}/{}/{number}", port.at("protocol").str(), port.at("hostIP").str());
         if seen.contains(&key) {
             let mut error = host.duplicate();

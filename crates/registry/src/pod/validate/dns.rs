@@ -35,9 +35,8 @@ pub(super) fn validate_dns_config(spec: &At, errors: &mut ErrorList) {
     }
     let characters: usize = searches.strings().map(|path| path.len() + 1).sum();
     if characters.saturating_sub(1) > MAX_SEARCH_CHARACTERS {
-        let detail = format!(
-            "must not have more than {MAX_SEARCH_CHARACTERS} characters (including spaces) in the search list"
-        );
+        let detail =
+            format!("must not have more than {MAX_SEARCH_CHARACTERS} characters (including spaces) in the search list");
         errors.push(searches.invalid(detail));
     }
     for search in searches.items().filter(|search| search.str() != ".") {
@@ -45,7 +44,11 @@ pub(super) fn validate_dns_config(spec: &At, errors: &mut ErrorList) {
         let wrong = names::dns1123_subdomain_with_underscore(text);
         errors.extend(wrong.into_iter().map(|w| search.invalid_value(text, w)));
     }
-    for option in config.at("options").items().filter(|option| option.at("name").is_empty()) {
+    for option in config
+        .at("options")
+        .items()
+        .filter(|option| option.at("name").is_empty())
+    {
         errors.push(option.required("must not be empty"));
     }
 }

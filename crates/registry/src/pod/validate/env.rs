@@ -20,8 +20,13 @@ const ENV_FIELDS: [&str; 9] = [
 ];
 
 /// Fields of the pod that a file of a downward API volume may show, sorted.
-pub(super) const FILE_FIELDS: [&str; 5] =
-    ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
+pub(super) const FILE_FIELDS: [&str; 5] = [
+    "metadata.annotations",
+    "metadata.labels",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+];
 
 /// Resources that may be shown, sorted.
 const RESOURCE_FIELDS: [&str; 6] = [
@@ -34,8 +39,9 @@ const RESOURCE_FIELDS: [&str; 6] = [
 ];
 
 /// Divisors of resources that count bytes.
-const BYTE_DIVISORS: [&str; 13] =
-    ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
+const BYTE_DIVISORS: [&str; 13] = [
+    "1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei",
+];
 
 /// `ValidateEnv`
 pub(super) fn validate_env(variables: &At, context: &Context<'_>, errors: &mut ErrorList) {
@@ -75,7 +81,8 @@ fn validate_source(source: &At, has_value: bool, context: &Context<'_>, errors: 
         validate_file_selector(&file, context, errors);
     }
     if count == 0 {
-        let detail = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
+        let detail =
+            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`";
         errors.push(source.invalid_value("", detail));
     } else if has_value {
         errors.push(source.invalid_value("", "may not be specified when `value` is not empty"));
@@ -120,7 +127,11 @@ pub(super) fn validate_field_selector(selector: &At, supported: &[&str], errors:
             errors.extend(wrong.into_iter().map(|w| selector.invalid_value(key.to_lowercase(), w)));
         }
         Some(("metadata.labels", key)) => {
-            errors.extend(names::qualified_name(key).into_iter().map(|w| selector.invalid_value(key, w)));
+            errors.extend(
+                names::qualified_name(key)
+                    .into_iter()
+                    .map(|w| selector.invalid_value(key, w)),
+            );
         }
         Some((path, _)) => errors.push(selector.invalid_value(path, "does not support subscript")),
         None if !supported.contains(&path) => errors.push(path_at.not_supported(supported)),
@@ -146,11 +157,21 @@ fn known_field(api_version: &str, path: &str) -> Result<(), String> {
         };
     }
     match path {
-        "metadata.annotations" | "metadata.labels" | "metadata.name" | "metadata.namespace" | "metadata.uid"
-        | "spec.nodeName" | "spec.restartPolicy" | "spec.serviceAccountName" | "spec.schedulerName"
-        | "status.phase" | "status.hostIP" | "status.hostIPs" | "status.podIP" | "status.podIPs" | "spec.host" => {
-            Ok(())
-        }
+        "metadata.annotations"
+        | "metadata.labels"
+        | "metadata.name"
+        | "metadata.namespace"
+        | "metadata.uid"
+        | "spec.nodeName"
+        | "spec.restartPolicy"
+        | "spec.serviceAccountName"
+        | "spec.schedulerName"
+        | "status.phase"
+        | "status.hostIP"
+        | "status.hostIPs"
+        | "status.podIP"
+        | "status.podIPs"
+        | "spec.host" => Ok(()),
         _ => Err(format!("field label not supported: {path}")),
     }
 }
@@ -199,7 +220,9 @@ pub(super) fn validate_env_from(sources: &At, errors: &mut ErrorList) {
             let reference = source.at(kind);
             if reference.exists() {
                 count += 1;
-                reference.at("name").require_and_check(errors, |n| names::dns1123_subdomain(&names::mask_trailing_dash(n)));
+                reference
+                    .at("name")
+                    .require_and_check(errors, |n| names::dns1123_subdomain(&names::mask_trailing_dash(n)));
             }
         }
         match count {

@@ -36,7 +36,11 @@ pub(super) fn validate_handler(handler: &At, context: &Context<'_>, errors: &mut
             "grpc" => {
                 let port = action.at("port");
                 let number = port.int().unwrap_or(0);
-                errors.extend(names::port_number(number).into_iter().map(|w| port.invalid_value(number, w)));
+                errors.extend(
+                    names::port_number(number)
+                        .into_iter()
+                        .map(|w| port.invalid_value(number, w)),
+                );
             }
             "sleep" => validate_sleep(&action, context, errors),
             _ => {}
@@ -57,7 +61,11 @@ fn validate_http_get(http: &At, errors: &mut ErrorList) {
     let headers = http.at("httpHeaders");
     for header in headers.items() {
         let name = header.at("name").str();
-        errors.extend(names::http_header_name(name).into_iter().map(|w| headers.invalid_value(name, w)));
+        errors.extend(
+            names::http_header_name(name)
+                .into_iter()
+                .map(|w| headers.invalid_value(name, w)),
+        );
     }
 }
 
@@ -67,14 +75,20 @@ pub(crate) fn validate_port(port: &At, errors: &mut ErrorList) {
         Some(Value::String(name)) => errors.extend(names::port_name(name).into_iter().map(|w| port.invalid(w))),
         _ => {
             let number = port.int().unwrap_or(0);
-            errors.extend(names::port_number(number).into_iter().map(|w| port.invalid_value(number, w)));
+            errors.extend(
+                names::port_number(number)
+                    .into_iter()
+                    .map(|w| port.invalid_value(number, w)),
+            );
         }
     }
 }
 
 fn validate_sleep(sleep: &At, context: &Context<'_>, errors: &mut ErrorList) {
     // Without a grace period another error tells of it.
-    let Some(grace) = context.grace_period_seconds else { return };
+    let Some(grace) = context.grace_period_seconds else {
+        return;
+    };
     let seconds = sleep.at("seconds").int().unwrap_or(0);
     if seconds < 0 || seconds > grace {
         let detail = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");

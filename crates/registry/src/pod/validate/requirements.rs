@@ -33,7 +33,11 @@ pub(super) fn validate_pod_level(spec: &At, context: &Context<'_>, errors: &mut 
         return;
     }
     if resources.at("claims").exists() {
-        errors.push(resources.at("claims").forbidden("claims cannot be set for Resources at pod-level"));
+        errors.push(
+            resources
+                .at("claims")
+                .forbidden("claims cannot be set for Resources at pod-level"),
+        );
     }
     validate_requirements(&resources, Names::PodLevel, errors);
     validate_claim_names(&resources.at("claims"), context, errors);
@@ -127,8 +131,12 @@ fn validate_name_and_quantity(name: &str, amount: &At, names: Names, errors: &mu
 }
 
 fn validate_huge_pages(name: &str, amount: &At, errors: &mut ErrorList) {
-    let Some(size) = name.strip_prefix("hugepages-").and_then(Amount::parse) else { return };
-    let Some(value) = Amount::parse(amount.str()) else { return };
+    let Some(size) = name.strip_prefix("hugepages-").and_then(Amount::parse) else {
+        return;
+    };
+    let Some(value) = Amount::parse(amount.str()) else {
+        return;
+    };
     let (value, size) = (value.value(), size.value());
     if size <= 0 || value % size != 0 {
         let detail = format!("{} is not positive integer multiple of {name}", amount.str());
@@ -142,7 +150,11 @@ pub(crate) fn validate_resource_name(name: &str, path: &Path, errors: &mut Error
     if !wrong.is_empty() {
         errors.extend(wrong.into_iter().map(|w| Error::invalid(path, name, w)));
     } else if !name.contains('/') && !is_standard_resource(name) {
-        errors.push(Error::invalid(path, name, "must be a standard resource type or fully qualified"));
+        errors.push(Error::invalid(
+            path,
+            name,
+            "must be a standard resource type or fully qualified",
+        ));
     }
 }
 
@@ -154,7 +166,11 @@ fn validate_container_name(name: &str, path: &Path, errors: &mut ErrorList) {
             errors.push(Error::invalid(path, name, "must be a standard resource for containers"));
         }
     } else if !is_native_resource(name) && !is_extended_resource(name) {
-        errors.push(Error::invalid(path, name, "doesn't follow extended resource name standard"));
+        errors.push(Error::invalid(
+            path,
+            name,
+            "doesn't follow extended resource name standard",
+        ));
     }
 }
 
@@ -206,13 +222,22 @@ fn is_integer_resource(name: &str) -> bool {
 
 /// `IsStandardResourceName`
 fn is_standard_resource(name: &str) -> bool {
-    let plain = name.strip_prefix("requests.").or_else(|| name.strip_prefix("limits.")).unwrap_or(name);
+    let plain = name
+        .strip_prefix("requests.")
+        .or_else(|| name.strip_prefix("limits."))
+        .unwrap_or(name);
     matches!(plain, "cpu" | "memory" | "ephemeral-storage")
         || is_huge_page_resource(plain)
         || name == "requests.storage"
         || name == "storage"
-        || matches!(name, "pods" | "services" | "replicationcontrollers" | "resourcequotas" | "secrets")
-        || matches!(name, "configmaps" | "persistentvolumeclaims" | "services.nodeports" | "services.loadbalancers")
+        || matches!(
+            name,
+            "pods" | "services" | "replicationcontrollers" | "resourcequotas" | "secrets"
+        )
+        || matches!(
+            name,
+            "configmaps" | "persistentvolumeclaims" | "services.nodeports" | "services.loadbalancers"
+        )
 }
 
 /// `validatePodResourceClaims`
@@ -269,7 +294,9 @@ fn validate_claim_names(claims: &At, context: &Context<'_>, errors: &mut ErrorLi
             if seen.contains(&key) {
                 errors.push(duplicate(&key));
             } else if request.is_empty() {
-                let overlaps = seen.iter().filter(|k| k.split_once('/').is_some_and(|(claim, _)| claim == name));
+                let overlaps = seen
+                    .iter()
+                    .filter(|k| k.split_once('/').is_some_and(|(claim, _)| claim == name));
                 errors.extend(overlaps.map(|_| duplicate(name)));
             }
             seen.insert(key);
@@ -277,7 +304,11 @@ fn validate_claim_names(claims: &At, context: &Context<'_>, errors: &mut ErrorLi
         if !context.claims.contains(name) {
             let mut error = Error::not_found(&claim.path(), name);
             let known: Vec<&str> = context.claims.iter().copied().collect();
-            let list = if known.is_empty() { " which is empty".to_owned() } else { format!(": {}", known.join(", ")) };
+            let list = if known.is_empty() {
+                " which is empty".to_owned()
+            } else {
+                format!(": {}", known.join(", "))
+            };
             error.detail = format!("must be one of the names in pod.spec.resourceClaims{list}");
             errors.push(error);
         }

@@ -89,10 +89,16 @@ fn validate_iscsi_name(name: &At, errors: &mut ErrorList) {
 
 /// `iqn.2001-04.com.example:storage`
 fn is_iqn(text: &str) -> bool {
-    let Some((date, rest)) = text.strip_prefix("iqn.").and_then(|rest| rest.split_once('.')) else { return false };
+    let Some((date, rest)) = text.strip_prefix("iqn.").and_then(|rest| rest.split_once('.')) else {
+        return false;
+    };
     let digits = |part: &str, count: usize| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
-    let dated = date.split_once('-').is_some_and(|(year, month)| digits(year, 4) && digits(month, 2));
-    let Some((domain, unit)) = rest.split_once(':') else { return false };
+    let dated = date
+        .split_once('-')
+        .is_some_and(|(year, month)| digits(year, 4) && digits(month, 2));
+    let Some((domain, unit)) = rest.split_once(':') else {
+        return false;
+    };
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
     dated
         && !domain.is_empty()
@@ -201,7 +207,9 @@ pub(super) fn azure_file(source: &At, errors: &mut ErrorList) {
 
 pub(super) fn azure_disk(source: &At, errors: &mut ErrorList) {
     require_all(source, &["diskName", "diskURI"], errors);
-    source.at("cachingMode").one_of(errors, &["None", "ReadOnly", "ReadWrite"]);
+    source
+        .at("cachingMode")
+        .one_of(errors, &["None", "ReadOnly", "ReadWrite"]);
     let kind = source.at("kind");
     kind.one_of(errors, &["Dedicated", "Managed", "Shared"]);
     let uri = source.at("diskURI");

@@ -1,0 +1,41 @@
+//! The strategies of all kinds but pods: one file per kind, or per family of kinds that share their rules.
+
+mod config_map;
+mod controller_revision;
+mod daemon_set;
+mod deployment;
+mod endpoints;
+mod event;
+mod lease;
+mod namespace;
+mod node;
+mod priority_class;
+mod rbac;
+mod replica_set;
+mod replication_controller;
+mod review;
+mod rolling;
+mod secret;
+mod service;
+mod service_account;
+mod stateful_set;
+mod workload;
+
+pub(crate) use config_map::ConfigMap;
+pub(crate) use controller_revision::ControllerRevision;
+pub(crate) use daemon_set::DaemonSet;
+pub(crate) use deployment::Deployment;
+pub(crate) use endpoints::Endpoints;
+pub(crate) use event::{Event, EventV1, EventsOfCore};
+pub(crate) use lease::Lease;
+pub(crate) use namespace::Namespace;
+pub(crate) use node::Node;
+pub(crate) use priority_class::PriorityClass;
+pub(crate) use rbac::{Binding as RoleBinding, Role};
+pub(crate) use replica_set::ReplicaSet;
+pub(crate) use replication_controller::ReplicationController;
+pub(crate) use review::{AccessReview, RulesReview};
+pub(crate) use secret::Secret;
+pub(crate) use service::Service;
+pub(crate) use service_account::ServiceAccount;
+pub(crate) use stateful_set::StatefulSet;

@@ -1,0 +1,179 @@
+//! Nodes.
+
+use crate::at::go_struct;
+use crate::labels::validate_label_name;
+use crate::names;
+use crate::object::{child, keep, put, str_at};
+use crate::pod::defaults::round_quantities;
+use crate::pod::{validate_quantity, validate_taint_effect};
+use crate::{At, Strategy, Subresource, Update};
+use api::field::{Error, ErrorList, Path};
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+/// The strategy of nodes.
+#[derive(Debug)]
+pub(crate) struct Node;
+
+impl Strategy for Node {
+    fn default(&self, object: &mut Value) {
+        let Value::Object(node) = object else { return };
+        if let Some(spec) = child(node, "spec") {
+            default_pod_cidrs(spec);
+        }
+        let Some(status) = child(node, "status") else { return };
+        let capacity = status.get("capacity").cloned();
+        if !status.contains_key("allocatable") {
+            put(status, "allocatable", capacity);
+        }
+        round_quantities(status, "capacity");
+        round_quantities(status, "allocatable");
+    }
+
+    fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let node = At::root(object);
+        validate_taints(&node, &mut errors);
+        validate_resources(&node, &mut errors);
+        validate_pod_cidrs(&node.at("spec").at("podCIDRs"), &mut errors);
+        errors
+    }
+
+    fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
+        let kept = if subresource == Some(Subresource::Status) {
+            "spec"
+        } else {
+            "status"
+        };
+        keep(new, old, kept);
+    }
+
+    fn validate_update(&self, update: Update<'_>) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let (node, old) = (At::root(update.new), At::root(update.old));
+        validate_resources(&node, &mut errors);
+        let status = node.at("status");
+        let mut seen = Vec::new();
+        for address in status.at("addresses").items() {
+            if seen.contains(&address.value()) {
+                let printed = go_struct(&[
+                    ("Type", address.at("type").str().into()),
+                    ("Address", address.at("address").str().into()),
+                ]);
+                errors.push(address.duplicate().printed_as(printed));
+            }
+            seen.push(address.value());
+        }
+        let (spec, old_spec) = (node.at("spec"), old.at("spec"));
+        let (ranges, old_ranges) = (spec.at("podCIDRs"), old_spec.at("podCIDRs"));
+        if !old_ranges.is_empty() && ranges.value() != old_ranges.value() {
+            let detail = "node updates may not change podCIDR except from \"\" to valid";
+            errors.push(ranges.forbidden(detail));
+        }
+        let (provider, old_provider) = (spec.at("providerID"), old_spec.at("providerID"));
+        if !old_provider.is_empty() && provider.str() != old_provider.str() {
+            let detail = "node updates may not change providerID except from \"\" to valid";
+            errors.push(provider.forbidden(detail));
+        }
+        validate_taints(&node, &mut errors);
+        if spec.at("externalID").str() != old_spec.at("externalID").str() {
+            errors.push(spec.at("externalID").forbidden("may not be updated"));
+        }
+        errors
+    }
+
+    fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {
+        let cordoned = At::root(object).at("spec").at("unschedulable").bool();
+        vec![("spec.unschedulable".into(), cordoned.to_string())]
+    }
+}
+
+/// `podCIDR` and `podCIDRs[0]` are one value; when they differ, the single one stands.
+fn default_pod_cidrs(spec: &mut serde_json::Map<String, Value>) {
+    let first = spec
+        .get("podCIDRs")
+        .and_then(|list| list.get(0))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let one = str_at(spec, "podCIDR");
+    if one == first {
+        return;
+    }
+    let (field, value) = if one.is_empty() {
+        ("podCIDR", json!(first))
+    } else {
+        ("podCIDRs", json!([one]))
+    };
+    spec.insert(field.to_owned(), value);
+}
+
+/// `validateNodeTaints`. Upstream's path is below metadata.
+fn validate_taints(node: &At, errors: &mut ErrorList) {
+    let (metadata, spec) = (node.at("metadata"), node.at("spec"));
+    let taints = metadata.elsewhere("taints", spec.at("taints").value());
+    let mut seen = BTreeSet::new();
+    for taint in taints.items() {
+        let (key, value, effect) = (taint.at("key"), taint.at("value"), taint.at("effect"));
+        let wrong = names::qualified_name(key.str());
+        if key.exists() {
+            validate_label_name(&key, errors);
+        } else {
+            errors.extend(wrong.into_iter().map(|w| key.invalid_value("", w)));
+        }
+        let wrong = names::label_value(value.str());
+        if !wrong.is_empty() {
+            errors.push(value.invalid(wrong.join(";")));
+        }
+        if effect.is_empty() {
+            errors.push(effect.required(""));
+        } else {
+            validate_taint_effect(&effect, errors);
+        }
+        if !seen.insert((effect.str(), key.str())) {
+            let mut error = taint.duplicate().printed_as(go_struct(&[
+                ("Key", key.str().into()),
+                ("Value", value.str().into()),
+                ("Effect", effect.str().into()),
+                (
+                    "TimeAdded",
+                    taint.at("timeAdded").value().cloned().unwrap_or(Value::Null),
+                ),
+            ]));
+            error.detail = "taints must be unique by key and effect pair".to_owned();
+            errors.push(error);
+        }
+    }
+}
+
+/// `ValidateNodeResources`
+fn validate_resources(node: &At, errors: &mut ErrorList) {
+    let status = node.at("status");
+    for list in ["capacity", "allocatable"] {
+        let list = status.at(list);
+        for (name, amount) in list.entries() {
+            validate_quantity(name, amount.str(), &list.at(name).path(), errors);
+        }
+    }
+}
+
+fn validate_pod_cidrs(ranges: &At, errors: &mut ErrorList) {
+    ranges.items().for_each(|range| range.check(errors, names::cidr));
+    if ranges.len() < 2 {
+        return;
+    }
+    let parsed: Vec<_> = ranges.strings().map(names::parse_cidr).collect();
+    let path: Path = ranges.path();
+    if parsed.iter().any(Option::is_none) {
+        let detail = "invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR address";
+        errors.push(Error::internal(&path, detail));
+    }
+    let families: BTreeSet<bool> = parsed.iter().flatten().map(|(address, _)| address.is_ipv4()).collect();
+    if families.len() != 2 || ranges.len() > 2 {
+        errors.push(ranges.invalid("may specify no more than one CIDR for each IP family"));
+    }
+    let mut seen = BTreeSet::new();
+    for range in ranges.items().filter(|range| !seen.insert(range.str())) {
+        errors.push(range.duplicate());
+    }
+}

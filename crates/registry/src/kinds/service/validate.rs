@@ -1,0 +1,306 @@
+//! Validation of services (`ValidateService`).
+
+use super::{is_externally_accessible, is_headless, needs_health_check};
+use crate::At;
+use crate::at::go_struct;
+use crate::kinds::endpoints::validate_non_special_ip;
+use crate::labels::validate_labels;
+use crate::names;
+use crate::pod::validate_port as validate_port_or_name;
+use api::field::{Error, ErrorList};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// A client stays with its endpoint for a day at most.
+const MAX_CLIENT_IP_TIMEOUT_SECONDS: i64 = 24 * 60 * 60;
+const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
+
+pub(super) fn validate_service(service: &At, errors: &mut ErrorList) {
+    let spec = service.at("spec");
+    let (ports, kind) = (spec.at("ports"), spec.at("type"));
+    if ports.is_empty() && !is_headless(&spec) && kind.str() != "ExternalName" {
+        errors.push(ports.required(""));
+    }
+    validate_kind(&spec, errors);
+    let mut port_names = BTreeSet::new();
+    for port in ports.items() {
+        validate_port(&port, ports.len() > 1, &mut port_names, errors);
+    }
+    validate_labels(&spec.at("selector"), errors);
+    validate_affinity(&spec, errors);
+    validate_cluster_ips(&spec, errors);
+    for ip in spec.at("externalIPs").items() {
+        let wrong = names::ip(ip.str());
+        if wrong.is_empty() {
+            validate_non_special_ip(&ip, errors);
+        }
+        errors.extend(wrong.into_iter().map(|w| ip.invalid(w)));
+    }
+    kind.require_one_of(errors, &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]);
+    validate_port_numbers(&spec, errors);
+    validate_balancing(&spec, errors);
+    validate_traffic(&spec, errors);
+}
+
+fn validate_kind(spec: &At, errors: &mut ErrorList) {
+    match spec.at("type").str() {
+        kind @ ("LoadBalancer" | "NodePort") if is_headless(spec) => {
+            let addresses = spec.at("clusterIPs");
+            let detail = format!("may not be set to 'None' for {kind} services");
+            errors.push(Error::invalid(&addresses.path().index(0), "None", detail));
+        }
+        "ExternalName" => {
+            for field in ["clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+                if !spec.at(field).is_empty() {
+                    errors.push(spec.at(field).forbidden("may not be set for ExternalName services"));
+                }
+            }
+            let name = spec.at("externalName");
+            let text = name.str().strip_suffix('.').unwrap_or(name.str());
+            if text.is_empty() {
+                errors.push(name.required(""));
+            } else {
+                errors.extend(
+                    names::dns1123_subdomain(text)
+                        .into_iter()
+                        .map(|w| name.invalid_value(text, w)),
+                );
+            }
+        }
+        _ => {}
+    }
+}
+
+fn validate_port<'v>(port: &At<'_, 'v>, named: bool, seen: &mut BTreeSet<&'v str>, errors: &mut ErrorList) {
+    let name = port.at("name");
+    if named && name.is_empty() {
+        errors.push(name.required(""));
+    } else if !name.is_empty() {
+        name.check(errors, names::dns1123_label);
+        if !seen.insert(name.str()) {
+            errors.push(name.duplicate());
+        }
+    }
+    let number = port.at("port").int().unwrap_or(0);
+    errors.extend(
+        names::port_number(number)
+            .into_iter()
+            .map(|w| port.at("port").invalid_value(number, w)),
+    );
+    port.at("protocol").require_one_of(errors, &PROTOCOLS);
+    validate_port_or_name(&port.at("targetPort"), errors);
+    if port.at("appProtocol").exists() {
+        port.at("appProtocol").check(errors, names::qualified_name);
+    }
+}
+
+fn validate_affinity(spec: &At, errors: &mut ErrorList) {
+    let affinity = spec.at("sessionAffinity");
+    affinity.require_one_of(errors, &["ClientIP", "None"]);
+    let config = spec.at("sessionAffinityConfig");
+    if affinity.str() == "ClientIP" {
+        let client = config.at("clientIP");
+        let timeout = client.at("timeoutSeconds");
+        for at in [&config, &client, &timeout] {
+            if !at.exists() {
+                errors.push(at.required("when session affinity type is ClientIP"));
+                return;
+            }
+        }
+        if timeout
+            .int()
+            .is_some_and(|n| n <= 0 || n > MAX_CLIENT_IP_TIMEOUT_SECONDS)
+        {
+            let detail = format!("must be greater than 0 and less than {MAX_CLIENT_IP_TIMEOUT_SECONDS}");
+            errors.push(timeout.invalid(detail));
+        }
+    } else if affinity.str() == "None" && config.exists() {
+        errors.push(config.forbidden("must not be set when session affinity is None"));
+    }
+}
+
+/// `ValidateServiceClusterIPsRelatedFields`
+fn validate_cluster_ips(spec: &At, errors: &mut ErrorList) {
+    if spec.at("type").str() == "ExternalName" {
+        return;
+    }
+    let (one, list) = (spec.at("clusterIP"), spec.at("clusterIPs"));
+    match (one.is_empty(), list.strings().next()) {
+        (false, None) => errors.push(list.required("")),
+        (false, Some(first)) if first != one.str() => errors.push(list.invalid("first value must match `clusterIP`")),
+        (true, Some(_)) => errors.push(list.invalid("must be empty when `clusterIP` is not specified")),
+        _ => {}
+    }
+    let families = spec.at("ipFamilies");
+    let mut seen = BTreeSet::new();
+    for family in families.items() {
+        if !["IPv4", "IPv6"].contains(&family.str()) {
+            errors.push(family.not_supported(&["IPv4", "IPv6"]));
+        }
+        if !seen.insert(family.str()) {
+            errors.push(family.duplicate());
+        }
+    }
+    spec.at("ipFamilyPolicy")
+        .one_of(errors, &["PreferDualStack", "RequireDualStack", "SingleStack"]);
+    let mut broken = false;
+    for (index, ip) in list.items().enumerate() {
+        if index == 0 && ip.str() == "None" {
+            if list.len() > 1 {
+                broken = true;
+                errors.push(list.invalid("'None' must be the first and only value"));
+            }
+            continue;
+        }
+        let wrong = names::ip(ip.str());
+        broken |= !wrong.is_empty();
+        errors.extend(wrong.into_iter().map(|w| ip.invalid(w)));
+    }
+    if list.len() > 2 {
+        errors.push(list.invalid("may only hold up to 2 values"));
+    }
+    if broken {
+        return;
+    }
+    let parsed: Vec<IpAddr> = list.strings().filter_map(|ip| ip.parse().ok()).collect();
+    let both = parsed.iter().any(IpAddr::is_ipv4) && parsed.iter().any(IpAddr::is_ipv6);
+    if list.len() > 1 && !both {
+        errors.push(list.invalid("may specify no more than one IP for each IP family"));
+    }
+    if is_headless(spec) {
+        return;
+    }
+    for (index, (ip, family)) in list.items().zip(families.strings()).enumerate() {
+        let Ok(address) = ip.str().parse::<IpAddr>() else {
+            continue;
+        };
+        if (family == "IPv4") != address.is_ipv4() {
+            errors.push(ip.invalid(format!(
+                "expected an {family} value as indicated by `ipFamilies[{index}]`"
+            )));
+        }
+    }
+}
+
+/// Node ports where there may be none, and numbers used twice.
+fn validate_port_numbers(spec: &At, errors: &mut ErrorList) {
+    let ports = spec.at("ports");
+    let number = |port: &At, field: &str| port.at(field).int().unwrap_or(0);
+    if spec.at("type").str() == "ClusterIP" {
+        for port in ports.items().filter(|port| number(port, "nodePort") != 0) {
+            errors.push(
+                port.at("nodePort")
+                    .forbidden("may not be used when `type` is 'ClusterIP'"),
+            );
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for port in ports.items().filter(|port| number(port, "nodePort") != 0) {
+        if !seen.insert((port.at("protocol").str(), number(&port, "nodePort"))) {
+            errors.push(port.at("nodePort").duplicate());
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for port in ports.items() {
+        let (protocol, own) = (port.at("protocol").str(), number(&port, "port"));
+        if !seen.insert((protocol, own)) {
+            let printed = go_struct(&[
+                ("Name", "".into()),
+                ("Protocol", protocol.into()),
+                ("AppProtocol", Value::Null),
+                ("Port", own.into()),
+                ("TargetPort", 0.into()),
+                ("NodePort", 0.into()),
+            ]);
+            errors.push(port.duplicate().printed_as(printed));
+        }
+    }
+}
+
+/// What only a load balancer may have.
+fn validate_balancing(spec: &At, errors: &mut ErrorList) {
+    const ONLY: &str = "may only be used when `type` is 'LoadBalancer'";
+    let balanced = spec.at("type").str() == "LoadBalancer";
+    let ranges = spec.at_as("loadBalancerSourceRanges", "LoadBalancerSourceRanges");
+    if !ranges.is_empty() {
+        if !balanced {
+            errors.push(ranges.forbidden(ONLY));
+        }
+        ranges.items().for_each(|range| {
+            let text = range.str().trim();
+            errors.extend(names::cidr(text).into_iter().map(|w| range.invalid_value(text, w)));
+        });
+    }
+    let allocate = spec.at("allocateLoadBalancerNodePorts");
+    if allocate.exists() && !balanced {
+        errors.push(allocate.forbidden(ONLY));
+    }
+    if balanced && !allocate.exists() {
+        errors.push(At::named("allocateLoadBalancerNodePorts", None).required(""));
+    }
+    let class = spec.at("loadBalancerClass");
+    if class.exists() {
+        if !balanced {
+            errors.push(class.forbidden("may only be used when `type` is 'LoadBalancer'"));
+        }
+        class.check(errors, names::qualified_name);
+    }
+}
+
+fn validate_traffic(spec: &At, errors: &mut ErrorList) {
+    let external = spec.at("externalTrafficPolicy");
+    if is_externally_accessible(spec) {
+        external.require_one_of(errors, &["Cluster", "Local"]);
+    } else if !external.is_empty() {
+        errors.push(external.invalid("may only be set for externally-accessible services"));
+    }
+    let check = spec.at("healthCheckNodePort");
+    let number = check.int().unwrap_or(0);
+    if !needs_health_check(spec) {
+        if number != 0 {
+            let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+            errors.push(check.invalid(detail));
+        }
+    } else if number != 0 {
+        // A missing one is the allocator's to fill in.
+        errors.extend(names::port_number(number).into_iter().map(|w| check.invalid(w)));
+    }
+    let internal = spec.at("internalTrafficPolicy");
+    let needed = matches!(spec.at("type").str(), "NodePort" | "LoadBalancer" | "ClusterIP");
+    if needed && !internal.exists() {
+        errors.push(internal.required(""));
+    }
+    internal.one_of(errors, &["Cluster", "Local"]);
+    spec.at("trafficDistribution")
+        .one_of(errors, &["PreferClose", "PreferSameNode", "PreferSameZone"]);
+}
+
+/// `ValidateLoadBalancerStatus`
+pub(super) fn validate_load_balancer(service: &At, errors: &mut ErrorList) {
+    let status = service.at("status");
+    let balancer = status.at("loadBalancer");
+    let list = balancer.at("ingress");
+    if service.at("spec").at("type").str() != "LoadBalancer" && !list.is_empty() {
+        errors.push(list.forbidden("may only be used when `spec.type` is 'LoadBalancer'"));
+        return;
+    }
+    for ingress in list.items() {
+        let (ip, mode, hostname) = (ingress.at("ip"), ingress.at("ipMode"), ingress.at("hostname"));
+        if !ip.is_empty() {
+            ip.check(errors, names::ip);
+        }
+        match (mode.exists(), ip.is_empty()) {
+            (false, false) => errors.push(mode.required("must be specified when `ip` is set")),
+            (true, true) => errors.push(mode.forbidden("may not be specified when `ip` is not set")),
+            (true, false) => mode.one_of(errors, &["Proxy", "VIP"]),
+            (false, true) => {}
+        }
+        if !hostname.is_empty() {
+            hostname.check(errors, names::dns1123_subdomain);
+            if hostname.str().parse::<IpAddr>().is_ok() {
+                errors.push(hostname.invalid("must be a DNS name, not an IP address"));
+            }
+        }
+    }
+}
