@@ -1,1 +1,46 @@
-//! To be written: see ARCHITECTURE.md.
+//! The node agent: takes the pods that are bound to its node, runs them, says how they are.
+//!
+//! The way of a pod: a source (API, file, URL) names it, [`pod_workers`] gives it a worker, the worker plans ([`plan`],
+//! pure) and acts through the runtime, [`status`] (pure) says what came of it, and the status manager sends that. What
+//! not: how containers are made (`runtime`), how they are connected (`network`), where pods go (`scheduler`).
+
+mod access;
+pub mod admission;
+pub mod amount;
+mod api_access;
+mod config;
+pub mod container_config;
+pub mod dns;
+pub mod env;
+mod events;
+mod hooks;
+mod kubelet;
+pub mod mirror;
+mod network;
+mod node;
+mod observed;
+mod paths;
+pub mod plan;
+pub mod pod;
+mod pod_workers;
+mod probes;
+pub mod resources;
+pub mod security;
+pub mod server;
+mod shared;
+pub mod sources;
+pub mod status;
+mod status_manager;
+pub mod volumes;
+mod watches;
+mod worker;
+
+pub use api_access::{Answer, IssuedToken, KubeletApi, TokenWish};
+pub use config::{
+    Config, ConfigError, KUBELET_VERSION, ManifestUrl, parse_duration, parse_header, parse_labels, parse_taints,
+};
+pub use events::EventSink;
+pub use kubelet::{Dependencies, Kubelet, run};
+pub use network::{HostPort, NetworkError, NetworkRequest, NodeRoute, PodNetworking, Protocol};
+pub use observed::{Observed, ProbeFailure, ProbeResult, ProbeResults};
+pub use paths::Paths;

@@ -1,0 +1,510 @@
+//! The kubelet put together: sources of pods, workers, statuses, mirrors, the node.
+
+use crate::admission::{self, AdmissionInput};
+use crate::api_access::KubeletApi;
+use crate::config::Config;
+use crate::events::{EventSink, LogSink, PodEvents, node_reference};
+use crate::mirror::MirrorManager;
+use crate::network::PodNetworking;
+use crate::node;
+use crate::pod::{self, FullName, PodUid, labels};
+use crate::pod_workers::PodWorkers;
+use crate::shared::{NoServices, NodeFacts, ObservedCache, SandboxIndex, ServiceLister, Shared};
+use crate::sources::{self, Source, SourceUpdate};
+use crate::status;
+use crate::status_manager::StatusManager;
+use crate::watches::ObjectWatches;
+use client::{
+    Change, Client, EventRecorder, EventSource, EventType, Informer, InformerBuilder, RecorderTask, Selection,
+    Shutdown,
+};
+use clock::SharedClock;
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use runtime::service::{ContainerEvent, ContainerFilter, ImageService, RuntimeService, SandboxFilter};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use tokio::sync::mpsc;
+
+/// What a kubelet works with.
+#[derive(Debug)]
+pub struct Dependencies {
+    /// The API server; `None`: static pods only.
+    pub client: Option<Client>,
+    /// Sandboxes and containers.
+    pub runtime: Arc<dyn RuntimeService>,
+    /// Images.
+    pub images: Arc<dyn ImageService>,
+    /// The pod network.
+    pub network: Arc<dyn PodNetworking>,
+    /// Time.
+    pub clock: SharedClock,
+}
+
+/// Runs a kubelet until `shutdown`. Containers go on running after it.
+pub async fn run(config: Config, dependencies: Dependencies, shutdown: Shutdown) {
+    Kubelet::new(config, dependencies, &shutdown).run(shutdown).await;
+}
+
+/// Updates of sources that wait to be looked at.
+const SOURCE_UPDATES_MAX: usize = 16;
+
+/// A kubelet; [`Kubelet::run`] does the work. Its server sees it as a `PodAccess`.
+#[derive(Debug)]
+pub struct Kubelet {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) workers: Arc<PodWorkers>,
+    mirrors: Arc<MirrorManager>,
+    client: Option<Client>,
+    recorder: Mutex<Option<RecorderTask>>,
+    services: Option<Informer<Service>>,
+    /// Every source has reported once: what is not wanted may go.
+    sources_ready: Arc<AtomicBool>,
+    /// Pods that ran before this kubelet started; they are not admitted anew.
+    adopted: Mutex<BTreeSet<PodUid>>,
+    /// What was logged about manifests, so that each problem is logged once.
+    problems: Mutex<BTreeMap<String, String>>,
+}
+
+#[derive(Debug)]
+struct InformerServices(Informer<Service>);
+
+impl ServiceLister for InformerServices {
+    fn services(&self) -> Option<Vec<Arc<Service>>> {
+        self.0.has_synced().then(|| self.0.store().list())
+    }
+}
+
+impl Kubelet {
+    /// Puts a kubelet together; nothing of the node is touched before [`Kubelet::run`]. Must be called inside a tokio runtime.
+    pub fn new(config: Config, dependencies: Dependencies, shutdown: &Shutdown) -> Arc<Self> {
+        let Dependencies { client, runtime, images, network, clock } = dependencies;
+        let (events, recorder): (Arc<dyn EventSink>, _) = match &client {
+            Some(client) => {
+                let source = EventSource::Core { component: "kubelet".to_owned(), host: config.node_name.clone() };
+                let (recorder, task) = EventRecorder::new(client.clone(), clock.clone(), source);
+                (Arc::new(recorder), Some(task))
+            }
+            None => (Arc::new(LogSink), None),
+        };
+        let services = client
+            .as_ref()
+            .map(|c| InformerBuilder::new(c, clock.clone(), Selection::all()).start(shutdown.clone()));
+        let lister: Arc<dyn ServiceLister> = match &services {
+            Some(informer) => Arc::new(InformerServices(informer.clone())),
+            None => Arc::new(NoServices),
+        };
+        let watched = client.as_ref().map(|c| (c.clone(), clock.clone(), shutdown.clone()));
+        let facts: NodeFacts = node::initial_facts(&config);
+        let shared = Arc::new(Shared {
+            api: client.clone().map(|c| Arc::new(c) as Arc<dyn KubeletApi>),
+            statuses: Arc::new(StatusManager::new(clock.clone())),
+            watches: Arc::new(ObjectWatches::new(watched)),
+            node: RwLock::new(facts),
+            sandbox_index: SandboxIndex::default(),
+            observed: ObservedCache::default(),
+            services: lister,
+            config,
+            clock,
+            runtime,
+            images,
+            network,
+            events,
+        });
+        let sources_ready = Arc::new(AtomicBool::new(false));
+        let mirrors = Arc::new(MirrorManager::new(shared.clone(), sources_ready.clone()));
+        let look = mirrors.clone();
+        let workers = PodWorkers::new(shared.clone(), move |name| look.look(name));
+        let wake: Arc<OnceLock<std::sync::Weak<PodWorkers>>> = Arc::default();
+        let _ = wake.set(Arc::downgrade(&workers)); // just made: it is empty
+        shared.watches.on_change(move |uid, object, version| {
+            if let Some(workers) = wake.get().and_then(std::sync::Weak::upgrade) {
+                workers.object_changed(uid, object, version);
+            }
+        });
+        Arc::new(Self {
+            shared,
+            workers,
+            mirrors,
+            client,
+            recorder: Mutex::new(recorder),
+            services,
+            sources_ready,
+            adopted: Mutex::default(),
+            problems: Mutex::default(),
+        })
+    }
+
+    /// Works until `shutdown`.
+    pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
+        self.shared.events.record(
+            &node_reference(&self.shared.config.node_name),
+            EventType::Normal,
+            "Starting",
+            "Starting kubelet.",
+        );
+        let container_events = self.shared.runtime.container_events();
+        self.adopt().await;
+        let mut tasks = tokio::task::JoinSet::new();
+        let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(recorder) = recorder {
+            tasks.spawn(recorder.run(shutdown.clone()));
+        }
+        let (updates_sender, mut updates) = mpsc::channel(SOURCE_UPDATES_MAX);
+        let mut expected = self.start_sources(&updates_sender, &mut tasks, &shutdown);
+        tasks.spawn(dispatch(container_events, self.clone(), shutdown.clone()));
+        let mut pods = None;
+        if let Some(client) = self.client.clone() {
+            let informer = self.start_api(client, &mut tasks, &shutdown);
+            pods = Some(informer.subscribe());
+            let (synced, done) = (informer.clone(), mpsc::channel::<()>(1));
+            let (done_sender, mut api_synced) = done;
+            tasks.spawn(async move {
+                if synced.wait_synced().await {
+                    let _ = done_sender.send(()).await; // the kubelet may be shutting down
+                }
+            });
+            let mut api_ready = false;
+            let mut subscription = pods.take();
+            loop {
+                let next = async {
+                    match subscription.as_mut() {
+                        Some(subscription) => subscription.next().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    () = shutdown.cancelled() => break,
+                    change = next => match change {
+                        Some(change) => self.api_change(&change),
+                        None => break,
+                    },
+                    Some(update) = updates.recv() => {
+                        expected.remove(&update.source);
+                        self.source_update(update);
+                        self.check_sources(expected.is_empty() && api_ready).await;
+                    }
+                    Some(()) = api_synced.recv() => {
+                        // the subscription has been told of all pods before: `biased` has them first
+                        api_ready = true;
+                        self.check_sources(expected.is_empty()).await;
+                    }
+                }
+            }
+        } else {
+            loop {
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    Some(update) = updates.recv() => {
+                        expected.remove(&update.source);
+                        self.source_update(update);
+                        self.check_sources(expected.is_empty()).await;
+                    }
+                }
+            }
+        }
+        drop(pods);
+        tasks.shutdown().await;
+    }
+
+    /// Takes note of what runs: it is not admitted anew, and what nobody wants is found among it.
+    async fn adopt(&self) {
+        let found = self.shared.runtime.list_pod_sandboxes(SandboxFilter::default()).await;
+        match found {
+            Ok(sandboxes) => {
+                let mut adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
+                for sandbox in sandboxes {
+                    let uid = PodUid(sandbox.metadata.uid.clone());
+                    self.shared.sandbox_index.insert(sandbox.id.clone(), uid.clone());
+                    adopted.insert(uid);
+                }
+            }
+            Err(error) => tracing::error!(%error, "cannot list sandboxes"),
+        }
+    }
+
+    fn start_sources(
+        &self,
+        updates: &mpsc::Sender<SourceUpdate>,
+        tasks: &mut tokio::task::JoinSet<()>,
+        shutdown: &Shutdown,
+    ) -> BTreeSet<Source> {
+        let config = &self.shared.config;
+        let mut expected = BTreeSet::new();
+        if let Some(path) = config.static_pod_path.clone() {
+            expected.insert(Source::File);
+            let (name, clock) = (config.node_name.clone(), self.shared.clock.clone());
+            let frequency = config.file_check_frequency;
+            tasks.spawn(sources::file::run(path, frequency, name, clock, updates.clone(), shutdown.clone()));
+        }
+        if let Some(url) = config.static_pod_url.clone() {
+            expected.insert(Source::Http);
+            let (name, clock) = (config.node_name.clone(), self.shared.clock.clone());
+            let frequency = config.http_check_frequency;
+            tasks.spawn(sources::url::run(url, frequency, name, clock, updates.clone(), shutdown.clone()));
+        }
+        expected
+    }
+
+    fn start_api(
+        self: &Arc<Self>,
+        client: Client,
+        tasks: &mut tokio::task::JoinSet<()>,
+        shutdown: &Shutdown,
+    ) -> Informer<Pod> {
+        let name = &self.shared.config.node_name;
+        let selection = Selection::fields(format!("spec.nodeName={name}"));
+        let informer = InformerBuilder::<Pod>::new(&client, self.shared.clock.clone(), selection).start(shutdown.clone());
+        if let Some(api) = self.shared.api.clone() {
+            let (statuses, stop, status_api) = (self.shared.statuses.clone(), shutdown.clone(), api.clone());
+            tasks.spawn(async move { statuses.run(status_api, stop).await });
+            let (mirrors, store, workers, stop) =
+                (self.mirrors.clone(), informer.store().clone(), self.workers.clone(), shutdown.clone());
+            tasks.spawn(async move { mirrors.run(api, store, workers, stop).await });
+        }
+        if let Some(services) = self.services.clone() {
+            let workers = self.workers.clone();
+            tasks.spawn(async move {
+                if services.wait_synced().await {
+                    workers.wake_all();
+                }
+            });
+        }
+        let kubelet = Arc::downgrade(self);
+        let registered = move || {
+            let Some(kubelet) = kubelet.upgrade() else { return };
+            for pod in kubelet.workers.static_pods() {
+                kubelet.mirrors.look(&pod::full_name(&pod));
+            }
+        };
+        let wake = self.workers.clone();
+        node::start(&client, &self.shared, registered, move || wake.wake_all(), tasks, shutdown);
+        informer
+    }
+
+    /// A pod of the API came, changed or went.
+    fn api_change(&self, change: &Change<Pod>) {
+        let other_uid = |old: &Arc<Pod>| change.new.as_ref().is_none_or(|new| pod::uid(new) != pod::uid(old));
+        if let Some(old) = change.old.as_ref().filter(|old| other_uid(old)) {
+            if pod::is_mirror(old) {
+                self.shared.statuses.mirror_gone(&pod::full_name(old));
+                self.mirrors.look(&pod::full_name(old));
+            } else {
+                self.workers.remove(&pod::uid(old));
+                self.shared.statuses.forget(&pod::uid(old));
+            }
+        }
+        let Some(new) = &change.new else { return };
+        self.shared.statuses.observe(new);
+        if pod::is_mirror(new) {
+            self.mirrors.look(&pod::full_name(new));
+        } else {
+            self.api_pod(new);
+        }
+    }
+
+    fn api_pod(&self, pod: &Arc<Pod>) {
+        let uid = pod::uid(pod);
+        let known = self.workers.get(&uid);
+        if let Some(known) = &known
+            && !asks_for_more(&known.pod, pod)
+        {
+            return;
+        }
+        let seen = known.as_ref().and_then(|d| pod::annotation(&d.pod, pod::CONFIG_SEEN).map(str::to_owned));
+        let pod = Arc::new(annotated(pod, seen.unwrap_or_else(|| self.shared.clock.now().to_string())));
+        let over = pod::is_terminal_phase(&pod) || pod.metadata.deletion_timestamp.is_some();
+        if known.is_none() && !over && !self.admit(&pod) {
+            return;
+        }
+        self.workers.update(pod);
+    }
+
+    /// Whether the node takes a new pod; if not, its status says why.
+    fn admit(&self, pod: &Arc<Pod>) -> bool {
+        if self.adopted.lock().unwrap_or_else(PoisonError::into_inner).contains(&pod::uid(pod)) {
+            return true;
+        }
+        let node = self.shared.node();
+        let active: Vec<Arc<Pod>> = self.active_pods();
+        let decision = admission::admit(&AdmissionInput {
+            pod,
+            active: &active,
+            allocatable: &node.allocatable,
+            labels: &node.labels,
+            node_name: &self.shared.config.node_name,
+            allowed_unsafe_sysctls: &self.shared.config.allowed_unsafe_sysctls,
+        });
+        let Err(failure) = decision else { return true };
+        PodEvents { sink: &*self.shared.events, pod }.pod_warning(&failure.reason, &failure.message);
+        let old = pod.status.clone().unwrap_or_default();
+        let status = status::rejected(pod, &old, &failure, self.shared.clock.now());
+        self.shared.statuses.set(pod, status);
+        false
+    }
+
+    fn active_pods(&self) -> Vec<Arc<Pod>> {
+        let over = |pod: &Pod| {
+            let status = self.shared.statuses.get(&pod::uid(pod));
+            status.is_some_and(|s| matches!(s.phase.as_deref(), Some("Succeeded" | "Failed")))
+                || pod::is_terminal_phase(pod)
+        };
+        self.workers.all().into_iter().map(|desired| desired.pod).filter(|pod| !over(pod)).collect()
+    }
+
+    /// A file or URL says what it has now.
+    fn source_update(&self, update: SourceUpdate) {
+        self.report_problems(&update);
+        let own = |pod: &Pod| pod::annotation(pod, pod::CONFIG_SOURCE) == Some(update.source.as_str());
+        let mut known = self.workers.static_pods();
+        let wanted: BTreeSet<PodUid> = update.pods.iter().map(pod::uid).collect();
+        for gone in known.iter().filter(|pod| own(pod) && !wanted.contains(&pod::uid(pod))) {
+            self.workers.remove(&pod::uid(gone));
+        }
+        known.retain(|pod| wanted.contains(&pod::uid(pod)) || !own(pod));
+        for pod in update.pods {
+            let uid = pod::uid(&pod);
+            if known.iter().any(|k| pod::uid(k) == uid) {
+                continue;
+            }
+            let name = pod::full_name(&pod);
+            if known.iter().any(|k| pod::full_name(k) == name) {
+                tracing::warn!(pod = %name, "another source has a pod of this name, which counts");
+                continue;
+            }
+            let pod = Arc::new(pod);
+            if self.admit(&pod) {
+                known.push(pod.clone());
+                self.workers.update(pod);
+            }
+        }
+    }
+
+    fn report_problems(&self, update: &SourceUpdate) {
+        let mut known = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|file, _| update.problems.iter().any(|(f, _)| f == file));
+        for (file, problem) in &update.problems {
+            if known.insert(file.clone(), problem.clone()).as_ref() == Some(problem) {
+                continue;
+            }
+            tracing::error!(manifest = %file, %problem, "cannot use a manifest");
+            let message = format!("Cannot use the static pod manifest {file}: {problem}");
+            let node = node_reference(&self.shared.config.node_name);
+            self.shared.events.record(&node, EventType::Warning, "InvalidStaticPodManifest", &message);
+        }
+    }
+
+    /// Once every source has reported: what runs and is wanted by none is wound up.
+    async fn check_sources(&self, ready: bool) {
+        if !ready || self.sources_ready.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        for desired in self.workers.all() {
+            self.mirrors.look(&pod::full_name(&desired.pod));
+        }
+        let sandboxes = self.shared.runtime.list_pod_sandboxes(SandboxFilter::default()).await.unwrap_or_default();
+        let containers = self.shared.runtime.list_containers(ContainerFilter::default()).await.unwrap_or_default();
+        let mut orphans: BTreeMap<PodUid, Pod> = BTreeMap::new();
+        for sandbox in sandboxes {
+            let uid = PodUid(sandbox.metadata.uid.clone());
+            if self.workers.get(&uid).is_some() || !sandbox.labels.contains_key(labels::POD_UID) {
+                continue;
+            }
+            let pod = orphans.entry(uid).or_insert_with(|| orphan(&sandbox));
+            let of_it = containers.iter().filter(|c| c.sandbox_id == sandbox.id);
+            let spec = pod.spec.get_or_insert_default();
+            spec.containers.extend(
+                of_it.map(|c| Container { name: c.metadata.name.clone(), ..Container::default() }),
+            );
+        }
+        for (uid, pod) in orphans {
+            tracing::info!(%uid, pod = %pod::full_name(&pod), "winding up a pod that is wanted no more");
+            self.workers.remove_orphan(Arc::new(pod));
+        }
+        self.remove_stale_mirrors();
+    }
+
+    /// Mirrors of static pods that went while no kubelet ran.
+    fn remove_stale_mirrors(&self) {
+        for name in self.shared.statuses.mirror_names() {
+            self.mirrors.look(&name);
+        }
+    }
+
+    /// The names of all static pods, for tests and the log.
+    pub fn static_pod_names(&self) -> Vec<FullName> {
+        self.workers.static_pods().iter().map(|pod| pod::full_name(pod)).collect()
+    }
+}
+
+/// A pod of which only the runtime knows.
+fn orphan(sandbox: &runtime::service::PodSandboxStatus) -> Pod {
+    let grace = sandbox.annotations.get(labels::GRACE_PERIOD_SECONDS).and_then(|text| text.parse().ok());
+    let source = sandbox.annotations.get(labels::CONFIG_SOURCE).cloned().unwrap_or_else(|| "api".to_owned());
+    Pod {
+        metadata: ObjectMeta {
+            name: Some(sandbox.metadata.name.clone()),
+            namespace: Some(sandbox.metadata.namespace.clone()),
+            uid: Some(sandbox.metadata.uid.clone()),
+            annotations: Some(BTreeMap::from([(pod::CONFIG_SOURCE.to_owned(), source)])),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PodSpec { termination_grace_period_seconds: grace, ..PodSpec::default() }),
+        status: None,
+    }
+}
+
+/// Whether a changed object asks the worker for anything: its own status updates do not.
+fn asks_for_more(known: &Pod, new: &Pod) -> bool {
+    let (old_meta, new_meta) = (&known.metadata, &new.metadata);
+    let mut annotations = old_meta.annotations.clone().unwrap_or_default();
+    annotations.remove(pod::CONFIG_SEEN);
+    annotations.remove(pod::CONFIG_SOURCE);
+    old_meta.deletion_timestamp != new_meta.deletion_timestamp
+        || old_meta.deletion_grace_period_seconds != new_meta.deletion_grace_period_seconds
+        || old_meta.generation != new_meta.generation
+        || old_meta.labels != new_meta.labels
+        || annotations != new_meta.annotations.clone().unwrap_or_default()
+        || known.spec != new.spec
+        || (!pod::spec(new).readiness_gates.as_deref().unwrap_or_default().is_empty() && known.status != new.status)
+}
+
+/// What the kubelet notes on the pods that it gets from the API; the downward API shows it.
+fn annotated(pod: &Pod, seen: String) -> Pod {
+    let mut pod = pod.clone();
+    let annotations = pod.metadata.annotations.get_or_insert_default();
+    annotations.insert(pod::CONFIG_SEEN.to_owned(), seen);
+    annotations.insert(pod::CONFIG_SOURCE.to_owned(), "api".to_owned());
+    pod
+}
+
+/// Wakes the worker of each container that something happened to.
+async fn dispatch(
+    mut events: futures::stream::BoxStream<'static, ContainerEvent>,
+    kubelet: Arc<Kubelet>,
+    shutdown: Shutdown,
+) {
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            () = shutdown.cancelled() => return,
+        };
+        let Some(event) = event else { return };
+        let sandbox = match event {
+            ContainerEvent::Container { kind: runtime::service::ContainerEventKind::Stopped, sandbox_id, .. } => sandbox_id,
+            // the worker itself did it
+            ContainerEvent::Container { .. } => continue,
+            ContainerEvent::SandboxLost { id, .. } => id,
+            ContainerEvent::Lagged => {
+                kubelet.workers.wake_all();
+                continue;
+            }
+        };
+        if let Some(uid) = kubelet.shared.sandbox_index.get(&sandbox) {
+            kubelet.workers.wake(&uid);
+        }
+    }
+}
