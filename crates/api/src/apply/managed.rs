@@ -82,19 +82,22 @@ pub(super) enum ManagedError {
 /// The entries of an object.
 pub(super) fn of_object(object: &Value) -> Result<Vec<Entry>, ManagedError> {
     match object.metadata().get("managedFields") {
-        Some(Value::Array(list)) => decode(list),
+        Some(Value::Array(list)) => decode(list.clone()),
         _ => Ok(Vec::new()),
     }
 }
 
 /// Reads the list. Of entries of the same manager the last holds.
-pub(super) fn decode(list: &[Value]) -> Result<Vec<Entry>, ManagedError> {
+pub(super) fn decode(list: Vec<Value>) -> Result<Vec<Entry>, ManagedError> {
     let mut entries: Vec<Entry> = Vec::with_capacity(list.len());
     for value in list {
-        let Value::Object(map) = value else {
+        let Value::Object(mut map) = value else {
             return Err(ManagedError::NotAnObject);
         };
-        let text = |key: &str| map.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut text = |key: &str| match map.remove(key) {
+            Some(Value::String(text)) => text,
+            _ => String::new(),
+        };
         let fields_type = text("fieldsType");
         if fields_type != "FieldsV1" {
             return Err(ManagedError::FieldsType(fields_type));
@@ -104,19 +107,10 @@ pub(super) fn decode(list: &[Value]) -> Result<Vec<Entry>, ManagedError> {
             "Update" => Operation::Update,
             other => return Err(ManagedError::Operation(other.to_owned())),
         };
-        let set = map
-            .get("fieldsV1")
-            .map(Set::from_value)
-            .transpose()?
-            .unwrap_or_default();
-        let entry = Entry {
-            manager: text("manager"),
-            operation,
-            api_version: text("apiVersion"),
-            subresource: text("subresource"),
-            time: text("time"),
-            set,
-        };
+        let (manager, api_version) = (text("manager"), text("apiVersion"));
+        let (subresource, time) = (text("subresource"), text("time"));
+        let set = map.remove("fieldsV1").map(Set::from_owned).transpose()?.unwrap_or_default();
+        let entry = Entry { manager, operation, api_version, subresource, time, set };
         match entries.iter_mut().find(|other| other.same_manager(&entry)) {
             Some(other) => *other = entry,
             None => entries.push(entry),

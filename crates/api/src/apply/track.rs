@@ -35,7 +35,7 @@ static UNOWNED: LazyLock<Set> = LazyLock::new(|| {
 /// not tracked stays so. Never fails: what cannot be read is dropped.
 pub fn update_managed_fields(live: Option<&Value>, new: &mut Value, writer: &Writer<'_>) {
     let sent = managed::take(new);
-    let entries = starting_entries(live, sent.as_ref(), writer);
+    let entries = starting_entries(live, sent, writer);
     // An object whose tracking was reset is not tracked again by updates.
     if entries.is_empty() && live.is_some_and(|live| !live.uid().is_empty()) {
         return;
@@ -53,7 +53,7 @@ pub fn update_managed_fields(live: Option<&Value>, new: &mut Value, writer: &Wri
 }
 
 /// The entries to start from: those that the client sent, or those of the live object.
-fn starting_entries(live: Option<&Value>, sent: Option<&Value>, writer: &Writer<'_>) -> Vec<Entry> {
+fn starting_entries(live: Option<&Value>, sent: Option<Value>, writer: &Writer<'_>) -> Vec<Entry> {
     let of_live = || live.and_then(|live| managed::of_object(live).ok()).unwrap_or_default();
     let Some(Value::Array(sent)) = sent.filter(|_| writer.subresource.is_empty()) else {
         return of_live();

@@ -28,6 +28,26 @@ fn wire_form_round_trips() {
 }
 
 #[test]
+fn keys_are_spelled_one_way() {
+    for (text, canonical) in [
+        (r#"{"name":"x"}"#, r#"{"name":"x"}"#),
+        (r#"{"port":80,"protocol":"TCP"}"#, r#"{"port":80,"protocol":"TCP"}"#),
+        (r#"{"protocol":"TCP","port":80}"#, r#"{"port":80,"protocol":"TCP"}"#),
+        (r#"{"name": "x"}"#, r#"{"name":"x"}"#),
+        (r#"{"name":"\u0041"}"#, r#"{"name":"A"}"#),
+        (r#"{"name":"a\"b"}"#, r#"{"name":"a\"b"}"#),
+        (r#"{"name":"ä","on":true}"#, r#"{"name":"ä","on":true}"#),
+        (r#"{"n":-1}"#, r#"{"n":-1}"#),
+    ] {
+        let read = set(json!({format!("k:{text}"): {}}));
+        assert_eq!(read.into_value(), json!({format!("k:{canonical}"): {}}));
+    }
+    for bad in [r#"{"a":1"#, r#"{"a":1}x"#, r#"{"a":01}"#, r#"{"a"}"#, r#"[]"#] {
+        assert!(Set::from_value(&json!({format!("k:{bad}"): {}})).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn bad_wire_forms() {
     let bad = |value| Set::from_value(&value).unwrap_err();
     assert_eq!(bad(json!([])), FieldSetError::NotAMap);

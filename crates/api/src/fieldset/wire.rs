@@ -42,12 +42,20 @@ impl Set {
     /// # Errors
     /// [`FieldSetError`] for anything that upstream would not read either.
     pub fn from_value(value: &Value) -> Result<Self, FieldSetError> {
+        Self::from_owned(value.clone())
+    }
+
+    /// The same; strings move into the set.
+    ///
+    /// # Errors
+    /// As [`Set::from_value`].
+    pub fn from_owned(value: Value) -> Result<Self, FieldSetError> {
         read(value, MAX_DEPTH).map(|(set, _)| set)
     }
 }
 
 /// The set below a node, and whether the node itself is a member.
-fn read(value: &Value, depth_left: usize) -> Result<(Set, bool), FieldSetError> {
+fn read(value: Value, depth_left: usize) -> Result<(Set, bool), FieldSetError> {
     let Value::Object(map) = value else {
         return Err(FieldSetError::NotAMap);
     };
@@ -76,18 +84,64 @@ fn read(value: &Value, depth_left: usize) -> Result<(Set, bool), FieldSetError> 
 }
 
 /// An element from its wire form, in the canonical spelling (clients may write keys with spaces or in another order).
-fn parse_element(text: &str) -> Result<PathElement, FieldSetError> {
-    let bad = || FieldSetError::BadElement(text.to_owned());
-    match text.split_at_checked(2).ok_or_else(bad)? {
-        ("f:", _) => Ok(PathElement(text.to_owned())),
-        ("i:", rest) => rest.parse().map(PathElement::index).map_err(|_| bad()),
-        ("k:", rest) => match serde_json::from_str(rest) {
-            Ok(Value::Object(keys)) if !keys.is_empty() => Ok(PathElement::key(&keys)),
-            _ => Err(bad()),
+fn parse_element(text: String) -> Result<PathElement, FieldSetError> {
+    let Some((prefix, rest)) = text.split_at_checked(2) else {
+        return Err(FieldSetError::BadElement(text));
+    };
+    let element = match prefix {
+        "f:" => return Ok(PathElement(text)),
+        "k:" if is_canonical(rest) => return Ok(PathElement(text)),
+        "i:" => rest.parse().map(PathElement::index).ok(),
+        "k:" => match serde_json::from_str(rest) {
+            Ok(Value::Object(keys)) if !keys.is_empty() => Some(PathElement::key(&keys)),
+            _ => None,
         },
-        ("v:", rest) => serde_json::from_str(rest)
-            .map(|value| PathElement::value(&value))
-            .map_err(|_| bad()),
-        _ => Err(bad()),
+        "v:" => serde_json::from_str(rest).map(|value| PathElement::value(&value)).ok(),
+        _ => None,
+    };
+    element.ok_or(FieldSetError::BadElement(text))
+}
+
+/// Whether the keys of an element are surely spelled as [`PathElement::key`] spells them: sorted names and plain
+/// strings or whole numbers, nothing escaped, no spaces. What is not surely so is read and written again.
+fn is_canonical(keys: &str) -> bool {
+    let Some(mut rest) = keys.strip_prefix('{') else {
+        return false;
+    };
+    let mut last = "";
+    loop {
+        let Some((name, after)) = plain_string(rest) else {
+            return false;
+        };
+        let Some(after) = after.strip_prefix(':') else {
+            return false;
+        };
+        if name <= last {
+            return false;
+        }
+        last = name;
+        let after = match plain_string(after) {
+            Some((_, after)) => after,
+            None => {
+                let digits = after.len() - after.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
+                if digits == 0 || (digits > 1 && after.starts_with('0')) {
+                    return false;
+                }
+                &after[digits..]
+            }
+        };
+        match after.strip_prefix(',') {
+            Some(next) => rest = next,
+            None => return after == "}",
+        }
     }
+}
+
+/// A JSON string of plain ASCII without escapes at the start of `text`, and what is behind it.
+fn plain_string(text: &str) -> Option<(&str, &str)> {
+    let (inner, after) = text.strip_prefix('"')?.split_once('"')?;
+    inner
+        .bytes()
+        .all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\')
+        .then_some((inner, after))
 }

@@ -56,6 +56,11 @@ impl Printer {
             Kind::Object(object) => self.object(name, object),
             // Any JSON to the server, but to clients a map.
             Kind::Json if name == PATCH => json!({"type": "object"}),
+            // Only v3 can say that either will do.
+            Kind::Quantity if self.dialect == Dialect::V3 => json!({"oneOf": [{"type": "string"}, {"type": "number"}]}),
+            Kind::IntOrString if self.dialect == Dialect::V3 => {
+                json!({"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]})
+            }
             _ => self.scalar_or_container(schema),
         };
         if let Some(words) = descriptions::of_type(name) {
