@@ -3,6 +3,14 @@
 //! Each function returns what is wrong, and nothing when all is well. Checks are by byte, without regular expressions;
 //! the expressions appear only in the messages.
 
+mod address;
+mod object;
+
+pub use address::{cidr, ip, parse_cidr};
+pub use object::{
+    mask_trailing_dash, name_is_dns_label, name_is_dns_subdomain, name_is_dns1035_label, name_is_path_segment,
+};
+
 const LABEL_FORMAT: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const LABEL_MESSAGE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character";
 const LABEL_MAX_BYTES: usize = 63;
@@ -293,66 +301,4 @@ pub fn path_segment(text: &str) -> Vec<String> {
 /// `IsValidPathSegmentPrefix`: the beginning of such a name.
 pub fn path_segment_prefix(text: &str) -> Vec<String> {
     ["/", "%"].iter().filter(|c| text.contains(**c)).map(|c| format!("may not contain '{c}'")).collect()
-}
-
-/// `IsValidIP`: an IPv4 or IPv6 address as Go's legacy parser takes it, less leading zeroes.
-pub fn ip(text: &str) -> Vec<String> {
-    if text.parse::<std::net::IpAddr>().is_ok() {
-        return Vec::new();
-    }
-    vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()]
-}
-
-/// `IsValidCIDR`: an address and a prefix length; host bits may be set.
-pub fn cidr(text: &str) -> Vec<String> {
-    if parse_cidr(text).is_some() {
-        return Vec::new();
-    }
-    vec!["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)".to_owned()]
-}
-
-/// Address and prefix length in bits of a CIDR.
-pub fn parse_cidr(text: &str) -> Option<(std::net::IpAddr, u8)> {
-    let (address, bits) = text.split_once('/')?;
-    let address: std::net::IpAddr = address.parse().ok()?;
-    if bits.is_empty() || !bits.bytes().all(|b| b.is_ascii_digit()) || (bits.len() > 1 && bits.starts_with('0')) {
-        return None;
-    }
-    let bits: u8 = bits.parse().ok()?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    (bits <= most).then_some((address, bits))
-}
-
-/// A name before a generated suffix may end in a dash: this is the name as if it went on with a letter
-/// (`maskTrailingDash`, which takes one more character away).
-pub fn mask_trailing_dash(prefix: &str) -> String {
-    match prefix.strip_suffix('-') {
-        Some(rest) if !rest.is_empty() => {
-            let mut masked = rest.to_owned();
-            masked.pop();
-            masked.push('a');
-            masked
-        }
-        _ => prefix.to_owned(),
-    }
-}
-
-/// `NameIsDNSSubdomain`: the rule for most objects' names, and for what stands before a generated suffix.
-pub fn name_is_dns_subdomain(name: &str, prefix: bool) -> Vec<String> {
-    if prefix { dns1123_subdomain(&mask_trailing_dash(name)) } else { dns1123_subdomain(name) }
-}
-
-/// `NameIsDNSLabel`
-pub fn name_is_dns_label(name: &str, prefix: bool) -> Vec<String> {
-    if prefix { dns1123_label(&mask_trailing_dash(name)) } else { dns1123_label(name) }
-}
-
-/// `NameIsDNS1035Label`
-pub fn name_is_dns1035_label(name: &str, prefix: bool) -> Vec<String> {
-    if prefix { dns1035_label(&mask_trailing_dash(name)) } else { dns1035_label(name) }
-}
-
-/// `ValidatePathSegmentName`
-pub fn name_is_path_segment(name: &str, prefix: bool) -> Vec<String> {
-    if prefix { path_segment_prefix(name) } else { path_segment(name) }
 }

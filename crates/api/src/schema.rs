@@ -95,6 +95,8 @@ pub struct Object {
     pub fields: Box<[Field]>,
     /// The numbers of the fields that are written even when missing ([`Zero::Write`], [`Zero::WriteNull`]), ascending.
     pub always: Box<[u16]>,
+    /// Whether this object or anything below it has a field with a default; if not, nobody needs to look.
+    pub has_defaults: bool,
     /// How server-side apply treats it.
     pub map_type: MapType,
     /// `x-kubernetes-group-version-kind`; empty for types that are no objects of their own.
@@ -252,6 +254,15 @@ impl Schema {
             Kind::Object(object) => object.field(name).map(|field| &*field.schema),
             Kind::Map { values, .. } => Some(values),
             _ => None,
+        }
+    }
+
+    /// Whether the type or anything below it has a field with a default.
+    pub fn has_defaults(&self) -> bool {
+        match &self.kind {
+            Kind::Object(object) => object.has_defaults,
+            Kind::Map { values: below, .. } | Kind::List { items: below, .. } => below.has_defaults(),
+            _ => false,
         }
     }
 

@@ -40,7 +40,16 @@ fn anchors_merges_and_documents() {
 #[test]
 fn broken_documents() {
     reads("a: [b\n", expect!["error: yaml: line 1: did not find expected ',' or ']'"]);
-    reads("a: *b", expect!["error: yaml: line 1: unknown anchor referenced"]);
+    reads("a: *b", expect!["error: yaml: unknown anchor 'b' referenced"]);
+    reads("a: [", expect!["error: yaml: line 1: did not find expected node content"]);
+    reads("a: 1\nb: {c,\n\n", expect!["error: yaml: line 3: did not find expected node content"]);
+    reads("a: \"x\n", expect!["error: yaml: line 1: found unexpected end of stream"]);
+    reads("a: 1\n\tb: 2\n", expect!["error: yaml: line 1: found character that cannot start any token"]);
+    reads("- a\nb: 1\n", expect!["error: yaml: line 1: did not find expected '-' indicator"]);
+    reads("a: 1\n- b\n", expect!["error: yaml: line 1: did not find expected key"]);
+    reads("a\nb: 1\n", expect!["error: yaml: line 2: mapping values are not allowed in this context"]);
+    reads("a: 'x' y\n", expect!["error: yaml: did not find expected key"]);
+    reads("%x", expect!["error: yaml: did not find expected <document start>"]);
     reads("a: b: c", expect!["error: yaml: line 1: mapping values are not allowed in this context"]);
     assert_eq!(decode_yaml("[".repeat(2000).as_bytes()), Err(DecodeError::TooDeep));
     let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();

@@ -9,34 +9,40 @@ use serde_json::{Map, Value};
 /// Fills missing fields of everything that is there. An object that is itself missing is made only by a default of its own.
 pub fn apply_defaults(value: &mut Value, schema: &Schema) {
     match (&schema.kind, value) {
-        (Kind::Object(object), Value::Object(map)) => object_defaults(map, object, schema.origin),
-        (Kind::Map { values, .. }, Value::Object(map)) => {
+        (Kind::Object(object), Value::Object(map)) if object.has_defaults => object_defaults(map, object, schema.origin),
+        (Kind::Map { values, .. }, Value::Object(map)) if values.has_defaults() => {
             map.values_mut().for_each(|item| apply_defaults(item, values));
         }
-        (Kind::List { items, .. }, Value::Array(list)) if !is_scalar(items) => {
+        (Kind::List { items, .. }, Value::Array(list)) if items.has_defaults() => {
             list.iter_mut().for_each(|item| apply_defaults(item, items));
         }
         _ => {}
     }
 }
 
-fn is_scalar(schema: &Schema) -> bool {
-    !matches!(schema.kind, Kind::Object(_) | Kind::Map { .. } | Kind::List { .. })
-}
-
 fn object_defaults(map: &mut Map<String, Value>, object: &Object, origin: Origin) {
     for field in &*object.fields {
-        match (map.get_mut(&*field.name), field.default.as_deref()) {
-            (Some(value), Some(default)) if is_unset(value, field, origin) => *value = default.clone(),
-            (None, Some(default)) if !(origin == Origin::Go && field.zero == Zero::Drop && zero::is_empty(default)) => {
-                map.insert(String::from(&*field.name), default.clone());
+        let Some(default) = field.default.as_deref() else {
+            if field.schema.has_defaults()
+                && let Some(value) = map.get_mut(&*field.name)
+            {
+                apply_defaults(value, &field.schema);
             }
-            _ => {}
-        }
-        if !is_scalar(&field.schema)
-            && let Some(value) = map.get_mut(&*field.name)
-        {
-            apply_defaults(value, &field.schema);
+            continue;
+        };
+        match map.get_mut(&*field.name) {
+            Some(value) => {
+                if is_unset(value, field, origin) {
+                    *value = default.clone();
+                }
+                apply_defaults(value, &field.schema);
+            }
+            None if origin == Origin::Go && field.zero == Zero::Drop && zero::is_empty(default) => {}
+            None => {
+                let mut value = default.clone();
+                apply_defaults(&mut value, &field.schema);
+                map.insert(String::from(&*field.name), value);
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 //! YAML to JSON, as `sigs.k8s.io/yaml` converts: the first document of the stream, scalars by YAML 1.1, anchors, aliases
 //! and merge keys followed, keys made strings.
 
-use super::{DecodeError, Decoded, MAX_DEPTH, yaml_scalar};
-use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use super::{DecodeError, Decoded, MAX_DEPTH, yaml_error, yaml_scalar};
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,12 +15,14 @@ const MAX_VALUES: usize = 2_000_000;
 /// # Errors
 /// In the words of Go's YAML library as far as they can be known; [`DecodeError::TooDeep`] beyond [`MAX_DEPTH`].
 pub fn decode_yaml(body: &[u8]) -> Result<Decoded, DecodeError> {
-    let text = std::str::from_utf8(body).map_err(|_| yaml_error("yaml: invalid leading UTF-8 octet"))?;
+    let text = std::str::from_utf8(body).map_err(|_| failed("yaml: invalid leading UTF-8 octet"))?;
     let mut options = Options::default();
     options.set_emit_comments(false);
+    options.emit_unresolved_aliases = true;
     options.flow_nesting_limit = MAX_DEPTH;
     options.block_nesting_limit = MAX_DEPTH;
     let mut reader = Reader {
+        text,
         parser: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
         duplicates: Vec::new(),
@@ -34,39 +36,12 @@ pub fn decode_yaml(body: &[u8]) -> Result<Decoded, DecodeError> {
     Ok(Decoded { value, duplicates })
 }
 
-fn yaml_error(words: impl Into<String>) -> DecodeError {
+fn failed(words: impl Into<String>) -> DecodeError {
     DecodeError::Yaml(words.into())
 }
 
-fn scan_error(error: &ScanError) -> DecodeError {
-    let words = match error.kind() {
-        ErrorKind::RecursionLimitExceeded => return DecodeError::TooDeep,
-        ErrorKind::UnexpectedEofFlowSequence | ErrorKind::ExpectedFlowSequenceSeparator => "did not find expected ',' or ']'",
-        ErrorKind::UnclosedFlowCollection { open: '[' } => "did not find expected ',' or ']'",
-        ErrorKind::UnclosedFlowCollection { .. }
-        | ErrorKind::UnexpectedEofFlowMapping
-        | ErrorKind::UnexpectedEofImplicitFlowMapping
-        | ErrorKind::ExpectedFlowMappingSeparator => "did not find expected ',' or '}'",
-        ErrorKind::UnexpectedEofBlockMapping | ErrorKind::ExpectedBlockMappingKey => "did not find expected key",
-        ErrorKind::UnexpectedEofBlockSequence | ErrorKind::ExpectedBlockSequenceEntry => "did not find expected '-' indicator",
-        ErrorKind::ExpectedDocumentStart => "did not find expected <document start>",
-        ErrorKind::UnknownAnchor => "unknown anchor referenced",
-        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => "could not find expected ':'",
-        ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => "mapping values are not allowed in this context",
-        ErrorKind::BlockSequenceEntryNotAllowed => "block sequence entries are not allowed in this context",
-        ErrorKind::UnclosedQuotedScalar => "found unexpected end of stream",
-        ErrorKind::DocumentIndicatorInQuotedScalar => "found unexpected document indicator",
-        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation | ErrorKind::UnexpectedCharacter { .. } => {
-            "found character that cannot start any token"
-        }
-        ErrorKind::UnknownQuotedScalarEscape => "found unknown escape character",
-        ErrorKind::UndeclaredTagHandle => "found undefined tag handle",
-        _ => "did not find expected node content",
-    };
-    yaml_error(format!("yaml: line {}: {words}", error.marker().line()))
-}
-
 struct Reader<'a> {
+    text: &'a str,
     parser: Parser<'a, StrInput<'a>>,
     /// Finished anchored values; `None` while the value is still being read.
     anchors: HashMap<usize, Option<Value>>,
@@ -77,7 +52,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), DecodeError> {
         match self.parser.next_event() {
-            Some(event) => event.map_err(|error| scan_error(&error)),
+            Some(event) => event.map_err(|error| yaml_error::words(&error, self.text)),
             None => Ok((Event::StreamEnd, Span::empty(granit_parser::Marker::new(0, 1, 0)))),
         }
     }
@@ -99,7 +74,7 @@ impl<'a> Reader<'a> {
 
     fn count(&mut self, values: usize) -> Result<(), DecodeError> {
         self.values = self.values.saturating_add(values);
-        if self.values > MAX_VALUES { Err(yaml_error("yaml: document contains excessive aliasing")) } else { Ok(()) }
+        if self.values > MAX_VALUES { Err(failed("yaml: document contains excessive aliasing")) } else { Ok(()) }
     }
 
     fn value(&mut self, event: Event<'a>, depth: usize) -> Result<Value, DecodeError> {
@@ -116,6 +91,7 @@ impl<'a> Reader<'a> {
             Event::SequenceStart(..) => self.sequence(depth)?,
             Event::MappingStart(..) => self.mapping(depth)?,
             Event::Alias(id) => return self.alias(id, depth),
+            Event::UnresolvedAlias(name) => return Err(failed(format!("yaml: unknown anchor '{name}' referenced"))),
             _ => Value::Null,
         };
         if let Some(id) = anchor {
@@ -131,8 +107,8 @@ impl<'a> Reader<'a> {
                 self.count(size)?;
                 if depth + levels > MAX_DEPTH { Err(DecodeError::TooDeep) } else { Ok(value) }
             }
-            Some(None) => Err(yaml_error("yaml: anchor value contains itself")),
-            None => Err(yaml_error("yaml: unknown anchor referenced")),
+            Some(None) => Err(failed("yaml: anchor value contains itself")),
+            None => Err(failed("yaml: unknown anchor referenced")),
         }
     }
 
@@ -200,7 +176,7 @@ fn merge(map: &mut Map<String, Value>, source: Value) -> Result<(), DecodeError>
         Value::Array(sources) if sources.iter().all(Value::is_object) => {
             sources.into_iter().try_for_each(|source| merge(map, source))
         }
-        _ => Err(yaml_error("yaml: map merge requires map or sequence of maps as the value")),
+        _ => Err(failed("yaml: map merge requires map or sequence of maps as the value")),
     }
 }
 
@@ -209,17 +185,17 @@ fn key_text(key: Value) -> Result<String, DecodeError> {
         Value::String(text) => Ok(text),
         Value::Bool(flag) => Ok(flag.to_string()),
         Value::Number(number) => Ok(number.to_string()),
-        Value::Null => Err(yaml_error("unsupported map key of type: null, key: <nil>")),
-        Value::Array(_) | Value::Object(_) => Err(yaml_error("yaml: invalid map key")),
+        Value::Null => Err(failed("unsupported map key of type: null, key: <nil>")),
+        Value::Array(_) | Value::Object(_) => Err(failed("yaml: invalid map key")),
     }
 }
 
 fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, DecodeError> {
     match tag.and_then(Tag::core_suffix) {
-        None if style == ScalarStyle::Plain && tag.is_none() => yaml_scalar::resolve(&text).map_err(yaml_error),
+        None if style == ScalarStyle::Plain && tag.is_none() => yaml_scalar::resolve(&text).map_err(failed),
         None | Some("str" | "binary") => Ok(Value::String(text.into_owned())),
         Some(wanted) => {
-            let value = yaml_scalar::resolve(&text).map_err(yaml_error)?;
+            let value = yaml_scalar::resolve(&text).map_err(failed)?;
             let fits = match wanted {
                 "bool" => value.is_boolean(),
                 "int" => value.is_i64() || value.is_u64(),
@@ -227,7 +203,7 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<V
                 "null" => value.is_null(),
                 _ => true,
             };
-            if fits { Ok(value) } else { Err(yaml_error(format!("yaml: cannot decode !!str `{text}` as a !!{wanted}"))) }
+            if fits { Ok(value) } else { Err(failed(format!("yaml: cannot decode !!str `{text}` as a !!{wanted}"))) }
         }
     }
 }

@@ -48,7 +48,39 @@ pub(super) fn table(text: &'static str) -> Table {
         table.schemas.push(schema(definition, name, &names));
         table.by_name.insert(name, number);
     }
+    mark_defaults(&mut table.schemas);
     table
+}
+
+/// Sets `has_defaults` of every object. Types refer to each other, so that it takes some rounds until nothing changes.
+fn mark_defaults(schemas: &mut [Schema]) {
+    loop {
+        let marked: Vec<bool> = schemas.iter().map(|s| s.object().is_some_and(|o| o.has_defaults)).collect();
+        let mut changed = false;
+        for schema in schemas.iter_mut() {
+            let Kind::Object(object) = &mut schema.kind else { continue };
+            let has = |field: &Field| field.default.is_some() || refers_to_marked(&field.schema, &marked);
+            if !object.has_defaults && object.fields.iter().any(has) {
+                object.has_defaults = true;
+                changed = true;
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+/// Looks through lists and maps without dereferencing: the table is not there yet.
+fn refers_to_marked(reference: &Ref, marked: &[bool]) -> bool {
+    match reference {
+        Ref::Builtin(number) => marked[usize::from(*number)],
+        Ref::Static(_) => false,
+        Ref::Owned(schema) => match &schema.kind {
+            Kind::Map { values: below, .. } | Kind::List { items: below, .. } => refers_to_marked(below, marked),
+            _ => false,
+        },
+    }
 }
 
 fn first_word(line: &str) -> &str {
@@ -85,6 +117,7 @@ fn schema(definition: &Definition, name: &str, names: &HashMap<(&str, &str), u16
         name: name.into(),
         fields: definition.fields.iter().map(|line| field(line, definition.package, names)).collect(),
         always: Box::new([]),
+        has_defaults: false,
         map_type: MapType::Granular,
         group_version_kinds: Box::new([]),
         unions: Box::new([]),

@@ -107,10 +107,12 @@ fn object(schema: &Map<String, Value>, depth: usize) -> Result<Object, Structura
         };
         fields.push(field);
     }
+    let has_defaults = fields.iter().any(|field: &Field| field.default.is_some() || field.schema.has_defaults());
     let mut object = Object {
         name: "".into(),
         fields: fields.into(),
         always: Box::new([]),
+        has_defaults,
         map_type: map_type(schema),
         group_version_kinds: Box::new([]),
         unions: Box::new([]),

@@ -31,6 +31,35 @@ fn recorded_answers_keep_their_shape() {
     assert!(wrong.is_empty(), "{} of {seen} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Requests that upstream took conform, and what it warned of is what is unknown.
+#[test]
+fn accepted_requests_conform() {
+    let mut seen = 0;
+    for (name, step) in crate::steps() {
+        let request = &step["request"];
+        let taken = step["response"]["status"].as_u64().is_some_and(|status| status < 300);
+        let written = ["POST", "PUT"].iter().any(|method| request["method"] == *method);
+        let mut body = request["body"].clone();
+        let Some(definition) = crate::definition(&body) else { continue };
+        if !taken || !written {
+            continue;
+        }
+        crate::with_times(&mut body);
+        let schema = api::schema::builtin(definition).unwrap();
+        let found = api::codec::conform(&mut body, schema).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let warnings = step["response"]["headers"]["Warning"].to_string();
+        let ignored = request["query"]["fieldValidation"] == "Ignore";
+        for path in &found.unknown {
+            assert!(ignored || warnings.contains(path.as_str()), "{name}: {path} is unknown here, but not upstream");
+        }
+        let once = body.clone();
+        api::codec::conform(&mut body, schema).unwrap();
+        assert_eq!(body, once, "{name}");
+        seen += 1;
+    }
+    assert!(seen > 300 || !crate::shared().join("golden").exists(), "{seen}");
+}
+
 fn first_difference(a: &Value, b: &Value, path: String) -> String {
     match (a, b) {
         (Value::Object(x), Value::Object(y)) => {

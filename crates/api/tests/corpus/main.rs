@@ -2,6 +2,7 @@
 
 mod conform;
 mod decode;
+mod status;
 
 use serde_json::Value;
 use std::path::PathBuf;
