@@ -104,7 +104,8 @@ impl From<kube::core::request::Error> for Error {
 }
 
 impl Error {
-    pub(crate) fn encode(error: serde_json::Error) -> Self {
+    /// A body that could not be written as JSON.
+    pub fn encode(error: serde_json::Error) -> Self {
         Self::Request(Box::new(error))
     }
 }

@@ -122,7 +122,7 @@ pub enum NodeVerb {
 #[derive(Clone, Debug, Args)]
 pub struct DataDir {
     /// Where the cluster is kept.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/pintle")]
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/pintle", env = "PINTLE_DATA_DIR")]
     pub data_dir: PathBuf,
 }
 

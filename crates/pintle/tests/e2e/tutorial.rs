@@ -1,0 +1,45 @@
+//! docs/tutorial.md, typed line by line, so that the page cannot go stale.
+
+use crate::cluster::Cluster;
+use crate::transcript;
+use std::path::Path;
+
+fn page(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
+    std::fs::read_to_string(path).expect("the tutorial")
+}
+
+/// The fenced blocks of a page: (words after the fence, content).
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(String, String)> = None;
+    for line in page.lines() {
+        match (line.strip_prefix("```"), &mut open) {
+            (Some(info), None) => open = Some((info.to_owned(), String::new())),
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (None, Some((_, content))) => {
+                content.push_str(line);
+                content.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+#[test]
+fn both_languages_show_the_same_commands() {
+    assert_eq!(blocks(&page("tutorial.md")), blocks(&page("tutorial.zh.md")));
+}
+
+#[test]
+fn the_page_can_be_followed() {
+    let cluster = Cluster::up("master,node1,node2");
+    for (info, content) in blocks(&page("tutorial.md")) {
+        if let Some(file) = info.strip_prefix("yaml file=") {
+            std::fs::write(cluster.work_dir().join(file), content).expect("write a manifest");
+        } else if info == "console" {
+            transcript::run(&cluster, &transcript::parse(&content), |_, lines| lines);
+        }
+    }
+}
