@@ -1,0 +1,123 @@
+//! Crashes of the runtime and of shims.
+
+use crate::rig::{Rig, possible, sh, wait_exited};
+use futures::StreamExt;
+use runtime::service::{ContainerConfig, ContainerEvent, ContainerState, ExitReason, RuntimeService, SandboxState};
+use std::time::Duration;
+
+#[test]
+fn containers_outlive_the_runtime_and_no_code_is_lost() {
+    if !possible() {
+        return;
+    }
+    let mut rig = Rig::new();
+    let sandbox = rig.sandbox("p");
+    let flag = rig.path("flag");
+    std::fs::create_dir(&flag).unwrap();
+    let mount = runtime::service::Mount { host_path: flag.clone(), container_path: "/flag".into(), ..Default::default() };
+    let until = "while ! test -e /flag/go; do sleep 0.02; done; echo went; exit 42";
+    let ends = rig.run(&sandbox, ContainerConfig { mounts: vec![mount], log_path: "ends.log".into(), ..sh(until) });
+    let stays = rig.run(&sandbox, ContainerConfig { log_path: "stays.log".into(), ..sh("sleep 3600") });
+    let created = rig.block(async |native| native.create_container(&sandbox.id, sh("exit 1")).await.unwrap());
+    let (pid, log) = (rig.status(&stays).pid, rig.status(&ends).log_path);
+    rig.crash();
+    std::fs::write(flag.join("go"), "").unwrap();
+    while !crate::rig::log_text(&log).contains("went") {
+        std::thread::yield_now();
+    }
+    rig.restart();
+    let status = rig.block(async |native| wait_exited(&native, &ends).await);
+    assert_eq!((status.exit_code, status.reason), (42, Some(ExitReason::Error)));
+    let status = rig.status(&stays);
+    assert_eq!((status.state, status.pid), (ContainerState::Running, pid));
+    assert_eq!(rig.status(&created).state, ContainerState::Created);
+    rig.block(async |native| {
+        assert_eq!(native.pod_sandbox_status(&sandbox.id).await.unwrap().state, SandboxState::Ready);
+        let output = native.exec_sync(&stays, vec!["hostname".into()], Duration::ZERO).await.unwrap();
+        assert_eq!(output.stdout, b"p\n");
+        native.start_container(&created).await.unwrap();
+        assert_eq!(wait_exited(&native, &created).await.exit_code, 1);
+        native.stop_container(&stays, Duration::ZERO).await.unwrap();
+        assert_eq!(native.container_status(&stays).await.unwrap().exit_code, 137);
+    });
+    rig.crash();
+    rig.restart();
+    assert_eq!(rig.status(&ends).exit_code, 42);
+    assert_eq!(rig.status(&stays).exit_code, 137);
+}
+
+fn parent_of(pid: i32) -> i32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim().parse().unwrap()
+}
+
+fn kill_shim_of(pid: i32) {
+    let shim = parent_of(pid);
+    let name = std::fs::read(format!("/proc/{shim}/cmdline")).unwrap();
+    assert!(name.windows(6).any(|part| part == b"\0shim\0"), "not a shim: {name:?}");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(shim), nix::sys::signal::Signal::SIGKILL).unwrap();
+}
+
+fn wait_dead(pid: i32) {
+    while std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_lost_shim_ends_its_containers() {
+    if !possible() {
+        return;
+    }
+    let mut rig = Rig::new();
+    let sandbox = rig.sandbox("p");
+    let id = rig.run(&sandbox, sh("sleep 3600"));
+    let pid = rig.status(&id).pid.unwrap();
+    let status = rig.block(async |native| {
+        let mut events = native.container_events();
+        kill_shim_of(pid);
+        while !matches!(events.next().await, Some(ContainerEvent::SandboxLost { .. })) {}
+        wait_exited(&native, &id).await
+    });
+    assert_eq!((status.exit_code, status.reason), (255, Some(ExitReason::Unknown)));
+    wait_dead(pid);
+    rig.block(async |native| {
+        assert_eq!(native.pod_sandbox_status(&sandbox.id).await.unwrap().state, SandboxState::NotReady);
+        assert!(native.create_container(&sandbox.id, sh("true")).await.is_err());
+    });
+    // The same while nobody looks.
+    let other = rig.sandbox("q");
+    let id = rig.run(&other, sh("sleep 3600"));
+    let pid = rig.status(&id).pid.unwrap();
+    rig.crash();
+    kill_shim_of(pid);
+    rig.restart();
+    assert_eq!((rig.status(&id).exit_code, rig.status(&id).reason), (255, Some(ExitReason::Unknown)));
+    wait_dead(pid);
+}
+
+#[test]
+fn a_stopped_sandbox_stays_stopped_and_removal_leaves_nothing() {
+    if !possible() {
+        return;
+    }
+    let mut rig = Rig::new();
+    let sandbox = rig.sandbox("p");
+    let id = rig.run(&sandbox, sh("sleep 3600"));
+    rig.block(async |native| {
+        native.stop_pod_sandbox(&sandbox.id).await.unwrap();
+        native.stop_pod_sandbox(&sandbox.id).await.unwrap();
+    });
+    assert_eq!(rig.status(&id).exit_code, 137);
+    rig.crash();
+    rig.restart();
+    rig.block(async |native| {
+        assert_eq!(native.pod_sandbox_status(&sandbox.id).await.unwrap().state, SandboxState::NotReady);
+        native.remove_pod_sandbox(&sandbox.id).await.unwrap();
+        native.remove_pod_sandbox(&sandbox.id).await.unwrap();
+        assert!(native.container_status(&id).await.is_err());
+    });
+    for directory in ["root/containers", "root/sandboxes", "run/sandboxes"] {
+        assert_eq!(std::fs::read_dir(rig.path(directory)).unwrap().count(), 0, "{directory}");
+    }
+}
