@@ -36,6 +36,15 @@ impl Body {
         Self(Kind::Pieces { pieces: pieces.into_iter(), left })
     }
 
+    /// The buffers of a body that is whole in memory; `None` for a stream.
+    pub fn into_pieces(self) -> Option<Vec<Bytes>> {
+        match self.0 {
+            Kind::Once(bytes) => Some(bytes.into_iter().collect()),
+            Kind::Pieces { pieces, .. } => Some(pieces.collect()),
+            Kind::Stream(_) => None,
+        }
+    }
+
     /// Bytes as they come, until the stream ends.
     pub fn stream(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         Self(Kind::Stream(Box::pin(stream)))

@@ -3,12 +3,12 @@
 //! One task follows the store and is the only writer. Readers clone a persistent map, so a list is an immutable
 //! snapshot that costs nothing and holds nobody up. What not: rules of resources; entries are bytes and a small header.
 
-mod encode;
+pub(crate) mod encode;
 mod entry;
 mod feed;
 mod shelf;
 
-pub use encode::canonical;
+pub use encode::{canonical, splice_revision};
 pub use entry::{Entry, Header};
 pub(crate) use entry::key;
 pub(crate) use feed::store_key;

@@ -4,21 +4,35 @@
 //! `registry::table()`; a change ends as one compare-and-swap in the store and comes back through the watch cache.
 //! What not: no components, no knowledge of single kinds beyond the few subresources that have a life of their own.
 
+mod accept;
 mod admission;
+mod answer;
 mod authn;
 mod authz;
 pub mod body;
+mod bootstrap;
 pub mod cache;
+mod call;
 pub mod chain;
+mod compress;
+mod decode;
 pub mod discovery;
+mod endpoints;
+mod metadata;
+mod metrics;
+mod nonresource;
 pub mod openapi;
+mod pipeline;
 pub mod reader;
 pub mod request;
+mod rows;
 pub mod security;
+mod selection;
+pub mod server;
+mod services;
+mod storage;
 mod streaming;
 mod tokens;
-mod rows;
-mod storage;
 pub mod user;
 
 pub use authn::{StaticTokenError, StaticTokens, impersonate};
@@ -32,4 +46,5 @@ pub use rows::Rows;
 pub use streaming::KubeletClient;
 pub use tokens::{jwks, openid_configuration};
 pub use request::{Query, RequestInfo};
+pub use server::{Config, InProcess, Server, StartError};
 pub use user::UserInfo;

@@ -42,6 +42,11 @@ impl Header {
         }
     }
 
+    /// The value of a label.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.labels.iter().find(|(name, _)| &**name == key).map(|(_, value)| &**value)
+    }
+
     /// The value of a field of a field selector.
     pub fn field(&self, name: &str) -> Option<&str> {
         match name {
@@ -94,8 +99,9 @@ impl Entry {
         Self { key, revision, header, frame, prefix: prefix.len(), metadata, value: OnceLock::new() }
     }
 
-    /// The last state of an object, with the revision of its deletion: what a DELETED event carries.
-    pub(super) fn deleted(&self, revision: u64) -> Self {
+    /// The last state of an object with the revision at which it was deleted, or left a selection: what a DELETED event
+    /// carries.
+    pub fn at_revision(&self, revision: u64) -> Self {
         // Canonical JSON has the revision first in metadata: cut it out, and splice the new one in.
         let json = self.json();
         let start = self.metadata + b"\"metadata\":{".len();

@@ -218,7 +218,7 @@ impl Shelf {
                 Change { revision, kind: ChangeKind::Modified, entry: make(false), old: old.clone() }
             }
             (None, Some(last)) => {
-                let entry = Arc::new(last.deleted(revision));
+                let entry = Arc::new(last.at_revision(revision));
                 Change { revision, kind: ChangeKind::Deleted, entry, old: old.clone() }
             }
             (None, None) => return None,

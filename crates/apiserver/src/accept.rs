@@ -1,0 +1,122 @@
+//! Content negotiation: what the client wants to read (`k8s.io/apiserver/pkg/endpoints/handlers/negotiation`).
+
+use api::status::Status;
+
+/// How bytes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// `application/json`
+    Json,
+    /// `application/yaml`
+    Yaml,
+}
+
+impl Media {
+    /// The `Content-Type`.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Yaml => "application/yaml",
+        }
+    }
+}
+
+/// Into what objects are turned before they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The objects themselves.
+    Object,
+    /// `as=Table;g=meta.k8s.io;v=v1`
+    Table,
+    /// `as=PartialObjectMetadata`
+    Partial,
+    /// `as=PartialObjectMetadataList`
+    PartialList,
+}
+
+/// The outcome of negotiation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accept {
+    /// How.
+    pub media: Media,
+    /// What.
+    pub form: Form,
+}
+
+/// What 406 lists.
+const AVAILABLE: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf, \
+                         application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+
+struct Clause<'a> {
+    range: &'a str,
+    quality: f32,
+    parameters: Vec<(&'a str, &'a str)>,
+}
+
+fn clauses(header: &str) -> Vec<Clause<'_>> {
+    let mut clauses: Vec<Clause<'_>> = header
+        .split(',')
+        .filter_map(|clause| {
+            let mut parts = clause.split(';').map(str::trim);
+            let range = parts.next().filter(|range| !range.is_empty())?;
+            let pairs: Vec<_> = parts.filter_map(|part| part.split_once('=')).collect();
+            let quality = pairs.iter().find(|(key, _)| *key == "q").and_then(|(_, q)| q.parse().ok()).unwrap_or(1.0);
+            Some(Clause { range, quality, parameters: pairs.into_iter().filter(|(key, _)| *key != "q").collect() })
+        })
+        .collect();
+    clauses.sort_by(|a, b| b.quality.total_cmp(&a.quality)); // stable: equal ones stay in their order
+    clauses
+}
+
+/// The first acceptable form. A watch has no YAML.
+pub fn negotiate(header: &str, watch: bool) -> Result<Accept, Status> {
+    if header.trim().is_empty() {
+        return Ok(Accept { media: Media::Json, form: Form::Object });
+    }
+    clauses(header).iter().find_map(|clause| accept(clause, watch)).ok_or_else(not_acceptable)
+}
+
+fn not_acceptable() -> Status {
+    let message = format!("406: Not Acceptable\n\nAvailable representations: {AVAILABLE}");
+    Status { details: serde_json::json!({}), ..Status::plain(406, "NotAcceptable", message) }
+}
+
+fn accept(clause: &Clause<'_>, watch: bool) -> Option<Accept> {
+    let media = match clause.range {
+        "application/json" | "application/*" | "*/*" => Media::Json,
+        "application/yaml" if !watch => Media::Yaml,
+        _ => return None,
+    };
+    let parameter = |name: &str| clause.parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+    let form = match parameter("as") {
+        None => Form::Object,
+        Some(kind) => {
+            if parameter("g") != Some("meta.k8s.io") || parameter("v") != Some("v1") {
+                return None;
+            }
+            match kind {
+                "Table" => Form::Table,
+                "PartialObjectMetadata" => Form::Partial,
+                "PartialObjectMetadataList" if !watch => Form::PartialList,
+                _ => return None,
+            }
+        }
+    };
+    Some(Accept { media, form })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_known_form_wins() {
+        let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+        assert_eq!(negotiate(kubectl, false).unwrap().form, Form::Table);
+        let protobuf = "application/vnd.kubernetes.protobuf, */*";
+        assert_eq!(negotiate(protobuf, false).unwrap(), Accept { media: Media::Json, form: Form::Object });
+        let several = "text/html, application/yaml;q=0.5, */*;q=0.1";
+        assert_eq!(negotiate(several, false).unwrap().media, Media::Yaml);
+        assert_eq!(negotiate("application/xml", false).unwrap_err().code, 406);
+    }
+}

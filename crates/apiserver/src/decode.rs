@@ -1,0 +1,127 @@
+//! From a request's body to an object of the kind that the path takes.
+
+use crate::call::Call;
+use api::codec::{self, Decoded};
+use api::schema::{self, Schema};
+use api::status::Status;
+use registry::Resource;
+use serde_json::Value;
+
+/// What `fieldValidation` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldValidation {
+    /// Say nothing.
+    Ignore,
+    /// One `Warning` header each.
+    Warn,
+    /// 400.
+    Strict,
+}
+
+/// The type that a body should have.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Group; empty for core.
+    pub group: &'a str,
+    /// Version.
+    pub version: &'a str,
+    /// Kind.
+    pub kind: &'a str,
+}
+
+impl Wanted<'_> {
+    /// `v1`, `apps/v1`
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+    }
+}
+
+/// The schema of a row's objects.
+pub fn schema_of(row: &Resource) -> Result<&'static Schema, Status> {
+    schema::builtin(&row.definition).ok_or_else(|| Status::internal(format!("no schema for {}", row.definition)))
+}
+
+/// The 415 of bodies.
+fn unsupported_media() -> Status {
+    let message = "the body of the request was in an unknown format - accepted media types include: \
+                   application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    Status::plain(415, "UnsupportedMediaType", message)
+}
+
+/// Decodes the body as JSON or YAML, whatever the content type says.
+pub fn value(call: &Call<'_>, kind: &str) -> Result<Decoded, Status> {
+    let body = &call.body;
+    let decoded = match call.content_type() {
+        "" | "application/json" => codec::decode_json(body),
+        "application/yaml" => codec::decode_any(body),
+        _ => return Err(unsupported_media()),
+    };
+    decoded.map_err(|error| codec::undecodable(kind, &error, body))
+}
+
+/// Decodes the body as an object of the wanted type: checked, with unknown fields reported as asked, `apiVersion` and
+/// `kind` set, without defaults.
+pub fn object(call: &mut Call<'_>, wanted: Wanted<'_>, schema: &Schema) -> Result<Value, Status> {
+    let mut decoded = value(call, wanted.kind)?;
+    check_type(&decoded.value, wanted, &call.body)?;
+    let conformed = codec::conform(&mut decoded.value, schema).map_err(|error| {
+        codec::cannot_be_handled(wanted.kind, wanted.version, wanted.kind, &error.to_string())
+    })?;
+    let strict = codec::strict_errors(&call.body, &decoded, &conformed);
+    report(call, strict, wanted.kind, wanted.version)?;
+    let mut object = decoded.value;
+    set_type(&mut object, wanted);
+    Ok(object)
+}
+
+/// Writes `apiVersion` and `kind` into an object.
+pub fn set_type(object: &mut Value, wanted: Wanted<'_>) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert("apiVersion".to_owned(), wanted.api_version().into());
+        fields.insert("kind".to_owned(), wanted.kind.into());
+    }
+}
+
+/// Deals with strict errors as `fieldValidation` says.
+fn report(call: &mut Call<'_>, strict: Vec<String>, kind: &str, version: &str) -> Result<(), Status> {
+    if strict.is_empty() {
+        return Ok(());
+    }
+    match call.field_validation()? {
+        FieldValidation::Ignore => Ok(()),
+        FieldValidation::Warn => {
+            call.warnings.extend(strict);
+            Ok(())
+        }
+        FieldValidation::Strict => {
+            Err(codec::cannot_be_handled(kind, version, kind, &codec::strict_decoding_error(&strict)))
+        }
+    }
+}
+
+fn check_type(value: &Value, wanted: Wanted<'_>, body: &[u8]) -> Result<(), Status> {
+    let (api_version, kind) =
+        codec::type_meta(value).map_err(|why| codec::unrecognized(wanted.kind, &why, body))?;
+    let same_version = api_version.is_empty() || api_version == wanted.api_version();
+    if same_version && (kind.is_empty() || kind == wanted.kind) {
+        return Ok(());
+    }
+    let kind = if kind.is_empty() { wanted.kind } else { kind };
+    let api_version = if api_version.is_empty() { wanted.api_version() } else { api_version.to_owned() };
+    let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+    let listed = kind.strip_suffix("List").unwrap_or(kind);
+    let known = schema::definition_for(group, version, kind).or(schema::definition_for(group, version, listed));
+    let why = match known {
+        Some(_) => {
+            let internal = if wanted.group.is_empty() { "core" } else { wanted.group.split('.').next().unwrap_or_default() };
+            format!("converting ({version}.{kind}) to ({internal}.{}): unknown conversion", wanted.kind)
+        }
+        None => format!("no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""),
+    };
+    Err(codec::cannot_be_handled(kind, version, wanted.kind, &why))
+}
+
+/// A patch of a part that has no schema-driven way: JSON, or YAML where apply says so.
+pub fn value_of_patch(call: &Call<'_>) -> Result<Value, Status> {
+    codec::decode_any(&call.body).map(|decoded| decoded.value).map_err(|error| Status::bad_request(error.to_string()))
+}

@@ -1,0 +1,221 @@
+//! `POST` of a new object, and the creation that a `PUT` or an apply may amount to.
+
+use super::{options, page, view};
+use crate::answer::{self, Answer};
+use crate::cache::Entry;
+use crate::call::Call;
+use crate::chain::{Attributes, Operation};
+use crate::decode::{self, Wanted};
+use crate::metadata;
+use api::apply;
+use api::meta::{ObjectMeta, metadata_mut};
+use api::status::{Status, Subject};
+use registry::Scope;
+use serde_json::Value;
+use std::sync::Arc;
+use store::{CommitError, Expect};
+
+/// Tries of a generated name that turns out to be taken; upstream's `maxNameGenerationCreateAttempts`.
+const MAX_NAME_ATTEMPTS: usize = 8;
+
+/// What came of a write.
+pub enum Written {
+    /// It is stored.
+    Entry(Arc<Entry>),
+    /// A dry run: the object (served form) as it would be.
+    Dry(Value),
+}
+
+impl Written {
+    /// The answer.
+    ///
+    /// # Errors
+    /// 406.
+    pub fn answer(self, call: &Call<'_>, code: u16) -> Result<Answer, Status> {
+        match self {
+            Self::Entry(entry) => view::one(call, code, &entry),
+            Self::Dry(object) => view::one_value(call, code, object),
+        }
+    }
+}
+
+/// The type that the path takes.
+pub fn wanted(row: &registry::Resource) -> Wanted<'_> {
+    Wanted { group: &row.group, version: &row.version, kind: &row.kind }
+}
+
+/// Schema defaults, then the kind's own.
+pub fn apply_defaults(row: &registry::Resource, object: &mut Value) -> Result<(), Status> {
+    api::codec::apply_defaults(object, decode::schema_of(row)?);
+    row.strategy.default(object);
+    Ok(())
+}
+
+/// `POST`.
+pub async fn create(call: &mut Call<'_>) -> Result<Answer, Status> {
+    options::check_write(call, "CreateOptions", false)?;
+    let row = call.row.clone();
+    let mut object = decode::object(call, wanted(&row), decode::schema_of(&row)?)?;
+    if !row.verbs.contains(&"get") {
+        return review(call, &object);
+    }
+    if !object.resource_version().is_empty() {
+        return Err(Status::plain(500, "", "resourceVersion should not be set on objects to be created"));
+    }
+    apply_defaults(&row, &mut object)?;
+    track(call, None, &mut object, "")?;
+    new_object(call, object).await?.answer(call, 201)
+}
+
+/// Questions are answered, not stored; bindings of the collection are binds.
+fn review(call: &mut Call<'_>, object: &Value) -> Result<Answer, Status> {
+    let answered = call.api.chain.reviews.review(call.user, call.info, &call.row, object);
+    let value = answered.unwrap_or_else(|| Err(answer::no_such_resource()))?;
+    Ok(answer::object(201, call.accept.media, &value))
+}
+
+/// Brings `managedFields` of a new state up to date.
+pub fn track(call: &Call<'_>, live: Option<&Value>, object: &mut Value, subresource: &str) -> Result<(), Status> {
+    let row = &call.row;
+    let reset = reset_of(row, subresource);
+    let (manager, now, api_version) = (call.manager(), call.now(), row.api_version());
+    let writer = apply::Writer {
+        schema: decode::schema_of(row)?,
+        manager: &manager,
+        api_version: &api_version,
+        subresource,
+        reset: &reset,
+        now: &now,
+    };
+    apply::update_managed_fields(live, object, &writer);
+    Ok(())
+}
+
+/// The fields that an endpoint puts back.
+pub fn reset_of(row: &registry::Resource, subresource: &str) -> apply::Reset {
+    apply::reset_fields(&row.group, &row.plural, subresource, row.has(registry::Subresource::Status))
+}
+
+/// The namespace of the path must be that of the object; where the object has none it gets it.
+pub fn check_namespace(call: &Call<'_>, object: &mut Value) -> Result<(), Status> {
+    let wanted = call.info.namespace_for(&call.row);
+    let given = object.namespace();
+    if call.row.scope == Scope::Cluster {
+        metadata_mut(object).remove("namespace");
+        return Ok(());
+    }
+    if given.is_empty() {
+        metadata_mut(object).insert("namespace".to_owned(), wanted.into());
+    } else if given != wanted {
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Status::bad_request(message));
+    }
+    Ok(())
+}
+
+/// From a decoded, defaulted and tracked object to a stored one.
+pub async fn new_object(call: &mut Call<'_>, object: Value) -> Result<Written, Status> {
+    let generates = object.name().is_empty() && !object.meta_str("generateName").is_empty();
+    let mut attempt = 1;
+    loop {
+        match attempt_create(call, object.clone()).await {
+            Err(status) if generates && status.reason == "AlreadyExists" && attempt < MAX_NAME_ATTEMPTS => attempt += 1,
+            other => return other,
+        }
+    }
+}
+
+async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Written, Status> {
+    let row = call.row.clone();
+    check_namespace(call, &mut object)?;
+    let now = call.now();
+    metadata::fill_system_fields(&mut object, &now);
+    let prefix = object.meta_str("generateName").to_owned();
+    if object.name().is_empty() && !prefix.is_empty() {
+        metadata_mut(&mut object).insert("name".to_owned(), metadata::generate_name(&prefix).into());
+    }
+    let mut object = admit(call, Operation::Create, "", object, &Value::Null, |call, attributes| {
+        call.api.chain.admission.admit(attributes)
+    })?;
+    apply_defaults(&row, &mut object)?;
+    if row.has_generation {
+        metadata_mut(&mut object).insert("generation".to_owned(), 1.into());
+    }
+    row.strategy.prepare_for_create(&mut object);
+    let allocation = call.api.services.allocate(call, &mut object, None)?;
+    let mut errors = metadata::validate(&object, &row);
+    errors.extend(row.strategy.validate(&object));
+    let name = object.name().to_owned();
+    if !errors.is_empty() {
+        return Err(Status::invalid(&Subject { group: &row.group, resource: &row.kind, name: &name }, &errors));
+    }
+    call.warnings.extend(row.strategy.warnings(&object, None));
+    let object = admit(call, Operation::Create, "", object, &Value::Null, |call, attributes| {
+        call.api.chain.admission.validate(attributes)
+    })?;
+    if page::shelf(call).get(&call.key(&name)).is_some_and(|entry| call.dry_run() || entry.revision > 0) {
+        return Err(exists(call, &name));
+    }
+    if call.dry_run() {
+        return Ok(Written::Dry(object));
+    }
+    let stored = view::to_stored(&row, object);
+    match call.api.storage.put(&row, &call.key(&name), &stored, Expect::Absent).await {
+        Ok(entry) => {
+            allocation.keep();
+            Ok(Written::Entry(entry))
+        }
+        Err(CommitError::Conflict { .. }) => Err(exists(call, &name)),
+        Err(error) => Err(storage_error(&error)),
+    }
+}
+
+fn exists(call: &Call<'_>, name: &str) -> Status {
+    let mut status = Status::already_exists(&call.subject(name));
+    let deleting = page::shelf(call).get(&call.key(name)).is_some_and(|entry| entry.value().is_deleting());
+    if deleting {
+        status.message = format!("object is being deleted: {}", status.message);
+    }
+    status
+}
+
+/// Asks admission about an object, by `ask`, and gives it back as admission left it.
+pub fn admit(
+    call: &mut Call<'_>,
+    operation: Operation,
+    subresource: &str,
+    object: Value,
+    old: &Value,
+    ask: impl FnOnce(&Call<'_>, &mut Attributes<'_>) -> Result<(), Status>,
+) -> Result<Value, Status> {
+    let (row, named) = (call.row.clone(), if object.is_null() { old } else { &object });
+    let name = if named.name().is_empty() { call.info.name.clone() } else { named.name().to_owned() };
+    let mut attributes = Attributes {
+        operation,
+        request: call.info,
+        resource: &row,
+        subresource,
+        user: call.user,
+        name,
+        namespace: call.info.namespace_for(&row),
+        object,
+        old,
+        options: Value::Null,
+        dry_run: call.dry_run(),
+        warnings: Vec::new(),
+    };
+    let outcome = ask(call, &mut attributes);
+    let Attributes { object, warnings, .. } = attributes;
+    call.warnings.extend(warnings);
+    outcome.map(|()| object)
+}
+
+/// What a client sees when the store fails.
+pub fn storage_error(error: &CommitError) -> Status {
+    tracing::error!(%error, "a write failed");
+    match error {
+        CommitError::Closed => Status::plain(503, "ServiceUnavailable", "the server is shutting down"),
+        CommitError::Io(cause) => Status::internal(format!("the database cannot write: {cause}")),
+        CommitError::Conflict { .. } => Status::internal(error),
+    }
+}

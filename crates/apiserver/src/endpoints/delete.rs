@@ -1,0 +1,342 @@
+//! `DELETE` of one object and of a collection: preconditions, grace, finalizers, propagation
+//! (`k8s.io/apiserver/pkg/registry/rest/delete.go` and `generic/registry/store.go`).
+
+use super::create::{self, Written, storage_error};
+use super::{options, page, view};
+use crate::answer::{self, Answer};
+use crate::cache::Entry;
+use crate::call::Call;
+use crate::chain::Operation;
+use crate::selection::Selection;
+use api::field::{Error, Path};
+use api::meta::{ObjectMeta, metadata_mut};
+use api::status::Status;
+use registry::Resource;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use store::{CommitError, Expect, Revision};
+
+const ORPHAN: &str = "orphan";
+const FOREGROUND: &str = "foregroundDeletion";
+/// Tries of a deletion whose object changes meanwhile.
+const MAX_ATTEMPTS: usize = 8;
+/// Kinds whose deletion answers with the object (upstream's `ReturnDeletedObject`), all of the core group.
+const RETURN_DELETED: [&str; 7] = [
+    "persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas", "serviceaccounts", "services",
+];
+
+/// `DeleteOptions`
+#[derive(Clone, Debug, Default)]
+pub struct DeleteOptions {
+    /// `gracePeriodSeconds`
+    pub grace_period_seconds: Option<i64>,
+    /// `preconditions.uid`
+    pub uid: Option<String>,
+    /// `preconditions.resourceVersion`
+    pub resource_version: Option<String>,
+    /// `propagationPolicy`
+    pub policy: Option<String>,
+    /// `orphanDependents`
+    pub orphan_dependents: Option<bool>,
+    /// `dryRun`
+    pub dry_run: bool,
+}
+
+impl DeleteOptions {
+    /// From the body, or without one from the query.
+    pub fn of(call: &Call<'_>) -> Result<Self, Status> {
+        let query = &call.info.query;
+        let given = if call.body.is_empty() {
+            let mut given = json!({});
+            if let Some(seconds) = options::number(call, "gracePeriodSeconds")? {
+                given["gracePeriodSeconds"] = seconds.into();
+            }
+            if let Some(policy) = query.get("propagationPolicy") {
+                given["propagationPolicy"] = policy.into();
+            }
+            if query.get("orphanDependents").is_some() {
+                given["orphanDependents"] = query.flag("orphanDependents").into();
+            }
+            given["dryRun"] = query.all("dryRun").collect();
+            given
+        } else {
+            let decoded = match call.content_type() {
+                "application/yaml" => api::codec::decode_any(&call.body),
+                _ => api::codec::decode_json(&call.body),
+            };
+            let value = decoded.map_err(|error| {
+                Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
+            })?.value;
+            let kind = value["kind"].as_str().unwrap_or_default();
+            if !matches!(kind, "" | "DeleteOptions") {
+                let version = value["apiVersion"].as_str().unwrap_or_default();
+                let why = format!("no kind {kind:?} is registered for version {version:?} in scheme \"k8s.io/apiserver\"");
+                return Err(Status::bad_request(why));
+            }
+            value
+        };
+        Self::from_value(&given)
+    }
+
+    /// From an object.
+    ///
+    /// # Errors
+    /// 422 for what contradicts itself.
+    pub fn from_value(given: &Value) -> Result<Self, Status> {
+        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let dry: Vec<&str> = given["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let out = Self {
+            // Negative periods are taken for the shortest.
+            grace_period_seconds: given["gracePeriodSeconds"].as_i64().map(|seconds| if seconds < 0 { 1 } else { seconds }),
+            uid: text(&given["preconditions"]["uid"]),
+            resource_version: text(&given["preconditions"]["resourceVersion"]),
+            policy: text(&given["propagationPolicy"]),
+            orphan_dependents: given["orphanDependents"].as_bool(),
+            dry_run: dry.iter().any(|value| !value.is_empty()),
+        };
+        let path = Path::new("propagationPolicy");
+        let mut errors = Vec::new();
+        match out.policy.as_deref() {
+            Some(policy) if out.orphan_dependents.is_some() => {
+                let why = "orphanDependents and deletionPropagation cannot be both set";
+                errors.push(Error::invalid(&path, policy, why));
+            }
+            None | Some("Background" | "Foreground" | "Orphan") => {}
+            Some(other) => {
+                let mut error = Error::not_supported(&path, other, &[]);
+                error.detail = r#"supported values: "Foreground", "Background", "Orphan", "nil""#.to_owned();
+                errors.push(error);
+            }
+        }
+        errors.extend(options::dry_run_errors(dry.into_iter()));
+        options::invalid("DeleteOptions", &errors)?;
+        Ok(out)
+    }
+
+    /// The finalizers of an object after a deletion with these options.
+    fn finalizers(&self, object: &Value) -> Vec<String> {
+        let mut kept: Vec<String> = object.finalizers().into_iter().map(str::to_owned).collect();
+        let (orphan, foreground) = match (self.orphan_dependents, self.policy.as_deref()) {
+            (None, None) => return kept,
+            (Some(orphan), _) => (orphan, false),
+            (None, policy) => (policy == Some("Orphan"), policy == Some("Foreground")),
+        };
+        kept.retain(|finalizer| finalizer != ORPHAN && finalizer != FOREGROUND);
+        if orphan {
+            kept.push(ORPHAN.to_owned());
+        }
+        if foreground {
+            kept.push(FOREGROUND.to_owned());
+        }
+        kept
+    }
+}
+
+/// What holds an object besides `metadata.finalizers`.
+fn is_held(object: &Value) -> bool {
+    !object.finalizers().is_empty()
+        || (object["kind"] == "Namespace"
+            && object["spec"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty()))
+}
+
+/// Whether a change takes away the last thing that held a deleted object.
+pub fn is_released(new: &Value, old: &Value) -> bool {
+    new.is_deleting()
+        && is_held(old)
+        && !is_held(new)
+        && new.metadata().get("deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(0) == 0
+}
+
+/// What to do with an object.
+enum Plan {
+    /// Nothing: it is being deleted already.
+    Pending,
+    /// Write this state.
+    Mark(Value),
+    /// Take it away.
+    Remove,
+}
+
+/// `DELETE` of one object.
+pub async fn delete(call: &mut Call<'_>) -> Result<Answer, Status> {
+    let options = DeleteOptions::of(call)?;
+    let name = call.info.name.clone();
+    let (written, removed) = delete_object(call, &name, &options).await?;
+    let accepted = !removed && options.orphan_dependents == Some(false);
+    let code = if accepted { 202 } else { 200 };
+    let returns = call.row.group.is_empty() && RETURN_DELETED.contains(&&*call.row.plural);
+    if removed && !returns {
+        let object = match &written {
+            Written::Entry(entry) => entry.value(),
+            Written::Dry(object) => object.clone(),
+        };
+        return Ok(answer::object(code, call.accept.media, &success(&call.row, &object)));
+    }
+    written.answer(call, code)
+}
+
+fn success(row: &Resource, object: &Value) -> Value {
+    let mut details = json!({"name": object.name(), "kind": &*row.plural, "uid": object.uid()});
+    if !row.group.is_empty() {
+        details["group"] = (&*row.group).into();
+    }
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+}
+
+/// Deletes an object; `true`: it is gone.
+pub async fn delete_object(
+    call: &mut Call<'_>,
+    name: &str,
+    options: &DeleteOptions,
+) -> Result<(Written, bool), Status> {
+    for _ in 0..MAX_ATTEMPTS {
+        let entry = page::entry(call, name)?;
+        if let Some(done) = attempt(call, name, options, &entry).await? {
+            return Ok(done);
+        }
+    }
+    Err(Status::conflict(&call.subject(name), super::update::OPTIMISTIC_LOCK))
+}
+
+async fn attempt(
+    call: &mut Call<'_>,
+    name: &str,
+    options: &DeleteOptions,
+    entry: &Arc<Entry>,
+) -> Result<Option<(Written, bool)>, Status> {
+    let row = call.row.clone();
+    let old = view::served_value(&row, entry);
+    check_preconditions(call, options, &old)?;
+    create::admit(call, Operation::Delete, "", Value::Null, &old, |call, attributes| {
+        call.api.chain.admission.admit(attributes)?;
+        call.api.chain.admission.validate(attributes)
+    })?;
+    let plan = plan(&row, &old, options, call.api.clock.now());
+    let dry = options.dry_run || call.dry_run();
+    let key = call.key(name);
+    match plan {
+        Plan::Pending => Ok(Some((Written::Entry(entry.clone()), false))),
+        Plan::Mark(new) if dry => Ok(Some((Written::Dry(new), false))),
+        Plan::Remove if dry => Ok(Some((Written::Entry(entry.clone()), true))),
+        Plan::Mark(new) => {
+            let stored = view::to_stored(&row, new);
+            let expect = Expect::At(Revision(entry.revision));
+            match call.api.storage.put(&row, &key, &stored, expect).await {
+                Ok(entry) => Ok(Some((Written::Entry(entry), false))),
+                Err(CommitError::Conflict { .. }) => Ok(None),
+                Err(error) => Err(storage_error(&error)),
+            }
+        }
+        Plan::Remove => match call.api.storage.delete(&row, &key, entry.revision).await {
+            Ok(revision) => {
+                call.api.services.release(&row, &old);
+                Ok(Some((Written::Entry(Arc::new(entry.at_revision(revision))), true)))
+            }
+            Err(CommitError::Conflict { .. }) => Ok(None),
+            Err(error) => Err(storage_error(&error)),
+        },
+    }
+}
+
+fn check_preconditions(call: &Call<'_>, options: &DeleteOptions, old: &Value) -> Result<(), Status> {
+    let why = match (&options.uid, &options.resource_version) {
+        (Some(uid), _) if uid != old.uid() => format!(
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been \
+             deleted and then recreated",
+            old.uid()
+        ),
+        (_, Some(revision)) if revision != old.resource_version() => format!(
+            "the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record ({}). \
+             The object might have been modified",
+            old.resource_version()
+        ),
+        _ => return Ok(()),
+    };
+    Err(Status::conflict(&call.kind_subject(old.name()), &why))
+}
+
+fn plan(row: &Resource, old: &Value, options: &DeleteOptions, now: jiff::Timestamp) -> Plan {
+    let finalizers = options.finalizers(old);
+    let finalizers_change = !old.finalizers().into_iter().eq(finalizers.iter().map(String::as_str));
+    let mut new = old.clone();
+    set_finalizers(&mut new, &finalizers);
+    let grace = row.strategy.grace_period_seconds(old, options.grace_period_seconds).unwrap_or(0);
+    if old.is_deleting() {
+        let period = old.metadata().get("deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(0);
+        let shortens = options.grace_period_seconds.is_some() && grace < period;
+        if shortens && grace > 0 {
+            let start = api::time::parse_seconds(old.meta_str("deletionTimestamp")).unwrap_or(now)
+                - jiff::SignedDuration::from_secs(period);
+            mark(&mut new, start, grace);
+            return Plan::Mark(new);
+        }
+        if period > 0 && !shortens {
+            return Plan::Pending;
+        }
+        if !is_held(&new) {
+            return Plan::Remove;
+        }
+        if !finalizers_change && period == 0 {
+            return Plan::Pending;
+        }
+        if period > 0 {
+            mark(&mut new, now, 0);
+        }
+        return Plan::Mark(new);
+    }
+    if grace == 0 && !is_held(&new) {
+        return Plan::Remove;
+    }
+    mark(&mut new, now, grace);
+    if let Some(generation) = old.metadata().get("generation").and_then(Value::as_i64).filter(|g| *g > 0) {
+        metadata_mut(&mut new).insert("generation".to_owned(), (generation + 1).into());
+    }
+    if &*row.plural == "namespaces" {
+        api::meta::child_mut(&mut new, "status").insert("phase".to_owned(), "Terminating".into());
+    }
+    Plan::Mark(new)
+}
+
+fn set_finalizers(object: &mut Value, finalizers: &[String]) {
+    let metadata = metadata_mut(object);
+    if finalizers.is_empty() {
+        metadata.remove("finalizers");
+    } else {
+        metadata.insert("finalizers".to_owned(), finalizers.into());
+    }
+}
+
+/// The object goes `grace` seconds after `start`.
+fn mark(object: &mut Value, start: jiff::Timestamp, grace: i64) {
+    let at = start + jiff::SignedDuration::from_secs(grace);
+    let metadata = metadata_mut(object);
+    metadata.insert("deletionTimestamp".to_owned(), api::time::format_seconds(at).into());
+    metadata.insert("deletionGracePeriodSeconds".to_owned(), grace.into());
+}
+
+/// `DELETE` of a collection: every selected object, one after the other; the answer lists them.
+pub async fn collection(call: &mut Call<'_>) -> Result<Answer, Status> {
+    let options = DeleteOptions::of(call)?;
+    let selection = Selection::of(call.info, &call.row)?;
+    let page = page::read(call, &selection).await?;
+    let mut items = Vec::new();
+    for entry in &page.entries {
+        let mut info = call.info.clone();
+        info.namespace = entry.header.namespace.to_string();
+        info.name = entry.header.name.to_string();
+        let mut one = Call { info: &info, row: call.row.clone(), warnings: Vec::new(), body: call.body.clone(), ..*call };
+        match delete_object(&mut one, &entry.header.name, &options).await {
+            Ok((Written::Entry(after), _)) => items.push(view::served_value(&call.row, &after)),
+            Ok((Written::Dry(after), _)) => items.push(after),
+            Err(status) if status.reason == "NotFound" => {} // someone else was faster
+            Err(status) => return Err(status),
+        }
+    }
+    for item in items.iter_mut().filter_map(Value::as_object_mut) {
+        item.remove("kind");
+        item.remove("apiVersion");
+    }
+    let list = json!({"kind": format!("{}List", call.row.kind), "apiVersion": call.row.api_version(),
+        "metadata": page.metadata, "items": items});
+    Ok(answer::object(200, call.accept.media, &list))
+}

@@ -1,0 +1,72 @@
+//! `GET` of a collection.
+
+use super::page::{self, Page};
+use super::view::{self, Include};
+use crate::accept::{Form, Media};
+use crate::answer::{self, Answer};
+use crate::body::Body;
+use crate::call::Call;
+use crate::selection::Selection;
+use api::status::Status;
+use bytes::Bytes;
+use registry::Storage;
+use serde_json::{Value, json};
+
+/// Answers with one page.
+pub async fn list(call: &mut Call<'_>) -> Result<Answer, Status> {
+    let selection = Selection::of(call.info, &call.row)?;
+    let page = page::read(call, &selection).await?;
+    match call.accept.form {
+        Form::Object if call.accept.media == Media::Json && matches!(call.row.storage, Storage::Own) => {
+            Ok(answer::answer(200, "application/json", concatenated(call, &page)))
+        }
+        _ => transformed(call, page),
+    }
+}
+
+/// The cached bytes, one after the other; nothing is parsed or serialized.
+fn concatenated(call: &Call<'_>, page: &Page) -> Body {
+    let head = format!(
+        "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{},\"items\":[",
+        call.row.kind,
+        call.row.api_version(),
+        page.metadata
+    );
+    let mut pieces = Vec::with_capacity(page.entries.len() * 2 + 2);
+    pieces.push(Bytes::from(head));
+    for (at, entry) in page.entries.iter().enumerate() {
+        // Items of built-in lists carry neither kind nor apiVersion.
+        pieces.push(Bytes::from_static(if at == 0 { b"{" } else { b",{" }));
+        pieces.push(entry.json_without_type());
+    }
+    pieces.push(Bytes::from_static(b"]}\n"));
+    Body::pieces(pieces)
+}
+
+fn transformed(call: &Call<'_>, page: Page) -> Result<Answer, Status> {
+    let objects = page.entries.iter().map(|entry| view::served_value(&call.row, entry));
+    let value = match call.accept.form {
+        Form::Table => {
+            view::table(&call.row, objects, page.metadata, Include::of(call)?, call.api.clock.now(), true)
+        }
+        Form::PartialList | Form::Partial => {
+            let items: Vec<Value> = objects.map(|object| view::partial(&object)).collect();
+            json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": page.metadata,
+                "items": items})
+        }
+        Form::Object => {
+            let items: Vec<Value> = objects
+                .map(|mut object| {
+                    if let Some(fields) = object.as_object_mut() {
+                        fields.remove("kind");
+                        fields.remove("apiVersion");
+                    }
+                    object
+                })
+                .collect();
+            json!({"kind": format!("{}List", call.row.kind), "apiVersion": call.row.api_version(),
+                "metadata": page.metadata, "items": items})
+        }
+    };
+    Ok(answer::object(200, call.accept.media, &value))
+}

@@ -1,0 +1,176 @@
+//! Which objects a list answers with: resourceVersion, limit and continue over immutable snapshots.
+
+use super::options;
+use crate::cache::{Entry, Shelf, Snapshot};
+use crate::call::Call;
+use crate::selection::Selection;
+use api::field::{Error, Path};
+use api::status::Status;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a list waits for a revision that is not there yet, as upstream does.
+const FUTURE_REVISION_WAIT: Duration = Duration::from_secs(3);
+
+/// One page.
+pub struct Page {
+    /// The objects.
+    pub entries: Vec<Arc<Entry>>,
+    /// `metadata` of the list.
+    pub metadata: Value,
+}
+
+/// The shelf of the call's resource.
+pub fn shelf(call: &Call<'_>) -> Arc<Shelf> {
+    let (group, plural) = call.row.storage_prefix();
+    call.api.cache.shelf(group, plural)
+}
+
+/// The object that the path names.
+///
+/// # Errors
+/// 404.
+pub fn entry(call: &Call<'_>, name: &str) -> Result<Arc<Entry>, Status> {
+    shelf(call).get(&call.key(name)).ok_or_else(|| call.not_found(name))
+}
+
+/// A list at an old revision that is no longer known.
+fn expired(message: &str) -> Status {
+    Status::plain(410, "Expired", message)
+}
+
+fn check_options(call: &Call<'_>) -> Result<(), Status> {
+    let query = &call.info.query;
+    let matching = query.get("resourceVersionMatch").unwrap_or_default();
+    let revision = query.get("resourceVersion").unwrap_or_default();
+    if matching.is_empty() {
+        return Ok(());
+    }
+    let path = Path::new("resourceVersionMatch");
+    let mut errors = Vec::new();
+    if revision.is_empty() {
+        errors.push(Error::forbidden(&path, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+    }
+    if query.get("continue").is_some_and(|token| !token.is_empty()) {
+        errors.push(Error::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
+    }
+    if !matches!(matching, "Exact" | "NotOlderThan") {
+        errors.push(Error::not_supported(&path, matching, &["Exact", "NotOlderThan", ""]));
+    }
+    if matching == "Exact" && revision == "0" {
+        let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+        errors.push(Error::forbidden(&path, why));
+    }
+    options::invalid("ListOptions", &errors)
+}
+
+/// Where a continue token goes on.
+struct Continue {
+    revision: u64,
+    start: String,
+}
+
+fn parse_continue(token: &str) -> Result<Continue, Status> {
+    let bad = |why: &str| Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
+    let bytes = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|error| bad(&error.to_string()))?;
+    let value: Value = api::codec::decode_json(&bytes).map_err(|error| bad(&error.to_string()))?.value;
+    if value["v"] != "meta.k8s.io/v1" {
+        return Err(bad("server does not recognize this encoded version \"\""));
+    }
+    let revision = value["rv"].as_u64().unwrap_or_default();
+    Ok(Continue { revision, start: value["start"].as_str().unwrap_or_default().to_owned() })
+}
+
+fn make_continue(revision: u64, last_key: &str) -> String {
+    // The key after the last one that was answered.
+    URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "start": format!("{last_key}\0")}).to_string())
+}
+
+/// Reads one page.
+///
+/// # Errors
+/// 400 and 422 for bad options, 410 for revisions that are gone, 504 for those that are yet to come.
+pub async fn read(call: &Call<'_>, selection: &Selection) -> Result<Page, Status> {
+    check_options(call)?;
+    let query = &call.info.query;
+    let limit = options::number(call, "limit")?.unwrap_or(0);
+    let token = query.get("continue").unwrap_or_default();
+    let asked = query.get("resourceVersion").unwrap_or_default();
+    let (snapshot, start) = if token.is_empty() {
+        (snapshot(call, asked).await?, None)
+    } else {
+        if !asked.is_empty() && asked != "0" {
+            return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+        }
+        let at = parse_continue(token)?;
+        let snapshot = shelf(call).snapshot_at(at.revision).map_err(|_| {
+            expired(
+                "The provided continue parameter is too old to display a consistent list result. You can start a new \
+                 list without the continue parameter, or use the continue token in this response to retrieve the \
+                 remainder of the results. Continuing with the provided token results in an inconsistent list - \
+                 objects that were created, modified, or deleted between the time the first chunk was returned and \
+                 now may show up in the list.",
+            )
+        })?;
+        (snapshot, Some(at.start))
+    };
+    Ok(cut(&snapshot, selection, start.as_deref(), usize::try_from(limit).unwrap_or(0)))
+}
+
+async fn snapshot(call: &Call<'_>, asked: &str) -> Result<Snapshot, Status> {
+    let shelf = shelf(call);
+    let matching = call.info.query.get("resourceVersionMatch").unwrap_or_default();
+    if asked.is_empty() {
+        return Ok(call.api.cache.snapshot(&shelf));
+    }
+    let revision: u64 = asked.parse().map_err(|_| {
+        Status::bad_request(format!("invalid resource version: {}", options::bad_revision_words(asked)))
+    })?;
+    if revision > call.api.cache.revision() {
+        let reached = clock::timeout(&*call.api.clock, FUTURE_REVISION_WAIT, call.api.cache.reached(revision)).await;
+        if reached.is_none() {
+            return Err(too_large(revision, call.api.cache.revision()));
+        }
+    }
+    if matching == "Exact" {
+        return shelf.snapshot_at(revision).map_err(|error| {
+            expired(&format!("The resourceVersion for the provided list is too old: {} ({})", error.asked, error.oldest))
+        });
+    }
+    Ok(call.api.cache.snapshot(&shelf))
+}
+
+/// The 504 of a revision that did not come.
+pub fn too_large(asked: u64, current: u64) -> Status {
+    let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+    let cause = json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
+    Status { details: json!({"causes": [cause], "retryAfterSeconds": 1}), ..Status::plain(504, "Timeout", message) }
+}
+
+fn cut(snapshot: &Snapshot, selection: &Selection, start: Option<&str>, limit: usize) -> Page {
+    let namespace = selection.namespace.as_deref();
+    let mut entries = Vec::new();
+    let mut more = 0;
+    for entry in snapshot.range(namespace, start) {
+        if limit > 0 && entries.len() == limit {
+            // With selectors the rest is not counted, as upstream does not.
+            more += 1;
+            if !selection.is_everything() {
+                break;
+            }
+        } else if selection.selects(entry) {
+            entries.push(entry.clone());
+        }
+    }
+    let mut metadata = json!({"resourceVersion": snapshot.revision.to_string()});
+    if let (1.., Some(last)) = (more, entries.last()) {
+        metadata["continue"] = make_continue(snapshot.revision, &last.key).into();
+        if selection.is_everything() {
+            metadata["remainingItemCount"] = more.into();
+        }
+    }
+    Page { entries, metadata }
+}

@@ -1,0 +1,142 @@
+//! `PATCH`: JSON patch, merge patch, strategic merge patch, server-side apply.
+
+use super::create;
+use super::options;
+use super::update::{Change, Made, change};
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::decode::{self, FieldValidation};
+use api::apply::{self, ApplyRequest, Writer};
+use api::codec;
+use api::meta::ObjectMeta;
+use api::patch::{self, PatchType};
+use api::status::Status;
+use registry::Subresource;
+use serde_json::Value;
+use std::sync::Mutex;
+
+/// `PATCH` of the object itself.
+pub async fn patch(call: &mut Call<'_>) -> Result<Answer, Status> {
+    patch_part(call, None).await
+}
+
+/// The 415 of patches.
+fn unsupported_media() -> Status {
+    let accepted = "application/json-patch+json, application/merge-patch+json, \
+                    application/strategic-merge-patch+json, application/apply-patch+yaml";
+    let message = format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
+    Status::plain(415, "UnsupportedMediaType", message)
+}
+
+/// `PATCH` of an object or one of its parts.
+pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -> Result<Answer, Status> {
+    let kind = PatchType::from_content_type(call.content_type()).ok_or_else(unsupported_media)?;
+    options::check_write(call, "PatchOptions", kind == PatchType::Apply)?;
+    let body = call.body.clone();
+    let decoded = match kind {
+        PatchType::Apply => codec::decode_yaml(&body).map_err(|error| {
+            Status::bad_request(format!("error decoding YAML: {error}"))
+        })?,
+        _ => codec::decode_json(&body).map_err(|error| Status::bad_request(error.to_string()))?,
+    };
+    let patch = decoded.value;
+    let (strict, duplicates) = (call.field_validation()?, decoded.duplicates);
+    let warnings = Mutex::new(Vec::new());
+    let force = call.info.query.flag("force");
+    let make = |call: &Call<'_>, live: Option<&Value>| -> Result<Made, Status> {
+        if kind == PatchType::Apply {
+            return apply_to(call, live, &patch, subresource, force);
+        }
+        let live = live.ok_or_else(|| call.not_found(&call.info.name))?;
+        let patched = patched(call, kind, live, &patch)?;
+        let (object, mut found) = conformed(call, patched)?;
+        found.splice(0..0, duplicates.iter().cloned());
+        report(strict, found, &warnings)?;
+        Ok(Made { object, tracked: false })
+    };
+    let creates = kind == PatchType::Apply && subresource.is_none();
+    let name = call.info.name.clone();
+    let outcome = change(call, Change { name, subresource, make: &make, creates, is_put: false }).await;
+    let mut warnings = warnings.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    warnings.append(&mut call.warnings);
+    call.warnings = warnings;
+    let (written, created) = outcome?;
+    written.answer(call, if created { 201 } else { 200 })
+}
+
+fn patched(call: &Call<'_>, kind: PatchType, live: &Value, patch: &Value) -> Result<Value, Status> {
+    let outcome = match kind {
+        PatchType::Json => patch::json::apply(live, patch),
+        PatchType::Merge => patch::merge::apply(live, patch),
+        PatchType::StrategicMerge | PatchType::Apply => {
+            patch::strategic::apply(live, patch, decode::schema_of(&call.row)?)
+        }
+    };
+    outcome.map_err(|error| error.to_status())
+}
+
+/// The patched object in the shape of its type, with its strict errors.
+fn conformed(call: &Call<'_>, mut object: Value) -> Result<(Value, Vec<String>), Status> {
+    let row = &call.row;
+    let before = object.clone();
+    let conformed = codec::conform(&mut object, decode::schema_of(row)?)
+        .map_err(|error| patch::undecodable(&before, &error.to_string()))?;
+    decode::set_type(&mut object, create::wanted(row));
+    Ok((object, conformed.unknown_field_errors().collect()))
+}
+
+/// Deals with strict errors; retries of one request warn once.
+fn report(validation: FieldValidation, strict: Vec<String>, warnings: &Mutex<Vec<String>>) -> Result<(), Status> {
+    match validation {
+        _ if strict.is_empty() => Ok(()),
+        FieldValidation::Ignore => Ok(()),
+        FieldValidation::Warn => {
+            *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = strict;
+            Ok(())
+        }
+        FieldValidation::Strict => {
+            let error = api::field::Error::invalid(
+                &api::field::Path::new("patch"),
+                Value::Null,
+                codec::strict_decoding_error(&strict),
+            );
+            let subject = api::status::Subject { group: "", resource: "", name: "" };
+            Err(Status::invalid(&subject, &[error]))
+        }
+    }
+}
+
+fn apply_to(
+    call: &Call<'_>,
+    live: Option<&Value>,
+    config: &Value,
+    subresource: Option<Subresource>,
+    force: bool,
+) -> Result<Made, Status> {
+    let row = &call.row;
+    let subresource = subresource.map(Subresource::name).unwrap_or_default();
+    let reset = create::reset_of(row, subresource);
+    let (manager, now, api_version) = (call.manager(), call.now(), row.api_version());
+    let writer = Writer {
+        schema: decode::schema_of(row)?,
+        manager: &manager,
+        api_version: &api_version,
+        subresource,
+        reset: &reset,
+        now: &now,
+    };
+    let request = ApplyRequest { config, kind: &row.kind, force };
+    let merged = apply::apply(live, request, &writer).map_err(|error| error.to_status())?;
+    let (mut object, _) = conformed(call, merged)?;
+    if object.name().is_empty() {
+        api::meta::metadata_mut(&mut object).insert("name".to_owned(), call.info.name.as_str().into());
+    } else if object.name() != call.info.name {
+        let why = format!(
+            "the name of the object ({}) does not match the name on the URL ({})",
+            object.name(),
+            call.info.name
+        );
+        return Err(Status::bad_request(why));
+    }
+    Ok(Made { object, tracked: true })
+}

@@ -1,0 +1,269 @@
+//! Parts of objects: those that the generic path serves (status, finalize, …), and the few with a life of their own.
+
+use super::create::{self, storage_error};
+use super::update::{self, Change, Made};
+use super::{delete, options, page, patch, view};
+use crate::answer::{self, Answer, no_such_resource};
+use crate::call::Call;
+use crate::chain::Operation;
+use crate::decode::{self, Wanted};
+use api::field::{Error, Path};
+use api::meta::{ObjectMeta, child_mut, metadata_mut};
+use api::selector::LabelSelector;
+use api::status::{Status, Subject};
+use registry::Subresource;
+use serde_json::{Value, json};
+
+/// Serves a request for a part of an object.
+pub async fn serve(call: &mut Call<'_>) -> Result<Answer, Status> {
+    let row = call.row.clone();
+    let found = row.subresources.iter().copied().find(|sub| sub.name() == call.info.subresource);
+    let subresource = found.ok_or_else(no_such_resource)?;
+    match (subresource, call.info.verb.as_str()) {
+        (Subresource::Binding, _) => bind(call).await,
+        (Subresource::Eviction, _) => evict(call).await,
+        (Subresource::Token, _) => token(call),
+        (Subresource::Scale, "get") => {
+            let entry = page::entry(call, &call.info.name)?;
+            Ok(answer::object(200, call.accept.media, &scale_of(&view::served_value(&row, &entry))))
+        }
+        (Subresource::Scale, _) => scale(call).await,
+        (_, "get") => view::get(call),
+        (_, "update") => update::put(call, Some(subresource)).await,
+        (_, "patch") => patch::patch_part(call, Some(subresource)).await,
+        _ => Err(answer::method_not_allowed()),
+    }
+}
+
+/// Decodes the body of a creating subresource.
+fn body(call: &mut Call<'_>, subresource: Subresource) -> Result<Value, Status> {
+    options::check_write(call, "CreateOptions", false)?;
+    let row = call.row.clone();
+    let (group, version, kind) = row.subresource_kind(subresource);
+    let definition = api::schema::definition_for(group, version, &kind).and_then(api::schema::builtin);
+    let schema = definition.ok_or_else(|| Status::internal(format!("no schema for {kind}")))?;
+    decode::object(call, Wanted { group, version, kind: &kind }, schema)
+}
+
+fn success(call: &Call<'_>) -> Answer {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    answer::object(201, call.accept.media, &status)
+}
+
+fn token(call: &mut Call<'_>) -> Result<Answer, Status> {
+    let request = body(call, Subresource::Token)?;
+    let answered = call.api.chain.reviews.review(call.user, call.info, &call.row, &request);
+    let value = answered.unwrap_or_else(|| Err(no_such_resource()))?;
+    Ok(answer::object(201, call.accept.media, &value))
+}
+
+/// `POST pods/NAME/binding`.
+async fn bind(call: &mut Call<'_>) -> Result<Answer, Status> {
+    let binding = body(call, Subresource::Binding)?;
+    let name = call.info.name.clone();
+    if binding.name() != name {
+        return Err(Status::bad_request("name in URL does not match name in Binding object"));
+    }
+    bind_pod(call, &name, binding).await
+}
+
+/// Sets a pod's node. Also serves `POST bindings`.
+pub async fn bind_pod(call: &mut Call<'_>, name: &str, binding: Value) -> Result<Answer, Status> {
+    let target = binding["target"]["name"].as_str().unwrap_or_default().to_owned();
+    if target.is_empty() {
+        let error = Error::required(&Path::new("target").child("name"), "");
+        return Err(Status::plain(500, "", error.to_string()));
+    }
+    let binding = create::admit(call, Operation::Create, "binding", binding, &Value::Null, |call, attributes| {
+        call.api.chain.admission.admit(attributes)?;
+        call.api.chain.admission.validate(attributes)
+    })?;
+    let dry = call.dry_run();
+    let make = |call: &Call<'_>, live: Option<&Value>| -> Result<Made, Status> {
+        let mut pod = live.cloned().ok_or_else(|| call.not_found(name))?;
+        let conflict = |why: String| {
+            Status::conflict(&Subject { group: "", resource: "pods/binding", name }, &why)
+        };
+        if !binding.uid().is_empty() && binding.uid() != pod.uid() {
+            let why = format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", binding.uid(), pod.uid());
+            return Err(conflict(why));
+        }
+        if pod.is_deleting() {
+            return Err(conflict(format!("pod {name} is being deleted, cannot be assigned to a host")));
+        }
+        if let Some(node) = pod["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()) {
+            return Err(conflict(format!("pod {name} is already assigned to node {node:?}")));
+        }
+        if pod["spec"]["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty()) {
+            return Err(conflict(format!("pod {name} has non-empty .spec.schedulingGates")));
+        }
+        child_mut(&mut pod, "spec").insert("nodeName".to_owned(), target.clone().into());
+        let annotations = binding.annotations().clone();
+        if !annotations.is_empty() {
+            let metadata = metadata_mut(&mut pod);
+            let held = metadata.entry("annotations").or_insert_with(|| json!({}));
+            held.as_object_mut().into_iter().for_each(|held| held.extend(annotations.clone()));
+        }
+        let now = api::time::format_seconds(call.api.clock.now());
+        set_condition(&mut pod, json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null,
+            "lastTransitionTime": now}));
+        Ok(Made { object: pod, tracked: true })
+    };
+    write_raw(call, "pods", name, &make, dry).await?;
+    Ok(success(call))
+}
+
+fn set_condition(pod: &mut Value, condition: Value) {
+    let status = child_mut(pod, "status");
+    let conditions = status.entry("conditions").or_insert_with(|| json!([]));
+    let Some(list) = conditions.as_array_mut() else { return };
+    match list.iter_mut().find(|one| one["type"] == condition["type"]) {
+        Some(one) => *one = condition,
+        None => list.push(condition),
+    }
+}
+
+type Make<'a> = dyn Fn(&Call<'_>, Option<&Value>) -> Result<Made, Status> + Sync + 'a;
+
+/// Tries of a write whose object changes meanwhile.
+const MAX_ATTEMPTS: usize = 5;
+
+/// Writes what a subresource's own rules have made, without the checks of clients' updates.
+async fn write_raw(call: &mut Call<'_>, plural: &str, name: &str, make: &Make<'_>, dry: bool) -> Result<(), Status> {
+    let row = call.api.rows.stored("", plural).ok_or_else(no_such_resource)?;
+    let shelf = call.api.cache.shelf("", plural);
+    let key = crate::cache::key(&call.info.namespace, name);
+    for _ in 0..MAX_ATTEMPTS {
+        let subject = Subject { group: "", resource: plural, name };
+        let entry = shelf.get(&key).ok_or_else(|| Status::not_found(&subject))?;
+        let object = make(call, Some(&entry.value()))?.object;
+        if dry {
+            return Ok(());
+        }
+        let expect = store::Expect::At(store::Revision(entry.revision));
+        match call.api.storage.put(&row, &key, &object, expect).await {
+            Ok(_) => return Ok(()),
+            Err(store::CommitError::Conflict { .. }) => {}
+            Err(error) => return Err(storage_error(&error)),
+        }
+    }
+    Err(Status::conflict(&call.subject(name), update::OPTIMISTIC_LOCK))
+}
+
+/// `POST pods/NAME/eviction`: a deletion that disruption budgets may refuse.
+async fn evict(call: &mut Call<'_>) -> Result<Answer, Status> {
+    let eviction = body(call, Subresource::Eviction)?;
+    let name = call.info.name.clone();
+    if eviction.name() != name {
+        return Err(Status::bad_request("name in URL does not match name in Eviction object"));
+    }
+    let mut options = delete::DeleteOptions::from_value(&eviction["deleteOptions"])?;
+    options.dry_run |= call.dry_run();
+    let pod = page::entry(call, &name)?.value();
+    let finished = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed" | "Pending"));
+    if !finished && !pod.is_deleting() {
+        check_budgets(call, &pod)?;
+    }
+    delete::delete_object(call, &name, &options).await?;
+    Ok(success(call))
+}
+
+fn check_budgets(call: &Call<'_>, pod: &Value) -> Result<(), Status> {
+    use crate::reader::ObjectReader;
+    for budget in call.api.cache.list("policy", "poddisruptionbudgets", Some(pod.namespace())) {
+        let selector = LabelSelector::from_object(budget["spec"].get("selector")).unwrap_or_else(|_| LabelSelector::nothing());
+        if !selector.matches(pod.labels()) {
+            continue;
+        }
+        let generation = budget.metadata().get("generation").and_then(Value::as_i64).unwrap_or(0);
+        let observed = budget["status"]["observedGeneration"].as_i64().unwrap_or(0);
+        let allowed = budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0);
+        let why = if observed < generation {
+            format!("The disruption budget {} is still being processed by the server.", budget.name())
+        } else if allowed <= 0 {
+            let (healthy, current) = (&budget["status"]["desiredHealthy"], &budget["status"]["currentHealthy"]);
+            format!("The disruption budget {} needs {healthy} healthy pods and has {current} currently", budget.name())
+        } else {
+            continue;
+        };
+        let mut details = json!({"causes": [{"reason": "DisruptionBudget", "message": why}]});
+        if observed < generation {
+            details["retryAfterSeconds"] = 10.into();
+        }
+        let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+        return Err(Status { details, ..Status::plain(429, "TooManyRequests", message) });
+    }
+    Ok(())
+}
+
+/// The `autoscaling/v1` Scale of an object.
+fn scale_of(object: &Value) -> Value {
+    let selector = match object["kind"].as_str() {
+        Some("ReplicationController") => {
+            let labels = object["spec"]["selector"].as_object().cloned().unwrap_or_default();
+            LabelSelector::from_set(&labels).to_string()
+        }
+        _ => LabelSelector::from_object(object["spec"].get("selector")).map(|s| s.to_string()).unwrap_or_default(),
+    };
+    let mut metadata = json!({});
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        if let Some(value) = object.metadata().get(field) {
+            metadata[field] = value.clone();
+        }
+    }
+    let mut spec = json!({});
+    if let Some(replicas) = object["spec"]["replicas"].as_i64().filter(|replicas| *replicas != 0) {
+        spec["replicas"] = replicas.into();
+    }
+    let mut status = json!({"replicas": object["status"]["replicas"].as_i64().unwrap_or(0)});
+    if !selector.is_empty() {
+        status["selector"] = selector.into();
+    }
+    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
+}
+
+/// `PUT` and `PATCH` of a Scale: sets `spec.replicas`.
+async fn scale(call: &mut Call<'_>) -> Result<Answer, Status> {
+    let definition = api::schema::definition_for("autoscaling", "v1", "Scale").and_then(api::schema::builtin);
+    let schema = definition.ok_or_else(|| Status::internal("no schema for Scale"))?;
+    let is_put = call.info.verb == "update";
+    options::check_write(call, if is_put { "UpdateOptions" } else { "PatchOptions" }, false)?;
+    let wanted = Wanted { group: "autoscaling", version: "v1", kind: "Scale" };
+    let given = if is_put {
+        decode::object(call, wanted, schema)?
+    } else {
+        decode::value_of_patch(call)?
+    };
+    let kind = api::patch::PatchType::from_content_type(call.content_type());
+    let make = |_: &Call<'_>, live: Option<&Value>| -> Result<Made, Status> {
+        let mut object = live.cloned().unwrap_or_default();
+        let scale = match (is_put, kind) {
+            (true, _) => given.clone(),
+            (false, Some(api::patch::PatchType::Json)) => {
+                api::patch::json::apply(&scale_of(&object), &given).map_err(|error| error.to_status())?
+            }
+            (false, _) => api::patch::merge::apply(&scale_of(&object), &given).map_err(|error| error.to_status())?,
+        };
+        let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
+        if replicas < 0 {
+            let path = Path::new("spec").child("replicas");
+            let error = Error::invalid(&path, replicas, "must be greater than or equal to 0");
+            let subject = Subject { group: "autoscaling", resource: "Scale", name: scale.name() };
+            return Err(Status::invalid(&subject, &[error]));
+        }
+        child_mut(&mut object, "spec").insert("replicas".to_owned(), replicas.into());
+        let revision = scale.resource_version().to_owned();
+        if !revision.is_empty() {
+            metadata_mut(&mut object).insert("resourceVersion".to_owned(), revision.into());
+        }
+        Ok(Made { object, tracked: false })
+    };
+    let name = call.info.name.clone();
+    let change = Change { name, subresource: Some(Subresource::Scale), make: &make, creates: false, is_put };
+    let (written, _) = update::change(call, change).await?;
+    let object = match written {
+        create::Written::Entry(entry) => view::served_value(&call.row, &entry),
+        create::Written::Dry(object) => object,
+    };
+    Ok(answer::object(200, call.accept.media, &scale_of(&object)))
+}

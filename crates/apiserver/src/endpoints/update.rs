@@ -1,0 +1,235 @@
+//! `PUT`, and the way of every change to an existing object: [`change`].
+
+use super::create::{self, Written, storage_error};
+use super::{delete, options, page, view};
+use crate::answer::Answer;
+use crate::cache::Entry;
+use crate::call::Call;
+use crate::chain::Operation;
+use crate::decode;
+use crate::metadata;
+use api::meta::{ObjectMeta, metadata_mut};
+use api::status::{Status, Subject};
+use registry::{Subresource, Update};
+use serde_json::Value;
+use std::sync::Arc;
+use store::{CommitError, Expect, Revision};
+
+/// Tries of a change that does not insist on a revision; upstream's `patch` gives up after as many.
+const MAX_ATTEMPTS: usize = 5;
+/// What a stale writer is told.
+pub const OPTIMISTIC_LOCK: &str =
+    "the object has been modified; please apply your changes to the latest version and try again";
+
+/// How a change is made.
+pub struct Change<'a> {
+    /// The object's name.
+    pub name: String,
+    /// Which part of it the path names.
+    pub subresource: Option<Subresource>,
+    /// The new object from the stored one (both in served form; `None`: there is none), conformed but without defaults.
+    pub make: &'a (dyn Fn(&Call<'_>, Option<&Value>) -> Result<Made, Status> + Sync),
+    /// Whether the object is created when it does not exist.
+    pub creates: bool,
+    /// A stale resourceVersion comes from the client, so trying again is no use. Else it is the one just read.
+    pub is_put: bool,
+}
+
+/// A new state.
+pub struct Made {
+    /// The object.
+    pub object: Value,
+    /// Whether its `managedFields` are up to date: an apply's are.
+    pub tracked: bool,
+}
+
+/// `PUT`.
+pub async fn update(call: &mut Call<'_>) -> Result<Answer, Status> {
+    put(call, None).await
+}
+
+/// `PUT` of an object or one of its parts.
+pub async fn put(call: &mut Call<'_>, subresource: Option<Subresource>) -> Result<Answer, Status> {
+    options::check_write(call, "UpdateOptions", false)?;
+    let row = call.row.clone();
+    let name = call.info.name.clone();
+    let mut object = decode::object(call, create::wanted(&row), decode::schema_of(&row)?)?;
+    let given = object.name();
+    if given.is_empty() {
+        let why = format!("the name of the object ({name} based on URL) was undeterminable: name must be provided");
+        return Err(Status::bad_request(why));
+    }
+    if given != name {
+        let why = format!("the name of the object ({given}) does not match the name on the URL ({name})");
+        return Err(Status::bad_request(why));
+    }
+    create::check_namespace(call, &mut object)?;
+    let make = |_: &Call<'_>, _: Option<&Value>| Ok(Made { object: object.clone(), tracked: false });
+    let creates = row.create_on_update && subresource.is_none();
+    let (written, created) = change(call, Change { name, subresource, make: &make, creates, is_put: true }).await?;
+    written.answer(call, if created { 201 } else { 200 })
+}
+
+/// Changes an object; `true`: it was created.
+pub async fn change(call: &mut Call<'_>, change: Change<'_>) -> Result<(Written, bool), Status> {
+    let mut attempt = 1;
+    loop {
+        let Some(entry) = page::shelf(call).get(&call.key(&change.name)) else {
+            if !change.creates {
+                return Err(call.not_found(&change.name));
+            }
+            return create_instead(call, &change).await.map(|written| (written, true));
+        };
+        match attempt_change(call, &change, &entry).await {
+            Err(Failure::Stale) if attempt < MAX_ATTEMPTS => attempt += 1,
+            Err(Failure::Stale) => return Err(Status::conflict(&call.subject(&change.name), OPTIMISTIC_LOCK)),
+            Err(Failure::Status(status)) => return Err(status),
+            Ok(written) => return Ok((written, false)),
+        }
+    }
+}
+
+async fn create_instead(call: &mut Call<'_>, change: &Change<'_>) -> Result<Written, Status> {
+    let Made { mut object, tracked } = (change.make)(call, None)?;
+    if !object.resource_version().is_empty() && object.resource_version() != "0" {
+        return Err(if change.is_put { call.not_found(&change.name) } else { conflict(call, &change.name) });
+    }
+    let row = call.row.clone();
+    create::apply_defaults(&row, &mut object)?;
+    if !tracked {
+        create::track(call, None, &mut object, "")?;
+    }
+    create::new_object(call, object).await
+}
+
+fn conflict(call: &Call<'_>, name: &str) -> Status {
+    Status::conflict(&call.subject(name), OPTIMISTIC_LOCK)
+}
+
+enum Failure {
+    /// Someone else was faster. Another try finds out whether the client insists on a revision.
+    Stale,
+    Status(Status),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+/// Takes from the stored object what the path cannot change.
+fn keep_other_parts(new: &mut Value, old: &Value, subresource: Option<Subresource>, has_status: bool) {
+    let Some(fields) = new.as_object_mut() else { return };
+    match subresource {
+        None | Some(Subresource::Finalize) => {
+            if has_status {
+                match old.get("status") {
+                    Some(status) => drop(fields.insert("status".to_owned(), status.clone())),
+                    None => drop(fields.remove("status")),
+                }
+            }
+        }
+        Some(Subresource::Status) => {
+            fields.retain(|name, _| matches!(name.as_str(), "status" | "metadata"));
+            for (name, value) in old.as_object().into_iter().flatten() {
+                if !matches!(name.as_str(), "status" | "metadata") {
+                    fields.insert(name.clone(), value.clone());
+                }
+            }
+        }
+        Some(_) => {} // the strategy knows which fields a narrower part has
+    }
+}
+
+/// The checks of `metadata.resourceVersion` and `uid` that come before anything else.
+fn check_identity(call: &Call<'_>, change: &Change<'_>, new: &Value, entry: &Entry) -> Result<(), Status> {
+    let row = &call.row;
+    let uid = new.uid();
+    if change.is_put && !uid.is_empty() && uid != &*entry.header.uid {
+        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", entry.header.uid);
+        return Err(Status::conflict(&call.subject(&change.name), &why));
+    }
+    let given = new.resource_version();
+    if given.is_empty() || given == "0" {
+        if change.is_put && !row.unconditional_update {
+            let path = api::field::Path::new("metadata").child("resourceVersion");
+            let error = api::field::Error::invalid(&path, 0, "must be specified for an update");
+            return Err(Status::invalid(&call.kind_subject(&change.name), &[error]));
+        }
+        return Ok(());
+    }
+    match given.parse::<u64>() {
+        Ok(revision) if revision == entry.revision => Ok(()),
+        Ok(_) => Err(conflict(call, &change.name)),
+        Err(_) => {
+            let path = api::field::Path::new("metadata").child("resourceVersion");
+            let why = format!("strconv.ParseUint: parsing {given:?}: invalid syntax");
+            let error = api::field::Error::invalid(&path, given, why);
+            Err(Status::invalid(&call.kind_subject(&change.name), &[error]))
+        }
+    }
+}
+
+async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<Entry>) -> Result<Written, Failure> {
+    let row = call.row.clone();
+    let old = view::served_value(&row, entry);
+    let subresource = change.subresource.map(Subresource::name).unwrap_or_default();
+    let Made { object: mut new, tracked } = (change.make)(call, Some(&old))?;
+    check_identity(call, change, &new, entry)?;
+    create::check_namespace(call, &mut new)?;
+    metadata::keep_system_fields(&mut new, &old);
+    create::apply_defaults(&row, &mut new)?;
+    if !tracked {
+        create::track(call, Some(&old), &mut new, subresource)?;
+    }
+    let mut new = create::admit(call, Operation::Update, subresource, new, &old, |call, attributes| {
+        call.api.chain.admission.admit(attributes)
+    })?;
+    create::apply_defaults(&row, &mut new)?;
+    keep_other_parts(&mut new, &old, change.subresource, row.has(Subresource::Status));
+    row.strategy.prepare_for_update(&mut new, &old, change.subresource);
+    if row.has_generation && change.subresource != Some(Subresource::Status) && new.get("spec") != old.get("spec") {
+        let generation = old.metadata().get("generation").and_then(Value::as_i64).unwrap_or(0);
+        metadata_mut(&mut new).insert("generation".to_owned(), (generation + 1).into());
+    }
+    let allocation = call.api.services.allocate(call, &mut new, Some(&old))?;
+    let mut errors = metadata::validate_update(&new, &old);
+    errors.extend(row.strategy.validate_update(Update { old: &old, new: &new, subresource: change.subresource }));
+    if !errors.is_empty() {
+        let subject = Subject { group: &row.group, resource: &row.kind, name: &change.name };
+        return Err(Status::invalid(&subject, &errors).into());
+    }
+    call.warnings.extend(row.strategy.warnings(&new, Some(&old)));
+    let mut new = create::admit(call, Operation::Update, subresource, new, &old, |call, attributes| {
+        call.api.chain.admission.validate(attributes)
+    })?;
+    api::apply::retain_timestamps(&old, &mut new);
+    if new == old {
+        return Ok(Written::Entry(entry.clone()));
+    }
+    if call.dry_run() {
+        return Ok(Written::Dry(new));
+    }
+    let key = call.key(&change.name);
+    if delete::is_released(&new, &old) {
+        // The last finalizer is gone: the object goes, and the answer has the old revision.
+        return match call.api.storage.delete(&row, &key, entry.revision).await {
+            Ok(_) => {
+                call.api.services.release(&row, &old);
+                Ok(Written::Dry(new))
+            }
+            Err(CommitError::Conflict { .. }) => Err(Failure::Stale),
+            Err(error) => Err(storage_error(&error).into()),
+        };
+    }
+    let stored = view::to_stored(&row, new.clone());
+    match call.api.storage.put(&row, &key, &stored, Expect::At(Revision(entry.revision))).await {
+        Ok(entry) => {
+            allocation.keep();
+            Ok(Written::Entry(entry))
+        }
+        Err(CommitError::Conflict { .. }) => Err(Failure::Stale),
+        Err(error) => Err(storage_error(&error).into()),
+    }
+}

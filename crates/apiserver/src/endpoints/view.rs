@@ -1,0 +1,147 @@
+//! How objects look to a client: served version, Table, PartialObjectMetadata; and the GET of one object.
+
+use crate::accept::{Form, Media};
+use crate::answer::{self, Answer};
+use crate::cache::Entry;
+use crate::call::Call;
+use api::status::Status;
+use bytes::Bytes;
+use jiff::Timestamp;
+use registry::{Resource, Storage};
+use serde_json::{Map, Value, json};
+
+/// The object in the version of the path.
+pub fn served_value(row: &Resource, entry: &Entry) -> Value {
+    to_served(row, entry.value())
+}
+
+/// The stored form in the version of the path.
+pub fn to_served(row: &Resource, stored: Value) -> Value {
+    match &row.storage {
+        Storage::Own => stored,
+        Storage::Shared { conversion, .. } => conversion.to_served(stored),
+    }
+}
+
+/// The form that is stored.
+pub fn to_stored(row: &Resource, served: Value) -> Value {
+    match &row.storage {
+        Storage::Own => served,
+        Storage::Shared { conversion, .. } => conversion.to_stored(served),
+    }
+}
+
+/// The object's JSON in the version of the path; shared with the cache where nothing is to convert.
+pub fn served_json(row: &Resource, entry: &Entry) -> Bytes {
+    match row.storage {
+        Storage::Own => entry.json(),
+        Storage::Shared { .. } => answer::wire(&served_value(row, entry)),
+    }
+}
+
+/// What `includeObject` of a Table asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Include {
+    /// Only the cells.
+    None,
+    /// PartialObjectMetadata.
+    Metadata,
+    /// All of it.
+    Object,
+}
+
+impl Include {
+    /// Reads the query.
+    ///
+    /// # Errors
+    /// 400 for other words.
+    pub fn of(call: &Call<'_>) -> Result<Self, Status> {
+        match call.info.query.get("includeObject").unwrap_or_default() {
+            "" | "Metadata" => Ok(Self::Metadata),
+            "None" => Ok(Self::None),
+            "Object" => Ok(Self::Object),
+            other => Err(Status::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+        }
+    }
+}
+
+/// `PartialObjectMetadata` of an object.
+pub fn partial(object: &Value) -> Value {
+    let metadata = object.get("metadata").cloned().unwrap_or_else(|| json!({}));
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+}
+
+/// A Table of objects (in their served form); `columns` only where they are due.
+pub fn table(
+    row: &Resource,
+    objects: impl Iterator<Item = Value>,
+    metadata: Value,
+    include: Include,
+    now: Timestamp,
+    columns: bool,
+) -> Value {
+    let rows: Vec<Value> = objects
+        .map(|object| {
+            let printed = row.printer.row(&object, now);
+            let mut out = Map::new();
+            out.insert("cells".to_owned(), printed.cells.into());
+            if !printed.conditions.is_empty() {
+                out.insert("conditions".to_owned(), printed.conditions.into());
+            }
+            match include {
+                Include::None => {}
+                Include::Metadata => drop(out.insert("object".to_owned(), partial(&object))),
+                Include::Object => drop(out.insert("object".to_owned(), object)),
+            }
+            if !out.contains_key("object") {
+                out.insert("object".to_owned(), Value::Null);
+            }
+            Value::Object(out)
+        })
+        .collect();
+    let definitions: Vec<Value> = row.printer.columns().iter().map(|column| {
+        json!({"name": column.name, "type": column.kind, "format": column.format,
+            "description": column.description, "priority": column.priority})
+    }).collect();
+    let definitions = if columns { Value::from(definitions) } else { Value::Null };
+    json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": definitions,
+        "rows": rows})
+}
+
+/// One object in the client's form.
+///
+/// # Errors
+/// 406 for forms that one object has not.
+pub fn one(call: &Call<'_>, code: u16, entry: &Entry) -> Result<Answer, Status> {
+    match call.accept.form {
+        Form::Object if call.accept.media == Media::Json => Ok(answer::json(code, served_json(&call.row, entry))),
+        _ => one_value(call, code, served_value(&call.row, entry)),
+    }
+}
+
+/// The same for an object that is not in the cache (dry run), in its served form.
+///
+/// # Errors
+/// As [`one`].
+pub fn one_value(call: &Call<'_>, code: u16, object: Value) -> Result<Answer, Status> {
+    let value = match call.accept.form {
+        Form::Object | Form::PartialList => object,
+        Form::Partial => partial(&object),
+        Form::Table => {
+            let revision = object.get("metadata").and_then(|m| m.get("resourceVersion")).cloned();
+            let metadata = revision.map_or_else(|| json!({}), |revision| json!({"resourceVersion": revision}));
+            table(&call.row, std::iter::once(object), metadata, Include::of(call)?, call.api.clock.now(), true)
+        }
+    };
+    Ok(answer::object(code, call.accept.media, &value))
+}
+
+/// `GET` of one object.
+pub fn get(call: &mut Call<'_>) -> Result<Answer, Status> {
+    let revision = call.info.query.get("resourceVersion").unwrap_or_default();
+    if !revision.is_empty() && revision.parse::<u64>().is_err() {
+        return Err(super::options::bad_revision(revision));
+    }
+    let entry = super::page::entry(call, &call.info.name)?;
+    one(call, 200, &entry)
+}

@@ -1,0 +1,120 @@
+//! Paths outside of the resources: discovery, OpenAPI, version, health, metrics.
+
+use crate::answer::{self, Answer};
+use crate::discovery::Document;
+use crate::request::RequestInfo;
+use crate::server::Api;
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde_json::json;
+
+/// What `/version` says: the Kubernetes whose API this is.
+pub const GIT_VERSION: &str = "v1.36.2";
+
+fn header_of(headers: &HeaderMap, name: header::HeaderName) -> &str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Answers such a path.
+pub fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &HeaderMap) -> Answer {
+    let path = info.path.trim_end_matches('/');
+    let accept = header_of(headers, header::ACCEPT);
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return answer::page_not_found();
+    }
+    let mut response = match path {
+        "/version" => version(),
+        "/healthz" | "/livez" | "/readyz" => health(api, info),
+        "/metrics" => answer::answer(200, "text/plain; version=0.0.4; charset=utf-8", api.metrics.text(api.cache.revision())),
+        "" => paths(api),
+        _ if path.starts_with("/openapi/") => openapi(api, path, headers),
+        _ => match api.discovery.respond(path, accept) {
+            Some(document) if crate::discovery::accepts_json(accept) => document_answer(document, headers),
+            Some(_) => crate::endpoints::error(&not_acceptable()),
+            None => more(api, info, headers),
+        },
+    };
+    if *method == Method::HEAD {
+        *response.body_mut() = crate::body::Body::empty();
+    }
+    response
+}
+
+fn not_acceptable() -> api::status::Status {
+    let message = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
+    api::status::Status::plain(406, "NotAcceptable", message)
+}
+
+/// A finished document, or 304 where the client has it.
+fn document_answer(document: &Document, headers: &HeaderMap) -> Answer {
+    let seen = header_of(headers, header::IF_NONE_MATCH);
+    let mut response = if !seen.is_empty() && document.matches(seen) {
+        let mut response = answer::answer(304, document.content_type, "");
+        response.headers_mut().remove(header::CONTENT_TYPE);
+        response
+    } else {
+        answer::answer(200, document.content_type, document.body.clone())
+    };
+    if let Ok(etag) = HeaderValue::from_str(&document.etag) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    crate::compress::compress(response, headers)
+}
+
+fn openapi(api: &Api, path: &str, headers: &HeaderMap) -> Answer {
+    let (accept, seen) = (header_of(headers, header::ACCEPT), header_of(headers, header::IF_NONE_MATCH));
+    match api.openapi.respond(path, accept, seen) {
+        crate::openapi::Answer::Document(document) => document_answer(&document, headers),
+        crate::openapi::Answer::NotModified(etag) => {
+            let mut response = answer::answer(304, "application/json", "");
+            if let Ok(etag) = HeaderValue::from_str(&etag) {
+                response.headers_mut().insert(header::ETAG, etag);
+            }
+            response
+        }
+        crate::openapi::Answer::NotAcceptable => answer::text(406, ""),
+        crate::openapi::Answer::NotFound => answer::page_not_found(),
+    }
+}
+
+/// Individual health checks; everything else is unknown.
+fn more(api: &Api, info: &RequestInfo, headers: &HeaderMap) -> Answer {
+    let path = info.path.trim_end_matches('/');
+    let check = ["/healthz/", "/livez/", "/readyz/"].iter().find_map(|prefix| path.strip_prefix(prefix));
+    if let Some(check) = check {
+        return if CHECKS.contains(&check) { answer::text(200, "ok") } else { answer::page_not_found() };
+    }
+    let _ = (api, headers);
+    answer::page_not_found()
+}
+
+fn version() -> Answer {
+    let version = json!({"major": "1", "minor": "36", "emulationMajor": "1", "emulationMinor": "36",
+        "minCompatibilityMajor": "1", "minCompatibilityMinor": "35", "gitVersion": GIT_VERSION,
+        "gitCommit": option_env!("PINTLE_GIT_COMMIT").unwrap_or("unknown"), "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "rustc", "platform": "linux/amd64"});
+    answer::json(200, serde_json::to_vec_pretty(&version).unwrap_or_default().into())
+}
+
+/// The checks that exist. A server that answers has its cache filled, since it listens only then.
+const CHECKS: [&str; 5] = ["ping", "log", "etcd", "informer-sync", "poststarthook/start-apiserver-admission-initializer"];
+
+fn health(api: &Api, info: &RequestInfo) -> Answer {
+    let stopping = api.stopping.is_cancelled();
+    let name = info.path.trim_matches('/');
+    if stopping && name == "readyz" {
+        return answer::text(500, "[-]shutdown failed: reason withheld\nreadyz check failed\n");
+    }
+    if info.query.get("verbose").is_none() {
+        return answer::text(200, "ok");
+    }
+    let lines: String = CHECKS.iter().map(|check| format!("[+]{check} ok\n")).collect();
+    answer::text(200, format!("{lines}{name} check passed\n"))
+}
+
+fn paths(api: &Api) -> Answer {
+    let mut paths: Vec<&str> = api.discovery.paths().collect();
+    paths.extend(["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]);
+    paths.sort_unstable();
+    answer::json(200, serde_json::to_vec_pretty(&json!({"paths": paths})).unwrap_or_default().into())
+}

@@ -1,0 +1,209 @@
+//! The way of a request: panic guard, request info, who, whether, limits, body, generic path.
+
+use crate::accept;
+use crate::answer::{self, Answer};
+use crate::authn::impersonate;
+use crate::body::RequestBody;
+use crate::call::Call;
+use crate::chain::{Decision, Operation};
+use crate::endpoints;
+use crate::request::RequestInfo;
+use crate::server::Api;
+use crate::user::UserInfo;
+use api::status::Status;
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{HeaderMap, Request, header};
+use http_body_util::BodyExt;
+use registry::Resource;
+use rustls_pki_types::CertificateDer;
+use serde_json::{Value, json};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+/// The longest body of a write, in bytes: upstream's `MaxRequestBodyBytes`.
+const MAX_BODY_BYTES: usize = 3 << 20;
+
+/// Who is at the other end.
+pub enum Identity {
+    /// A client on the network, with its verified certificates.
+    Peer(Arc<[CertificateDer<'static>]>),
+    /// A component in this process.
+    User(Arc<UserInfo>),
+}
+
+/// Answers a request, whatever happens.
+pub async fn handle(api: Arc<Api>, request: Request<RequestBody>, identity: Identity) -> Answer {
+    let started = api.clock.monotonic();
+    let method = request.method().clone();
+    let info = RequestInfo::new(&method, request.uri().path(), request.uri().query().unwrap_or_default());
+    let verb = info.verb.clone();
+    let resource = info.resource.clone();
+    let guarded = AssertUnwindSafe(respond(&api, request, info, identity)).catch_unwind().await;
+    let mut response = guarded.unwrap_or_else(|_| {
+        tracing::error!(%verb, %resource, "a request panicked");
+        endpoints::error(&Status::internal("this request has made the server panic"))
+    });
+    let audit = uuid::Uuid::new_v4().to_string();
+    if let Ok(value) = audit.parse() {
+        response.headers_mut().insert("audit-id", value);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache, private"));
+    api.metrics.request(&verb, &resource, response.status().as_u16(), api.clock.monotonic().saturating_sub(started));
+    response
+}
+
+async fn respond(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInfo, identity: Identity) -> Answer {
+    let user = match authenticate(api, request.headers(), identity, &info) {
+        Ok(user) => user,
+        Err(status) => return endpoints::error(&status),
+    };
+    if let Decision::Deny(why) | Decision::NoOpinion(why) = api.chain.authorizer.authorize(&user, &info) {
+        return endpoints::error(&crate::authz::forbidden(&user, &info, &why));
+    }
+    if !info.is_resource_request {
+        return crate::nonresource::serve(api, &info, request.method(), request.headers());
+    }
+    let Some(row) = api.rows.find(&info.api_group, &info.api_version, &info.resource) else {
+        let known_group = api.rows.all().iter().any(|row| *row.group == *info.api_group);
+        let known = known_group && (!info.api_group.is_empty() || info.api_version == "v1");
+        return if known { endpoints::error(&answer::no_such_resource()) } else { answer::page_not_found() };
+    };
+    serve(api, request, info, user, row).await
+}
+
+fn authenticate(
+    api: &Api,
+    headers: &HeaderMap,
+    identity: Identity,
+    info: &RequestInfo,
+) -> Result<UserInfo, Status> {
+    let user = match identity {
+        Identity::User(user) => (*user).clone(),
+        Identity::Peer(certificates) => match api.chain.authenticator.authenticate(headers, &certificates)? {
+            Some(user) => user,
+            None if api.chain.anonymous => UserInfo::anonymous(),
+            None => return Err(Status::unauthorized()),
+        },
+    };
+    let impersonated = impersonate(headers, &user, info, &*api.chain.authorizer)?;
+    Ok(impersonated.unwrap_or(user))
+}
+
+/// Whether the request has a life of its own: a connection, not an answer.
+fn is_connection(info: &RequestInfo) -> bool {
+    matches!(info.subresource.as_str(), "log" | "exec" | "attach" | "portforward" | "proxy")
+}
+
+/// The 429 of a busy server.
+fn too_many() -> Answer {
+    let message = "Too many requests, please try again later.";
+    let details = json!({"retryAfterSeconds": 1});
+    let mut response = endpoints::error(&Status { details, ..Status::plain(429, "TooManyRequests", message) });
+    response.headers_mut().insert(header::RETRY_AFTER, http::HeaderValue::from_static("1"));
+    response
+}
+
+async fn serve(
+    api: &Arc<Api>,
+    request: Request<RequestBody>,
+    info: RequestInfo,
+    user: UserInfo,
+    row: Arc<Resource>,
+) -> Answer {
+    let (mut parts, body) = request.into_parts();
+    let headers = std::mem::take(&mut parts.headers);
+    let accepted = accept::negotiate(accept_header(&headers), info.verb == "watch");
+    let accepted_or_plain = accepted.clone().unwrap_or(accept::Accept { media: accept::Media::Json, form: accept::Form::Object });
+    let mut call = Call {
+        api,
+        info: &info,
+        user: &user,
+        row,
+        accept: accepted_or_plain,
+        headers: &headers,
+        body: Bytes::new(),
+        warnings: Vec::new(),
+    };
+    if let Err(status) = endpoints::check_route(&call) {
+        return endpoints::error(&status);
+    }
+    if is_connection(&info) {
+        parts.headers = headers.clone();
+        return connect(&mut call, Request::from_parts(parts, body)).await;
+    }
+    if let Err(status) = accepted {
+        return endpoints::error(&status);
+    }
+    let reads = matches!(info.verb.as_str(), "get" | "list" | "watch");
+    // Watches last; they are bounded by what each costs, not by number.
+    let permit = match info.verb.as_str() {
+        "watch" => None,
+        _ => match if reads { api.reads.try_acquire() } else { api.writes.try_acquire() } {
+            Ok(permit) => Some(permit),
+            Err(_) => return too_many(),
+        },
+    };
+    if !reads {
+        match read_body(body).await {
+            Ok(bytes) => call.body = bytes,
+            Err(status) => return endpoints::error(&status),
+        }
+    }
+    let outcome = endpoints::serve(&mut call).await;
+    drop(permit);
+    let mut response = outcome.unwrap_or_else(|status| answer::status(&status, call.accept.media));
+    answer::add_warnings(&mut response, &call.warnings);
+    if parts.method == http::Method::HEAD {
+        *response.body_mut() = crate::body::Body::empty();
+    }
+    crate::compress::compress(response, &headers)
+}
+
+fn accept_header(headers: &HeaderMap) -> &str {
+    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+async fn read_body(mut body: RequestBody) -> Result<Bytes, Status> {
+    let mut pieces: Vec<Bytes> = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Status::bad_request(format!("the body could not be read: {error}")))?;
+        let Ok(piece) = frame.into_data() else { continue }; // trailers
+        length += piece.len();
+        if length > MAX_BODY_BYTES {
+            let message = format!("Request entity too large: limit is {MAX_BODY_BYTES}");
+            return Err(Status::plain(413, "RequestEntityTooLarge", message));
+        }
+        pieces.push(piece);
+    }
+    Ok(match pieces.len() {
+        0 => Bytes::new(),
+        1 => pieces.remove(0),
+        _ => pieces.concat().into(),
+    })
+}
+
+/// Logs, exec, attach, port-forward, proxy: Connect admission, then the connector.
+async fn connect(call: &mut Call<'_>, request: Request<RequestBody>) -> Answer {
+    if call.info.subresource != "log" {
+        let old = endpoints::page::entry(call, &call.info.name).map_or(Value::Null, |entry| entry.value());
+        let subresource = call.info.subresource.clone();
+        let asked = endpoints::create::admit(
+            call,
+            Operation::Connect,
+            &subresource,
+            Value::Null,
+            &old,
+            |call, attributes| {
+                call.api.chain.admission.admit(attributes)?;
+                call.api.chain.admission.validate(attributes)
+            },
+        );
+        if let Err(status) = asked {
+            return endpoints::error(&status);
+        }
+    }
+    let connecting = call.api.chain.connector.connect(request, call.info, call.user);
+    connecting.await.unwrap_or_else(|status| endpoints::error(&status))
+}

@@ -1,0 +1,171 @@
+//! The server as a whole: what it is made of, how it starts, listens and stops.
+
+mod connection;
+mod in_process;
+
+pub use connection::Peer;
+pub use in_process::InProcess;
+
+use crate::bootstrap;
+use crate::cache::{Cache, FeedError, follow};
+use crate::chain::{Chain, ChainBuilder};
+use crate::discovery::Discovery;
+use crate::metrics::Metrics;
+use crate::openapi::OpenApi;
+use crate::rows::Rows;
+use crate::services::Services;
+use crate::storage::Storage;
+use crate::user::UserInfo;
+use clock::SharedClock;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Upstream's `--max-requests-inflight`: reads at once.
+const MAX_READS_IN_FLIGHT: usize = 400;
+/// Upstream's `--max-mutating-requests-inflight`: writes at once.
+const MAX_WRITES_IN_FLIGHT: usize = 200;
+
+/// What a server is made of.
+pub struct Config {
+    /// Where objects are kept.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: SharedClock,
+    /// `--bind-address` and `--secure-port`; port 0: any.
+    pub bind: SocketAddr,
+    /// The server's certificate and the client CA; `None`: plain HTTP, for tests on loopback.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Authentication, authorization, admission, …: `security::chain(…)`.
+    pub chain: ChainBuilder,
+    /// `--advertise-address`: what the endpoints of the service `kubernetes` hold.
+    pub advertise_address: IpAddr,
+    /// `--service-cluster-ip-range`
+    pub service_cluster_ip_range: String,
+    /// Whether to make the namespaces, roles, services … that a new cluster has. Else the store has them already.
+    pub bootstrap: bool,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The cache could not be filled.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    /// The address could not be bound.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// `service_cluster_ip_range` is none.
+    #[error("{0:?} is no IPv4 range")]
+    ServiceRange(String),
+    /// What a new cluster has could not be written.
+    #[error("cannot write what a new cluster has: {0}")]
+    Bootstrap(#[from] bootstrap::BootstrapError),
+}
+
+/// What every request needs. Shared as `Arc`.
+pub struct Api {
+    /// The resources.
+    pub rows: Arc<Rows>,
+    /// All objects.
+    pub cache: Arc<Cache>,
+    /// Writing.
+    pub storage: Storage,
+    /// Time.
+    pub clock: SharedClock,
+    /// Who, whether, in what form.
+    pub chain: Chain,
+    /// Service addresses and ports.
+    pub services: Services,
+    /// Discovery documents.
+    pub discovery: Discovery,
+    /// OpenAPI documents.
+    pub openapi: OpenApi,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Cancelled when the server stops: watches end.
+    pub stopping: CancellationToken,
+    pub(crate) reads: Semaphore,
+    pub(crate) writes: Semaphore,
+}
+
+/// A running server.
+pub struct Server {
+    api: Arc<Api>,
+    address: SocketAddr,
+    listener: JoinHandle<()>,
+    feed: JoinHandle<()>,
+}
+
+impl Server {
+    /// Fills the cache, writes what a new cluster has, then listens.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let cache = Arc::new(Cache::default());
+        let rows = Arc::new(Rows::builtin());
+        let feed = tokio::spawn(follow(cache.clone(), config.store.clone(), rows.clone()).await?);
+        let services = Services::new(cache.clone(), &config.service_cluster_ip_range)
+            .ok_or_else(|| StartError::ServiceRange(config.service_cluster_ip_range.clone()))?;
+        let storage = Storage::new(config.store, cache.clone());
+        let bind_error = |source| StartError::Bind { address: config.bind, source };
+        let listener = TcpListener::bind(config.bind).await.map_err(bind_error)?;
+        let address = listener.local_addr().map_err(bind_error)?;
+        let advertised = SocketAddr::new(config.advertise_address, address.port());
+        if config.bootstrap {
+            let cluster = bootstrap::Cluster { rows: &rows, cache: &cache, storage: &storage, clock: &*config.clock };
+            bootstrap::run(&cluster, services.first_address(), advertised).await?;
+        }
+        let discovery = Discovery::new(&rows.all(), &advertised.to_string());
+        let openapi = OpenApi::new(&rows.all(), crate::nonresource::GIT_VERSION);
+        let api = Arc::new(Api {
+            chain: (config.chain)(cache.clone()),
+            rows,
+            cache,
+            storage,
+            clock: config.clock,
+            services,
+            discovery,
+            openapi,
+            metrics: Metrics::default(),
+            stopping: CancellationToken::new(),
+            reads: Semaphore::new(MAX_READS_IN_FLIGHT),
+            writes: Semaphore::new(MAX_WRITES_IN_FLIGHT),
+        });
+        let listener = tokio::spawn(connection::listen(api.clone(), listener, config.tls));
+        Ok(Self { api, address, listener, feed })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same pipeline for a client in this process, under a fixed identity.
+    pub fn service(&self, user: UserInfo) -> InProcess {
+        InProcess::new(self.api.clone(), user)
+    }
+
+    /// Reads objects as the server's own stages do.
+    pub fn reader(&self) -> crate::SharedReader {
+        self.api.cache.clone()
+    }
+
+    /// Ends watches, finishes what is being answered, closes all connections. The store stays open: it is the caller's.
+    pub async fn shutdown(self) {
+        self.api.stopping.cancel();
+        let _ = self.listener.await; // a panic in it has been logged
+        self.feed.abort();
+    }
+}

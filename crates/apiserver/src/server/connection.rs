@@ -1,0 +1,107 @@
+//! Listening: TCP, TLS, HTTP/1.1 and HTTP/2.
+
+use super::Api;
+use crate::pipeline::{self, Identity};
+use http_body_util::BodyExt;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rustls_pki_types::CertificateDer;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+
+/// How long a client may take for its TLS handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// How long open requests may go on after the server was told to stop.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
+/// Pause after `accept` fails, as it does when there are no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Streams that one HTTP/2 connection may have open; Go's default.
+const MAX_STREAMS: u32 = 250;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Its verified certificate chain; empty without one.
+    pub certificates: Arc<[CertificateDer<'static>]>,
+}
+
+pub(super) async fn listen(api: Arc<Api>, listener: TcpListener, tls: Option<Arc<rustls::ServerConfig>>) {
+    let acceptor = tls.map(tokio_rustls::TlsAcceptor::from);
+    let connections = tokio_util::task::TaskTracker::new();
+    loop {
+        let (stream, address) = tokio::select! {
+            () = api.stopping.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "accept");
+                    api.clock.sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        connections.spawn(connection(api.clone(), stream, address, acceptor.clone()));
+    }
+    drop(listener);
+    connections.close();
+    if clock::timeout(&*api.clock, SHUTDOWN_LIMIT, connections.wait()).await.is_none() {
+        tracing::warn!("connections were still open at shutdown");
+    }
+}
+
+async fn connection(
+    api: Arc<Api>,
+    stream: TcpStream,
+    address: SocketAddr,
+    acceptor: Option<tokio_rustls::TlsAcceptor>,
+) {
+    let _ = stream.set_nodelay(true); // slower without, not wrong
+    let Some(acceptor) = acceptor else {
+        let peer = Peer { address, certificates: Arc::from([]) };
+        return serve(api, TokioIo::new(stream), peer).await;
+    };
+    match clock::timeout(&*api.clock.clone(), HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
+        Some(Ok(stream)) => {
+            let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+            let peer = Peer { address, certificates: certificates.iter().map(|c| c.clone().into_owned()).collect() };
+            serve(api, TokioIo::new(stream), peer).await;
+        }
+        Some(Err(error)) => tracing::debug!(%address, %error, "TLS handshake"),
+        None => tracing::debug!(%address, "TLS handshake took too long"),
+    }
+}
+
+async fn serve<S>(api: Arc<Api>, io: TokioIo<S>, peer: Peer)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let stopping = api.stopping.clone();
+    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let (api, certificates) = (api.clone(), peer.certificates.clone());
+        async move {
+            let request = request.map(|body| body.map_err(tower::BoxError::from).boxed_unsync());
+            Ok::<_, Infallible>(pipeline::handle(api, request, Identity::Peer(certificates)).await)
+        }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).pipeline_flush(true);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
+    let connection = builder.serve_connection_with_upgrades(io, service);
+    tokio::pin!(connection);
+    let outcome = tokio::select! {
+        outcome = &mut connection => outcome,
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(address = %peer.address, %error, "connection");
+    }
+}
