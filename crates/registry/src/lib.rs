@@ -4,6 +4,7 @@
 //! API server's; this crate only answers questions about objects. What not: nothing here knows of requests or users.
 
 mod at;
+pub mod bootstrap;
 pub mod columns;
 mod diff;
 mod kinds;
@@ -11,6 +12,7 @@ mod labels;
 mod object;
 pub mod pod;
 pub mod quantity;
+pub mod rbac;
 mod resource;
 mod table;
 mod volume_claim;

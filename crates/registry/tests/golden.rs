@@ -52,7 +52,10 @@ const REPLAYED: &[&str] = &[
 
 /// Steps that need more than a strategy, each with the reason. Can only shrink.
 const EXPECTED_FAILURES: &[(&str, &str)] = &[
-    ("cluster-misc/csr-bad-request", "certificate requests have no strategy yet"),
+    (
+        "cluster-misc/csr-bad-request",
+        "certificate requests have no strategy yet",
+    ),
     ("cluster-misc/csr-nothing", "certificate requests have no strategy yet"),
     ("cluster-misc/fs-bad", "flow schemas have no strategy yet"),
     ("cluster-misc/plc-bad", "priority levels have no strategy yet"),
@@ -65,7 +68,10 @@ const EXPECTED_FAILURES: &[(&str, &str)] = &[
     ("endpoints-and-slices/no-type", "endpoint slices have no strategy yet"),
     ("endpoints-and-slices/odd-type", "endpoint slices have no strategy yet"),
     ("endpoints-and-slices/slice", "endpoint slices have no strategy yet"),
-    ("service-accounts-and-tokens/review-garbage", "the API server answers reviews"),
+    (
+        "service-accounts-and-tokens/review-garbage",
+        "the API server answers reviews",
+    ),
     ("services/families", "the allocator refuses"),
     ("services/fixed-ip-taken", "the allocator refuses"),
     ("services/fixed-node-port-taken", "the allocator refuses"),
@@ -119,7 +125,9 @@ fn route(path: &str) -> Option<(Object, bool)> {
 
 /// What decoding does to a body. A body that is refused is not compared.
 fn decode(row: &Resource, value: &mut Value) -> Option<()> {
-    api::codec::conform(value, api::schema::builtin(&row.definition)?).ok().map(drop)
+    api::codec::conform(value, api::schema::builtin(&row.definition)?)
+        .ok()
+        .map(drop)
 }
 
 /// For comparing, as the corpus leaves out some nulls.
@@ -141,13 +149,23 @@ fn comparable(object: &Value) -> Value {
         map.remove("metadata");
         map.remove("kind");
         map.remove("apiVersion");
-        if map.get("status").is_some_and(|s| s.get("allowed").or(s.get("userInfo")).is_some()) {
+        if map
+            .get("status")
+            .is_some_and(|s| s.get("allowed").or(s.get("userInfo")).is_some())
+        {
             // A review's answer.
             map.remove("status");
         }
         if let Some(Value::Object(spec)) = map.get_mut("spec") {
             // Admission's, or allocated.
-            for field in ["priority", "preemptionPolicy", "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+            for field in [
+                "priority",
+                "preemptionPolicy",
+                "clusterIP",
+                "clusterIPs",
+                "ipFamilies",
+                "ipFamilyPolicy",
+            ] {
                 spec.remove(field);
             }
         }
@@ -169,7 +187,9 @@ fn admit(row: &Resource, object: &mut Value) {
     if &*row.kind != "Pod" {
         return;
     }
-    let mirror = object["metadata"]["annotations"].get("kubernetes.io/config.mirror").is_some();
+    let mirror = object["metadata"]["annotations"]
+        .get("kubernetes.io/config.mirror")
+        .is_some();
     let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else {
         return;
     };

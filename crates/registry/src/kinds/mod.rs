@@ -30,7 +30,7 @@ pub(crate) use event::{Event, EventV1, EventsOfCore};
 pub(crate) use lease::Lease;
 pub(crate) use namespace::Namespace;
 pub(crate) use node::Node;
-pub(crate) use priority_class::PriorityClass;
+pub(crate) use priority_class::{PriorityClass, SYSTEM_CLASSES};
 pub(crate) use rbac::{Binding as RoleBinding, Role};
 pub(crate) use replica_set::ReplicaSet;
 pub(crate) use replication_controller::ReplicationController;

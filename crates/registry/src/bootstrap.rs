@@ -1,0 +1,41 @@
+//! What every cluster holds from the start, beside roles: namespaces and the system's priority classes.
+
+use crate::kinds::SYSTEM_CLASSES;
+use serde_json::{Value, json};
+
+/// The namespaces that the API server makes and keeps.
+pub const SYSTEM_NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/// The system's namespaces, as they are created.
+pub fn namespaces() -> Vec<Value> {
+    let namespace = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    SYSTEM_NAMESPACES.iter().map(|name| namespace(name)).collect()
+}
+
+/// `system-cluster-critical` and `system-node-critical`.
+pub fn priority_classes() -> Vec<Value> {
+    let description = |name: &str| match name {
+        "system-cluster-critical" => {
+            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."
+        }
+        _ => "Used for system critical pods that must not be moved from their current node.",
+    };
+    let class = |name: &str, value: i64| {
+        json!({
+            "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name},
+            "value": value, "description": description(name), "preemptionPolicy": "PreemptLowerPriority",
+        })
+    };
+    SYSTEM_CLASSES.iter().map(|(name, value)| class(name, *value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn system_classes_are_valid() {
+        let row = crate::find_kind("scheduling.k8s.io", "v1", "PriorityClass").unwrap();
+        for class in super::priority_classes() {
+            assert!(row.strategy.validate(&class).is_empty(), "{class}");
+        }
+    }
+}
