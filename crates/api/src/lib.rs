@@ -1,7 +1,7 @@
 //! Kubernetes objects as data: schemas, codecs, quantities, selectors, patches, server-side apply, `Status`.
 //!
 //! Pure: no clock, no randomness, no I/O, no async. Objects are [`serde_json::Value`]s whose types stand in the schema
-//! table ([`schema`]); typed `k8s_openapi` values are for the logic that needs them. What not: nothing about single
+//! table ([`schema`]); typed values (`k8s_openapi`) are for the components. What not: nothing about single
 //! kinds (that is `registry`), nothing about requests (that is `apiserver`).
 
 pub mod apply;

@@ -26,6 +26,8 @@ pub struct Schema {
     pub nullable: bool,
     /// The values that OpenAPI lists. Not checked here: upstream's validation does that in its own words.
     pub enum_values: Vec<Box<str>>,
+    /// Of [`Kind::Json`]: the type of those values that are objects (`items` of a JSON schema is a schema or something else).
+    pub json_object: Option<Ref>,
 }
 
 /// Whose rules for missing, zero and `null` values hold.
@@ -232,7 +234,7 @@ impl PartialEq for Ref {
 impl Schema {
     /// A type of `kind` with Go's rules and nothing else.
     pub const fn go(kind: Kind) -> Self {
-        Self { kind, origin: Origin::Go, nullable: false, enum_values: Vec::new() }
+        Self { kind, origin: Origin::Go, nullable: false, enum_values: Vec::new(), json_object: None }
     }
 
     /// The object part, if it is an object with known keys.

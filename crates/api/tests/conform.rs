@@ -83,6 +83,16 @@ fn custom_resources_are_only_pruned() {
 }
 
 #[test]
+fn schemas_within_schemas_lose_unknown_fields_silently() {
+    let schema = builtin("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps").unwrap();
+    let mut value = json!({"items": {"type": "string", "foo": 1, "title": ""}, "additionalProperties": true, "x": 1,
+        "dependencies": {"a": ["b"], "c": {"type": "object", "foo": 1}}, "default": {"foo": null}});
+    assert_eq!(conform(&mut value, schema).unwrap().unknown, ["x"]);
+    assert_eq!(value, json!({"items": {"type": "string"}, "additionalProperties": true,
+        "dependencies": {"a": ["b"], "c": {"type": "object"}}, "default": {"foo": null}}));
+}
+
+#[test]
 fn marked_defaults_of_built_in_types() {
     let mut value = json!({"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 1}, {"containerPort": 2, "protocol": "UDP"}]}]}});
     apply_defaults(&mut value, schema("core.v1.Pod"));

@@ -20,9 +20,9 @@ const SCALARS: &[(&str, &str)] = &[
     ("io.k8s.apimachinery.pkg.runtime.RawExtension", "rawextension"),
     ("io.k8s.apimachinery.pkg.util.intstr.IntOrString", "intorstring"),
     ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON", "json"),
-    ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray", "json"),
-    ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool", "json"),
-    ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray", "json"),
+    ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray", "json JSONSchemaProps"),
+    ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool", "json JSONSchemaProps"),
+    ("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray", "json JSONSchemaProps"),
 ];
 
 fn data(name: &str) -> PathBuf {

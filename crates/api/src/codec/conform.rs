@@ -85,9 +85,23 @@ fn conform_value(value: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Co
         (Kind::String, Value::String(_)) | (Kind::Bool, Value::Bool(_)) | (Kind::Number, Value::Number(_)) => Ok(()),
         (Kind::Int32, Value::Number(number)) if number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => Ok(()),
         (Kind::Int64, Value::Number(number)) if number.is_i64() => Ok(()),
-        (Kind::Json, _) | (Kind::RawExtension | Kind::FieldsV1, Value::Object(_)) => Ok(()),
+        (Kind::Json, value) => match &schema.json_object {
+            Some(object) => json_objects(value, object, at),
+            None => Ok(()),
+        },
+        (Kind::FieldsV1, Value::Object(_)) => Ok(()),
         (Kind::RawExtension, _) => Ok(()),
         _ => scalar(value, schema, at),
+    }
+}
+
+/// A value that is an object of a known type, a list of such, or something else. Go decodes it apart from the rest,
+/// and so forgets the unknown fields that it finds.
+fn json_objects(value: &mut Value, object: &Schema, at: &At<'_>) -> Result<(), ConformError> {
+    match value {
+        Value::Object(_) => conform_value(value, object, at, &mut Conformed::default()),
+        Value::Array(items) => items.iter_mut().try_for_each(|item| json_objects(item, object, at)),
+        _ => Ok(()),
     }
 }
 

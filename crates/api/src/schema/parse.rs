@@ -3,6 +3,7 @@
 //! ```text
 //! package io.k8s.api.core.v1              the names below are in it
 //! scalar Quantity quantity                a definition that is a scalar
+//! scalar AOrB json A                       any JSON, in which objects are of type A
 //! type Pod atomic gvk=core/v1/Pod union=type:field=Value,…
 //!  spec PodSpec ! write                   field, type, required, Go's zero value (drop when nothing is said), more facts
 //! ```
@@ -111,7 +112,10 @@ fn split(text: &'static str) -> Vec<Definition> {
 
 fn schema(definition: &Definition, name: &str, names: &HashMap<(&str, &str), u16>) -> Schema {
     if definition.is_scalar {
-        return Schema::go(scalar(definition.head.split(' ').nth(1).unwrap_or_default()));
+        let mut words = definition.head.split(' ').skip(1);
+        let kind = scalar(words.next().unwrap_or_default());
+        let json_object = words.next().and_then(|name| names.get(&(definition.package, name))).map(|at| Ref::Builtin(*at));
+        return Schema { json_object, ..Schema::go(kind) };
     }
     let mut object = Object {
         name: name.into(),
