@@ -68,7 +68,7 @@ pub fn apply(live: Option<&Value>, request: ApplyRequest<'_>, writer: &Writer<'_
         last_applied::sync(&mut object, request.config);
     }
     let changed = !same_object(old, &object);
-    managed::put(&mut object, with_times(after, &entries, changed, writer));
+    managed::put(&mut object, with_times(after, &entries, changed, writer), Vec::new());
     Ok(object)
 }
 

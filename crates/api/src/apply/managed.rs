@@ -109,8 +109,19 @@ pub(super) fn decode(list: Vec<Value>) -> Result<Vec<Entry>, ManagedError> {
         };
         let (manager, api_version) = (text("manager"), text("apiVersion"));
         let (subresource, time) = (text("subresource"), text("time"));
-        let set = map.remove("fieldsV1").map(Set::from_owned).transpose()?.unwrap_or_default();
-        let entry = Entry { manager, operation, api_version, subresource, time, set };
+        let set = map
+            .remove("fieldsV1")
+            .map(Set::from_owned)
+            .transpose()?
+            .unwrap_or_default();
+        let entry = Entry {
+            manager,
+            operation,
+            api_version,
+            subresource,
+            time,
+            set,
+        };
         match entries.iter_mut().find(|other| other.same_manager(&entry)) {
             Some(other) => *other = entry,
             None => entries.push(entry),
@@ -127,19 +138,60 @@ pub(super) fn take(object: &mut Value) -> Option<Value> {
         .and_then(|metadata| metadata.remove("managedFields"))
 }
 
-/// Writes the entries, in upstream's order: appliers first, then by time, manager, version and subresource.
-pub(super) fn put(object: &mut Value, mut entries: Vec<Entry>) {
-    entries.retain(|entry| !entry.set.is_empty());
-    if entries.is_empty() {
+/// Whether a list can be read at all: what [`decode`] finds out, without the work.
+pub(super) fn is_readable(list: &[Value]) -> bool {
+    list.iter().all(|entry| {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str);
+        text("fieldsType") == Some("FieldsV1")
+            && matches!(text("operation"), Some("Apply" | "Update"))
+            && entry.get("fieldsV1").is_none_or(|fields| Set::check(fields).is_ok())
+    })
+}
+
+/// Whether the entries of a readable list can be judged without reading them: each path has its usual spelling, no
+/// manager has two entries, and there is no need to merge old ones.
+pub(super) fn is_plain(list: &[Value]) -> bool {
+    let identity = |entry: &Value| {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let operation = text("operation");
+        let version = if operation == "Apply" {
+            String::new()
+        } else {
+            text("apiVersion")
+        };
+        (text("manager"), operation, version, text("subresource"))
+    };
+    let canonical = |entry: &Value| {
+        entry
+            .get("fieldsV1")
+            .is_some_and(|fields| Set::check(fields) == Ok(true))
+    };
+    list.len() < MAX_UPDATE_MANAGERS
+        && list.iter().all(canonical)
+        && (1..list.len()).all(|at| list[..at].iter().all(|other| identity(other) != identity(&list[at])))
+}
+
+/// Writes the entries, and those that were not looked at, in upstream's order: appliers first, then by time, manager,
+/// version and subresource.
+pub(super) fn put(object: &mut Value, entries: Vec<Entry>, untouched: Vec<Value>) {
+    let mut list = untouched;
+    list.extend(
+        entries
+            .into_iter()
+            .filter(|entry| !entry.set.is_empty())
+            .map(Entry::into_value),
+    );
+    if list.is_empty() {
         take(object);
         return;
     }
-    // Times are RFC 3339 in UTC with whole seconds, so that text order is time order.
-    entries.sort_by(|a, b| {
-        let key = |e: &Entry| (e.operation, e.time.clone(), e.manager.clone(), e.api_version.clone());
-        key(a).cmp(&key(b)).then_with(|| a.subresource.cmp(&b.subresource))
+    // Times are RFC 3339 in UTC with whole seconds, so that text order is time order; `Apply` comes before `Update`.
+    list.sort_by(|a, b| {
+        let fields = ["operation", "time", "manager", "apiVersion", "subresource"];
+        let key =
+            |entry: &Value| fields.map(|field| entry.get(field).and_then(Value::as_str).unwrap_or_default().to_owned());
+        key(a).cmp(&key(b))
     });
-    let list: Vec<Value> = entries.into_iter().map(Entry::into_value).collect();
     metadata_mut(object).insert("managedFields".to_owned(), list.into());
 }
 

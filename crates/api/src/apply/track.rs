@@ -35,9 +35,9 @@ static UNOWNED: LazyLock<Set> = LazyLock::new(|| {
 /// not tracked stays so. Never fails: what cannot be read is dropped.
 pub fn update_managed_fields(live: Option<&Value>, new: &mut Value, writer: &Writer<'_>) {
     let sent = managed::take(new);
-    let entries = starting_entries(live, sent, writer);
+    let list = starting_list(live, sent, writer);
     // An object whose tracking was reset is not tracked again by updates.
-    if entries.is_empty() && live.is_some_and(|live| !live.uid().is_empty()) {
+    if list.is_empty() && live.is_some_and(|live| !live.uid().is_empty()) {
         return;
     }
     let zero;
@@ -48,30 +48,60 @@ pub fn update_managed_fields(live: Option<&Value>, new: &mut Value, writer: &Wri
             &zero
         }
     };
-    let entries = track(old, new, entries, writer);
-    managed::put(new, entries);
+    let comparison = changes(writer, old, new);
+    let (touched, untouched) = split(list, &comparison, writer);
+    let entries = settle(comparison, managed::decode(touched).unwrap_or_default(), writer);
+    managed::put(new, entries, untouched);
 }
 
-/// The entries to start from: those that the client sent, or those of the live object.
-fn starting_entries(live: Option<&Value>, sent: Option<Value>, writer: &Writer<'_>) -> Vec<Entry> {
-    let of_live = || live.and_then(|live| managed::of_object(live).ok()).unwrap_or_default();
-    let Some(Value::Array(sent)) = sent.filter(|_| writer.subresource.is_empty()) else {
-        return of_live();
+/// The list to start from: what the client sent, or what the live object has. One that cannot be read counts as none.
+fn starting_list(live: Option<&Value>, sent: Option<Value>, writer: &Writer<'_>) -> Vec<Value> {
+    let of_live = live.and_then(|live| live.metadata().get("managedFields"));
+    let sent = match sent {
+        // A subresource cannot change the list; but mostly the client has sent it as it is, which saves a copy.
+        Some(sent) if !writer.subresource.is_empty() && Some(&sent) != of_live => None,
+        other => other,
     };
-    if let [Value::Object(only)] = sent.as_slice()
-        && only.is_empty()
-    {
-        return Vec::new();
+    if let Some(Value::Array(sent)) = sent {
+        if let [Value::Object(only)] = sent.as_slice()
+            && only.is_empty()
+        {
+            return Vec::new();
+        }
+        if !sent.is_empty() && managed::is_readable(&sent) {
+            return sent;
+        }
     }
-    match managed::decode(sent) {
-        Ok(entries) if !entries.is_empty() => entries,
-        _ => of_live(),
+    match of_live {
+        Some(Value::Array(list)) if managed::is_readable(list) => list.clone(),
+        _ => Vec::new(),
     }
+}
+
+/// Sets apart the entries that a change leaves as they are: the usual case for most of them, and not reading them saves
+/// most of the work of an update. All are read where one has to be looked at closely (spelled unusually, listed twice,
+/// too many).
+fn split(list: Vec<Value>, comparison: &Comparison, writer: &Writer<'_>) -> (Vec<Value>, Vec<Value>) {
+    if !managed::is_plain(&list) {
+        return (list, Vec::new());
+    }
+    let sets = [&comparison.added, &comparison.modified, &comparison.removed];
+    list.into_iter().partition(|entry| {
+        let of_writer = entry.get("manager").and_then(Value::as_str) == Some(writer.manager);
+        of_writer
+            || entry
+                .get("fieldsV1")
+                .is_some_and(|fields| sets.iter().any(|set| set.meets(fields)))
+    })
 }
 
 /// The entries after `writer` has changed `old` into `new` by an update.
-pub(super) fn track(old: &Value, new: &Value, mut entries: Vec<Entry>, writer: &Writer<'_>) -> Vec<Entry> {
-    let comparison = changes(writer, old, new);
+pub(super) fn track(old: &Value, new: &Value, entries: Vec<Entry>, writer: &Writer<'_>) -> Vec<Entry> {
+    settle(changes(writer, old, new), entries, writer)
+}
+
+/// What changed is the writer's from now on, and nobody else's.
+fn settle(comparison: Comparison, mut entries: Vec<Entry>, writer: &Writer<'_>) -> Vec<Entry> {
     let changed = comparison.modified.union(comparison.added);
     for entry in &mut entries {
         let set = std::mem::take(&mut entry.set);

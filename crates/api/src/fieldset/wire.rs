@@ -54,6 +54,48 @@ impl Set {
     }
 }
 
+impl Set {
+    /// Whether a wire form can be read, without reading it; `true`: and every element has its canonical spelling.
+    ///
+    /// # Errors
+    /// As [`Set::from_value`].
+    pub fn check(value: &Value) -> Result<bool, FieldSetError> {
+        check(value, MAX_DEPTH)
+    }
+
+    /// Whether any path of this set is in the wire form `value`, which is canonical.
+    pub(crate) fn meets(&self, value: &Value) -> bool {
+        let Value::Object(map) = value else { return false };
+        self.nodes.iter().any(|(element, node)| {
+            let Some(Value::Object(below)) = map.get(element.as_str()) else {
+                return false;
+            };
+            let member = below.is_empty() || below.contains_key(".");
+            (node.member && member) || (!node.children.is_empty() && node.children.meets(&map[element.as_str()]))
+        })
+    }
+}
+
+fn check(value: &Value, depth_left: usize) -> Result<bool, FieldSetError> {
+    let Value::Object(map) = value else {
+        return Err(FieldSetError::NotAMap);
+    };
+    let depth_left = depth_left.checked_sub(1).ok_or(FieldSetError::TooDeep)?;
+    let mut canonical = true;
+    for (key, below) in map {
+        let plain = match key.split_at_checked(2) {
+            _ if key == "." => continue,
+            Some(("f:", _)) => true,
+            Some(("k:", rest)) => is_canonical(rest),
+            Some(("v:", rest)) => plain_string(rest).is_some_and(|(_, after)| after.is_empty()),
+            _ => false,
+        };
+        canonical &= plain || parse_element(key.clone())?.as_str() == key;
+        canonical &= check(below, depth_left)?;
+    }
+    Ok(canonical)
+}
+
 /// The set below a node, and whether the node itself is a member.
 fn read(value: Value, depth_left: usize) -> Result<(Set, bool), FieldSetError> {
     let Value::Object(map) = value else {
