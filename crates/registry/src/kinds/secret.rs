@@ -118,11 +118,9 @@ fn validate_type(secret: &At, data: &At, errors: &mut ErrorList) {
         }
         "kubernetes.io/dockercfg" => validate_json(&data.key(".dockercfg"), errors),
         "kubernetes.io/dockerconfigjson" => validate_json(&data.key(".dockerconfigjson"), errors),
-        "kubernetes.io/basic-auth" => {
-            if !data.key("username").exists() && !data.key("password").exists() {
-                require("username", errors);
-                require("password", errors);
-            }
+        "kubernetes.io/basic-auth" if !data.key("username").exists() && !data.key("password").exists() => {
+            require("username", errors);
+            require("password", errors);
         }
         "kubernetes.io/ssh-auth" => data.key("ssh-privatekey").require(errors),
         "kubernetes.io/tls" => {

@@ -6,7 +6,7 @@ use super::workload::{
 };
 use crate::at::go_struct;
 use crate::labels::validate_label_selector;
-use crate::object::{child_or_new, children, default, default_str, put, reset_status, str_at};
+use crate::object::{child, child_or_new, children, default, default_str, put, reset_status, str_at};
 use crate::pod::{default_pod_template, template_warnings, validate_pod_template};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
@@ -27,10 +27,10 @@ impl Strategy for StatefulSet {
         if str_at(strategy, "type").is_empty() {
             strategy.insert("type".to_owned(), "RollingUpdate".into());
             default(child_or_new(strategy, "rollingUpdate"), "partition", 0);
-        } else if str_at(strategy, "type") == "RollingUpdate" {
-            if let Some(rolling) = crate::object::child(strategy, "rollingUpdate") {
-                default(rolling, "partition", 0);
-            }
+        } else if str_at(strategy, "type") == "RollingUpdate"
+            && let Some(rolling) = child(strategy, "rollingUpdate")
+        {
+            default(rolling, "partition", 0);
         }
         let retention = child_or_new(spec, "persistentVolumeClaimRetentionPolicy");
         default_str(retention, "whenDeleted", "Retain");

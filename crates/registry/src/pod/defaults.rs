@@ -70,9 +70,7 @@ pub(crate) fn default_pod_spec(spec: &mut Object) {
     default_str(spec, "schedulerName", "default-scheduler");
     default(spec, "securityContext", json!({}));
     default(spec, "terminationGracePeriodSeconds", 30);
-    for field in ["overhead"] {
-        round_quantities(spec, field);
-    }
+    round_quantities(spec, "overhead");
     default_service_account(spec);
 }
 

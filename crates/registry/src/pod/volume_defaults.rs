@@ -31,16 +31,16 @@ pub(super) fn default_volume(volume: &mut Object) {
     if let Some(host) = child(volume, "hostPath") {
         default(host, "type", "");
     }
-    if let Some(ephemeral) = child(volume, "ephemeral") {
-        if let Some(template) = child(ephemeral, "volumeClaimTemplate") {
-            default_str(child_or_new(template, "spec"), "volumeMode", "Filesystem");
-        }
+    if let Some(ephemeral) = child(volume, "ephemeral")
+        && let Some(template) = child(ephemeral, "volumeClaimTemplate")
+    {
+        default_str(child_or_new(template, "spec"), "volumeMode", "Filesystem");
     }
-    if let Some(image) = child(volume, "image") {
-        if str_at(image, "pullPolicy").is_empty() {
-            let policy = default_pull_policy(str_at(image, "reference"));
-            image.insert("pullPolicy".to_owned(), policy.into());
-        }
+    if let Some(image) = child(volume, "image")
+        && str_at(image, "pullPolicy").is_empty()
+    {
+        let policy = default_pull_policy(str_at(image, "reference"));
+        image.insert("pullPolicy".to_owned(), policy.into());
     }
     default_network_volume(volume);
 }

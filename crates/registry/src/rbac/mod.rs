@@ -47,7 +47,7 @@ pub fn bootstrap() -> Vec<Value> {
     let mut objects: Vec<Value> = cluster_roles::ROLES
         .iter()
         .chain(controller_roles::ROLES)
-        .map(|spec| cluster_role(spec))
+        .map(cluster_role)
         .collect();
     objects.extend(
         cluster_roles::BINDINGS

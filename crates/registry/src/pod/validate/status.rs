@@ -43,10 +43,10 @@ pub(crate) fn validate_status_update(new: &Value, old: &Value) -> ErrorList {
     validate_claim_statuses(&status, &spec, &mut errors);
     validate_addresses(&status.at("podIPs"), &mut errors);
     let hosts = status.at("hostIPs");
-    if let Some(first) = hosts.items().next() {
-        if first.at("ip").str() != status.at("hostIP").str() {
-            errors.push(first.at("ip").invalid("must be equal to `hostIP`"));
-        }
+    if let Some(first) = hosts.items().next()
+        && first.at("ip").str() != status.at("hostIP").str()
+    {
+        errors.push(first.at("ip").invalid("must be equal to `hostIP`"));
     }
     validate_addresses(&hosts, &mut errors);
     errors

@@ -102,12 +102,12 @@ pub(super) fn validate_host_process(spec: &At, errors: &mut ErrorList) {
             containers += 1;
             let context = container.at("securityContext");
             let own = host_process(&context);
-            if let (Some(pod), Some(own)) = (of_pod, own) {
-                if pod != own {
-                    let options = context.at("windowsOptions");
-                    let detail = format!("pod hostProcess value must be identical if both are specified, was {pod}");
-                    errors.push(options.at("hostProcess").invalid(detail));
-                }
+            if let (Some(pod), Some(own)) = (of_pod, own)
+                && pod != own
+            {
+                let options = context.at("windowsOptions");
+                let detail = format!("pod hostProcess value must be identical if both are specified, was {pod}");
+                errors.push(options.at("hostProcess").invalid(detail));
             }
             host_processes += i32::from(own.or(of_pod).unwrap_or(false));
         }
