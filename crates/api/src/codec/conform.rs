@@ -246,6 +246,10 @@ fn structural(value: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Confo
             .iter_mut()
             .enumerate()
             .try_for_each(|(index, item)| conform_value(item, items, &at.below(Step::Index(index)), found)),
+        (_, Value::Number(number)) if number.is_f64() => {
+            *number = super::yaml_scalar::integral(number.clone());
+            Ok(())
+        }
         _ => Ok(()),
     }
 }

@@ -16,15 +16,20 @@ const MAX_VALUES: usize = 2_000_000;
 /// In the words of Go's YAML library as far as they can be known; [`DecodeError::TooDeep`] beyond [`MAX_DEPTH`].
 pub fn decode_yaml(body: &[u8]) -> Result<Decoded, DecodeError> {
     let text = std::str::from_utf8(body).map_err(|_| failed("yaml: invalid leading UTF-8 octet"))?;
+    if text.chars().any(|c| !is_allowed(c)) {
+        return Err(failed("yaml: control characters are not allowed"));
+    }
     let mut options = Options::default();
     options.set_emit_comments(false);
     options.emit_unresolved_aliases = true;
+    options.emit_anchor_events = true;
     options.flow_nesting_limit = MAX_DEPTH;
     options.block_nesting_limit = MAX_DEPTH;
     let mut reader = Reader {
         text,
         parser: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
+        anchor_names: HashMap::new(),
         duplicates: Vec::new(),
         values: 0,
     };
@@ -36,6 +41,11 @@ pub fn decode_yaml(body: &[u8]) -> Result<Decoded, DecodeError> {
     Ok(Decoded { value, duplicates })
 }
 
+/// Which characters may stand in YAML.
+fn is_allowed(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
+}
+
 fn failed(words: impl Into<String>) -> DecodeError {
     DecodeError::Yaml(words.into())
 }
@@ -45,15 +55,20 @@ struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     /// Finished anchored values; `None` while the value is still being read.
     anchors: HashMap<usize, Option<Value>>,
+    /// For errors.
+    anchor_names: HashMap<usize, Cow<'a, str>>,
     duplicates: Vec<String>,
     values: usize,
 }
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), DecodeError> {
-        match self.parser.next_event() {
-            Some(event) => event.map_err(|error| yaml_error::words(&error, self.text)),
-            None => Ok((Event::StreamEnd, Span::empty(granit_parser::Marker::new(0, 1, 0)))),
+        loop {
+            match self.parser.next_event() {
+                Some(Ok((Event::Anchor(id, name), _))) => drop(self.anchor_names.insert(id, name)),
+                Some(event) => return event.map_err(|error| yaml_error::words(&error, self.text)),
+                None => return Ok((Event::StreamEnd, Span::empty(granit_parser::Marker::new(0, 1, 0)))),
+            }
         }
     }
 
@@ -64,8 +79,10 @@ impl<'a> Reader<'a> {
                 (Event::StreamStart | Event::DocumentStart(..), _) => {}
                 (event, _) => {
                     let value = self.value(event, 0)?;
-                    // What follows in the same document must be well-formed too.
-                    self.next()?;
+                    if !matches!(value, Value::Array(_) | Value::Object(_)) {
+                        // What follows text may show that it was meant as a key.
+                        self.next()?;
+                    }
                     return Ok(value);
                 }
             }
@@ -107,7 +124,10 @@ impl<'a> Reader<'a> {
                 self.count(size)?;
                 if depth + levels > MAX_DEPTH { Err(DecodeError::TooDeep) } else { Ok(value) }
             }
-            Some(None) => Err(failed("yaml: anchor value contains itself")),
+            Some(None) => {
+                let name = self.anchor_names.get(&id).map_or("", |name| name);
+                Err(failed(format!("yaml: anchor '{name}' value contains itself")))
+            }
             None => Err(failed("yaml: unknown anchor referenced")),
         }
     }
@@ -138,7 +158,7 @@ impl<'a> Reader<'a> {
                 merged.push(value);
                 continue;
             }
-            let key = key_text(key)?;
+            let key = key_text(key, &value)?;
             if map.contains_key(&key) {
                 self.duplicates.push(format!("line {}: key {key:?} already set in map", span.start.line()));
             }
@@ -180,20 +200,48 @@ fn merge(map: &mut Map<String, Value>, source: Value) -> Result<(), DecodeError>
     }
 }
 
-fn key_text(key: Value) -> Result<String, DecodeError> {
+fn key_text(key: Value, value: &Value) -> Result<String, DecodeError> {
     match key {
         Value::String(text) => Ok(text),
         Value::Bool(flag) => Ok(flag.to_string()),
         Value::Number(number) => Ok(number.to_string()),
-        Value::Null => Err(failed("unsupported map key of type: null, key: <nil>")),
-        Value::Array(_) | Value::Object(_) => Err(failed("yaml: invalid map key")),
+        Value::Null => {
+            let value = go_syntax(value);
+            Err(failed(format!("unsupported map key of type: %!s(<nil>), key: <nil>, value: {value}")))
+        }
+        Value::Array(_) | Value::Object(_) => Err(failed(format!("yaml: invalid map key: {}", go_syntax(&key)))),
     }
+}
+
+/// A value as Go's `%#v` prints it.
+fn go_syntax(value: &Value) -> String {
+    let list = |items: Vec<String>| items.join(", ");
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::Array(items) => format!("[]interface {{}}{{{}}}", list(items.iter().map(go_syntax).collect())),
+        Value::Object(map) => {
+            let entries = map.iter().map(|(key, value)| format!("{}:{}", crate::field::go_quote(key), go_syntax(value)));
+            format!("map[interface {{}}]interface {{}}{{{}}}", list(entries.collect()))
+        }
+        Value::String(text) => crate::field::go_quote(text),
+        other => other.to_string(),
+    }
+}
+
+/// `!!binary`: the bytes as text; what is no UTF-8 is replaced, as Go's JSON encoder does.
+fn binary(text: &str) -> Result<String, DecodeError> {
+    use base64::Engine as _;
+    let clean: String = text.split_ascii_whitespace().collect();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(clean);
+    let bytes = bytes.map_err(|_| failed("yaml: !!binary value contains invalid base64 data"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, DecodeError> {
     match tag.and_then(Tag::core_suffix) {
         None if style == ScalarStyle::Plain && tag.is_none() => yaml_scalar::resolve(&text).map_err(failed),
-        None | Some("str" | "binary") => Ok(Value::String(text.into_owned())),
+        None | Some("str") => Ok(Value::String(text.into_owned())),
+        Some("binary") => binary(&text).map(Value::String),
         Some(wanted) => {
             let value = yaml_scalar::resolve(&text).map_err(failed)?;
             let fits = match wanted {

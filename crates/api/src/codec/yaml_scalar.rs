@@ -19,7 +19,7 @@ pub(super) fn resolve(text: &str) -> Result<Value, String> {
 
 /// Whether the unquoted text would be read as a string again.
 pub(super) fn is_string(text: &str) -> bool {
-    text != "<<" && matches!(resolve(text), Ok(Value::String(_))) && !is_timestamp(text) && !is_base_60(text)
+    matches!(resolve(text), Ok(Value::String(_))) && !is_timestamp(text) && !is_base_60(text)
 }
 
 fn number(text: &str) -> Option<Value> {
@@ -39,8 +39,8 @@ fn number(text: &str) -> Option<Value> {
     None
 }
 
-/// JSON has one kind of number: `1.0` and `1e3` are written as Go writes them, without a fraction.
-fn integral(number: Number) -> Number {
+/// JSON has one kind of number: `1.0` and `1e3` are written as Go writes its floats, without a fraction.
+pub(super) fn integral(number: Number) -> Number {
     /// Above, not every whole number is a float.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match number.as_f64() {
