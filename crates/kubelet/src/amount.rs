@@ -8,7 +8,7 @@ pub struct Milli(pub i128);
 
 /// Suffixes and what they stand for, in thousandths.
 const SUFFIXES: [(&str, i128); 12] = [
-    ("Ki", 1024_000),
+    ("Ki", 1_024_000),
     ("Mi", 1_048_576_000),
     ("Gi", 1_073_741_824_000),
     ("Ti", 1_099_511_627_776_000),

@@ -316,6 +316,11 @@ impl Kubelet {
         }
         let seen = known.as_ref().and_then(|d| pod::annotation(&d.pod, pod::CONFIG_SEEN).map(str::to_owned));
         let pod = Arc::new(annotated(pod, seen.unwrap_or_else(|| self.shared.clock.now().to_string())));
+        let refused = self.shared.statuses.get(&uid).and_then(|s| s.phase).is_some_and(|phase| phase == "Failed");
+        if known.is_none() && refused && pod.metadata.deletion_timestamp.is_none() {
+            // its object does not show it yet
+            return;
+        }
         let over = pod::is_terminal_phase(&pod) || pod.metadata.deletion_timestamp.is_some();
         if known.is_none() && !over && !self.admit(&pod) {
             return;

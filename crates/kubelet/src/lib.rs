@@ -31,6 +31,8 @@ mod shared;
 pub mod sources;
 pub mod status;
 mod status_manager;
+#[cfg(test)]
+mod testing;
 pub mod volumes;
 mod watches;
 mod worker;

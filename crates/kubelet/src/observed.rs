@@ -15,8 +15,8 @@ pub struct Observed {
 impl Observed {
     /// Sorts what the runtime listed.
     pub fn new(mut sandboxes: Vec<PodSandboxStatus>, mut containers: Vec<ContainerStatus>) -> Self {
-        sandboxes.sort_by(|a, b| (b.metadata.attempt, b.created_at).cmp(&(a.metadata.attempt, a.created_at)));
-        containers.sort_by(|a, b| (b.metadata.attempt, b.created_at).cmp(&(a.metadata.attempt, a.created_at)));
+        sandboxes.sort_by_key(|s| std::cmp::Reverse((s.metadata.attempt, s.created_at)));
+        containers.sort_by_key(|c| std::cmp::Reverse((c.metadata.attempt, c.created_at)));
         Self { sandboxes, containers }
     }
 

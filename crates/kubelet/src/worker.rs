@@ -11,6 +11,8 @@ mod sandbox;
 mod start;
 mod sync;
 mod terminate;
+#[cfg(test)]
+mod tests;
 
 pub use inbox::{Desired, Inbox};
 
@@ -122,10 +124,6 @@ impl Worker {
                         sync::Next::Wait(wake_at) => wake_at,
                         sync::Next::Terminate => {
                             self.stage = Stage::Terminating;
-                            continue;
-                        }
-                        sync::Next::AlreadyOver => {
-                            self.stage = Stage::Terminated;
                             continue;
                         }
                     }

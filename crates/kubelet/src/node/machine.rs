@@ -47,8 +47,8 @@ pub(super) fn addresses() -> Vec<IpAddr> {
         return vec![address.ip()];
     }
     let own = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    let usable = own.filter_map(|i| i.address?.as_sockaddr_in().map(|a| IpAddr::from(a.ip())));
-    vec![usable.filter(|ip| !ip.is_loopback()).next().unwrap_or(IpAddr::from(Ipv4Addr::LOCALHOST))]
+    let mut usable = own.filter_map(|i| i.address?.as_sockaddr_in().map(|a| IpAddr::from(a.ip())));
+    vec![usable.find(|ip| !ip.is_loopback()).unwrap_or(IpAddr::from(Ipv4Addr::LOCALHOST))]
 }
 
 /// Names and versions.

@@ -1,1 +1,47 @@
-//! Cases.
+//! Cases of what is sent, and what is not.
+
+use super::*;
+use crate::testing::World;
+use serde_json::json;
+
+fn pod(version: &str, phase: &str) -> Arc<Pod> {
+    Arc::new(
+        serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "d", "uid": "u", "resourceVersion": version},
+            "spec": {"containers": []}, "status": {"phase": phase}}))
+        .unwrap(),
+    )
+}
+
+fn status(phase: &str) -> PodStatus {
+    PodStatus { phase: Some(phase.to_owned()), ..PodStatus::default() }
+}
+
+#[tokio::test]
+async fn one_patch_per_change_and_again_when_somebody_else_wrote() {
+    let world = World::new();
+    let statuses = &world.shared.statuses;
+    statuses.set(&pod("0", "Pending"), status("Running"));
+    world.until("sent", |w| w.api.patches.lock().unwrap().len() == 1).await;
+    assert_eq!(world.api.patches.lock().unwrap()[0], json!({"metadata": {"uid": "u"}, "status": {"phase": "Running"}}));
+    statuses.set(&pod("0", "Pending"), status("Running"));
+    statuses.observe(&pod("0", "Pending"));
+    statuses.observe(&pod("7", "Unknown"));
+    world.until("sent again", |w| w.api.patches.lock().unwrap().len() == 2).await;
+    statuses.reclaimed(&pod("7", "Unknown"));
+    world.until("deleted", |w| w.api.deleted.lock().unwrap().len() == 1).await;
+    assert_eq!(world.api.patches.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_static_pods_status_waits_for_its_mirror() {
+    let world = World::new();
+    let mut of_file = (*pod("0", "Pending")).clone();
+    of_file.metadata.annotations = Some([(pod::CONFIG_SOURCE.to_owned(), "file".to_owned())].into());
+    world.shared.statuses.set(&Arc::new(of_file.clone()), status("Running"));
+    let mut mirror = of_file.clone();
+    mirror.metadata.uid = Some("mirror".to_owned());
+    mirror.metadata.annotations.as_mut().unwrap().insert(pod::CONFIG_MIRROR.to_owned(), "h".to_owned());
+    world.shared.statuses.observe(&mirror);
+    world.until("sent", |w| w.api.patches.lock().unwrap().len() == 1).await;
+    assert_eq!(world.api.patches.lock().unwrap()[0]["metadata"]["uid"], "mirror");
+}

@@ -8,6 +8,7 @@ use crate::pod;
 use crate::status::{Failure, Waiting};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use runtime::service::ContainerState;
 use std::time::Duration;
 
 /// What comes after a look.
@@ -17,8 +18,6 @@ pub(super) enum Next {
     Wait(Option<Timestamp>),
     /// The pod has run its course.
     Terminate,
-    /// It had run its course before this kubelet started.
-    AlreadyOver,
 }
 
 /// Rounds of plan and act in one look. Each round starts or stops something; a pod has far fewer containers than this,
@@ -34,8 +33,9 @@ impl Worker {
             tracing::warn!(pod = %pod::format_pod(&self.pod), %error, "cannot list the pod's containers");
             return Next::Wait(Some(self.retry_at()));
         }
-        if pod::is_terminal_phase(&self.pod) && self.observed.running().next().is_none() {
-            return Next::AlreadyOver;
+        if pod::is_terminal_phase(&self.pod) {
+            // it was over before this kubelet started, or somebody else has ended it
+            return Next::Terminate;
         }
         if self.deadline().is_some_and(|at| at <= self.shared.clock.now()) {
             self.events().pod_normal("DeadlineExceeded", DEADLINE_MESSAGE);
@@ -92,6 +92,7 @@ impl Worker {
         if let Err(error) = self.adopt_sandbox().await {
             tracing::warn!(pod = %pod::format_pod(&self.pod), %error, "cannot connect a sandbox that was there");
         }
+        self.adopt_probes();
         for _ in 0..ROUNDS_MAX {
             // a pod that is to end, or to be another, is not built any further
             if self.inbox.peek().ends() {
@@ -112,6 +113,17 @@ impl Worker {
             }
         }
         Acted::Settled(Some(self.shared.clock.now()))
+    }
+
+    /// Containers that a kubelet before this one started are probed from now on.
+    fn adopt_probes(&mut self) {
+        let addresses = self.pod_addresses();
+        for (role, container) in pod::containers(&self.pod) {
+            let current = self.observed.current(&container.name);
+            if let Some(running) = current.filter(|c| c.state == ContainerState::Running) {
+                self.prober.adopted(&self.pod, role, &container, &running.id, &addresses);
+            }
+        }
     }
 
     fn held_until(&self) -> Option<Timestamp> {

@@ -1,0 +1,174 @@
+//! Whole lives of pods, on a runtime and with a time that only pretend.
+
+use crate::pod;
+use crate::testing::World;
+use expect_test::expect;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use runtime::fake::{Call, Script};
+use runtime::service::{StartFailure, StartFailureKind};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn pod_of(spec: Value) -> Arc<Pod> {
+    Arc::new(
+        serde_json::from_value(json!({
+            "metadata": {"name": "p", "namespace": "default", "uid": "u", "generation": 1, "resourceVersion": "0"}, "spec": spec}))
+        .unwrap(),
+    )
+}
+
+fn container(name: &str) -> Value {
+    json!({"name": name, "image": "busybox", "imagePullPolicy": "IfNotPresent"})
+}
+
+fn restarts(world: &World, pod: &Pod) -> i32 {
+    let status = world.shared.statuses.get(&pod::uid(pod)).unwrap_or_default();
+    status.container_statuses.iter().flatten().map(|c| c.restart_count).sum()
+}
+
+fn waits(world: &World, pod: &Pod, reason: &str) -> bool {
+    let status = world.shared.statuses.get(&pod::uid(pod)).unwrap_or_default();
+    let all = status.container_statuses.into_iter().chain(status.init_container_statuses).flatten();
+    all.filter_map(|c| c.state?.waiting?.reason).any(|r| r == reason)
+}
+
+#[tokio::test]
+async fn a_pod_with_an_init_container_runs_and_is_deleted() {
+    let world = World::new();
+    world.runtime.script("i", Script::Exit { after: Duration::from_secs(1), exit_code: 0 });
+    world.runtime.script("c", Script::Run { exit_code_on_stop: 0 });
+    let pod = pod_of(json!({"initContainers": [container("i")], "containers": [container("c")]}));
+    world.workers.update(pod.clone());
+    world.advance(1).await;
+    world.until("it runs", |w| w.phase(&pod) == "Running").await;
+    let mut deleted = (*pod).clone();
+    deleted.metadata.deletion_timestamp = Some(Time(world.now()));
+    deleted.metadata.deletion_grace_period_seconds = Some(7);
+    world.workers.update(Arc::new(deleted));
+    world.until("its object is gone", |w| !w.api.deleted.lock().unwrap().is_empty()).await;
+    world.until("its worker is gone", |w| w.workers.all().is_empty()).await;
+    let stop = Call::StopContainer("c".to_owned(), Duration::from_secs(7));
+    assert!(world.runtime.calls().contains(&stop), "{:?}", world.runtime.calls());
+    expect![[r#"
+        Normal Pulled spec.initContainers{i}: Container image "busybox" already present on machine and can be accessed by the pod
+        Normal Created spec.initContainers{i}: Container created
+        Normal Started spec.initContainers{i}: Container started
+        Normal Pulled spec.containers{c}: Container image "busybox" already present on machine and can be accessed by the pod
+        Normal Created spec.containers{c}: Container created
+        Normal Started spec.containers{c}: Container started
+        Normal Killing spec.containers{c}: Stopping container c"#]]
+    .assert_eq(&world.events());
+    let patches = world.api.patches.lock().unwrap();
+    assert!(patches.iter().any(|patch| patch["status"]["phase"] == "Succeeded"), "{patches:?}");
+}
+
+#[tokio::test]
+async fn a_command_that_does_not_exist_backs_off() {
+    let world = World::new();
+    let failure = StartFailure::new(StartFailureKind::ExecutableNotFound, "exec: \"x\": executable file not found in $PATH");
+    world.runtime.script("c", Script::FailStart(failure));
+    let pod = pod_of(json!({"containers": [container("c")]}));
+    world.workers.update(pod.clone());
+    // the first restart comes at once, the second after ten seconds
+    world.until("it backs off", |w| waits(w, &pod, "CrashLoopBackOff") && restarts(w, &pod) == 1).await;
+    world.advance(9).await;
+    world.advance(1).await;
+    world.until("it was tried again", |w| restarts(w, &pod) == 2).await;
+    let status = world.shared.statuses.get(&pod::uid(&pod)).unwrap();
+    let container = &status.container_statuses.unwrap()[0];
+    let waiting = container.state.clone().unwrap().waiting.unwrap();
+    assert_eq!(waiting.message.unwrap(), "back-off 20s restarting failed container=c pod=p_default(u)");
+    let ended = container.last_state.clone().unwrap().terminated.unwrap();
+    assert_eq!((ended.exit_code, ended.reason.as_deref()), (128, Some("StartError")));
+    assert_eq!(ended.started_at.unwrap().0.as_second(), 0);
+}
+
+#[tokio::test]
+async fn a_config_map_that_is_missing_is_waited_for() {
+    let world = World::new();
+    let mut with_env = container("c");
+    with_env["env"] = json!([{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "k"}}}]);
+    let pod = pod_of(json!({"containers": [with_env]}));
+    world.workers.update(pod.clone());
+    world.until("it waits", |w| waits(w, &pod, "CreateContainerConfigError")).await;
+    let config_map = serde_json::from_value(json!({"metadata": {"resourceVersion": "5"}, "data": {"k": "v"}})).unwrap();
+    world.api.config_maps.lock().unwrap().insert("m".to_owned(), config_map);
+    let object = crate::watches::Watched::ConfigMap("default".to_owned(), "m".to_owned());
+    world.workers.object_changed(&pod::uid(&pod), &object, Some("5"));
+    world.until("it runs", |w| w.phase(&pod) == "Running").await;
+    let id = world.shared.observed.get(&pod::uid(&pod)).unwrap().containers[0].id.clone();
+    let config = world.runtime.container_config(&id).unwrap();
+    assert!(config.envs.iter().any(|e| e.name == "A" && e.value == "v"));
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_pulled() {
+    let world = World::new();
+    let pod = pod_of(json!({"containers": [{"name": "c", "image": "nosuch", "imagePullPolicy": "IfNotPresent"}]}));
+    world.workers.update(pod.clone());
+    world.until("it backs off", |w| waits(w, &pod, "ImagePullBackOff")).await;
+    world.runtime.add_remote_image("nosuch");
+    world.advance(10).await;
+    world.until("it runs", |w| w.phase(&pod) == "Running").await;
+    let events = world.events();
+    for words in ["Pulling image \"nosuch\"", "Error: ErrImagePull", "Normal BackOff", "Error: ImagePullBackOff", "Successfully pulled"] {
+        assert!(events.contains(words), "{words}: {events}");
+    }
+}
+
+#[tokio::test]
+async fn a_pod_past_its_deadline_is_ended() {
+    let world = World::new();
+    let pod = pod_of(json!({"activeDeadlineSeconds": 6, "containers": [container("c")]}));
+    world.workers.update(pod.clone());
+    world.until("it runs", |w| w.phase(&pod) == "Running").await;
+    world.advance(6).await;
+    world.until("it has failed", |w| w.phase(&pod) == "Failed").await;
+    let status = world.shared.statuses.get(&pod::uid(&pod)).unwrap();
+    assert_eq!(status.reason.as_deref(), Some("DeadlineExceeded"));
+}
+
+#[tokio::test]
+async fn containers_of_a_kubelet_before_this_one_are_adopted() {
+    let world = World::new();
+    let pod = pod_of(json!({"containers": [container("c")]}));
+    world.workers.update(pod.clone());
+    world.until("it runs", |w| w.phase(&pod) == "Running").await;
+    let before = world.runtime.calls();
+    // another set of workers on the same runtime: what a restart leaves
+    let again = crate::pod_workers::PodWorkers::new(world.shared.clone(), |_| {});
+    world.shared.observed.forget(&pod::uid(&pod));
+    again.update(pod.clone());
+    world.until("it was seen", |w| w.shared.observed.get(&pod::uid(&pod)).is_some()).await;
+    again.wake_all();
+    world.until("it still runs", |w| w.phase(&pod) == "Running").await;
+    assert_eq!(world.runtime.calls(), before);
+}
+
+#[tokio::test]
+async fn a_static_pod_waits_for_the_one_before_it() {
+    let world = World::new();
+    world.runtime.script("c", Script::Run { exit_code_on_stop: 0 });
+    let of_file = |uid: &str| {
+        let mut pod = (*pod_of(json!({"containers": [container("c")]}))).clone();
+        pod.metadata.uid = Some(uid.to_owned());
+        pod.metadata.annotations = Some([("kubernetes.io/config.source".to_owned(), "file".to_owned())].into());
+        Arc::new(pod)
+    };
+    let (old, new) = (of_file("old"), of_file("new"));
+    world.workers.update(old.clone());
+    world.until("the first runs", |w| w.phase(&old) == "Running").await;
+    world.workers.update(new.clone());
+    assert!(world.workers.get(&pod::uid(&new)).is_none(), "not beside the first");
+    world.workers.remove(&pod::uid(&old));
+    world.until("the second runs", |w| w.phase(&new) == "Running").await;
+    assert!(world.workers.get(&pod::uid(&old)).is_none());
+    let calls = world.runtime.calls();
+    let position = |wanted: &dyn Fn(&Call) -> bool| calls.iter().rposition(|c| wanted(c));
+    let stopped = position(&|c| matches!(c, Call::StopContainer(..)));
+    let started = position(&|c| matches!(c, Call::StartContainer(_)));
+    assert!(stopped < started, "{calls:?}");
+    drop(world.shutdown);
+}
