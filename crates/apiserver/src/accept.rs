@@ -41,11 +41,22 @@ pub struct Accept {
     pub media: Media,
     /// What.
     pub form: Form,
+    /// The version of Table and PartialObjectMetadata.
+    pub meta_version: &'static str,
 }
+
+/// The version that everyone uses; `v1beta1` has the same content.
+const META_V1: &str = "meta.k8s.io/v1";
+/// The ordinary answer.
+pub const PLAIN: Accept = Accept { media: Media::Json, form: Form::Object, meta_version: META_V1 };
 
 /// What 406 lists.
 const AVAILABLE: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf, \
                          application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+
+/// What 406 says to one who asked for another form of the objects.
+const TRANSFORMS_AVAILABLE: &str =
+    "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 struct Clause<'a> {
     range: &'a str,
@@ -71,9 +82,13 @@ fn clauses(header: &str) -> Vec<Clause<'_>> {
 /// The first acceptable form. A watch has no YAML.
 pub fn negotiate(header: &str, watch: bool) -> Result<Accept, Status> {
     if header.trim().is_empty() {
-        return Ok(Accept { media: Media::Json, form: Form::Object });
+        return Ok(PLAIN);
     }
-    clauses(header).iter().find_map(|clause| accept(clause, watch)).ok_or_else(not_acceptable)
+    let clauses = clauses(header);
+    clauses.iter().find_map(|clause| accept(clause, watch)).ok_or_else(|| {
+        let transforms = clauses.iter().any(|clause| clause.parameters.iter().any(|(key, _)| *key == "as"));
+        if transforms { Status::not_acceptable_because(TRANSFORMS_AVAILABLE) } else { not_acceptable() }
+    })
 }
 
 fn not_acceptable() -> Status {
@@ -88,21 +103,24 @@ fn accept(clause: &Clause<'_>, watch: bool) -> Option<Accept> {
         _ => return None,
     };
     let parameter = |name: &str| clause.parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-    let form = match parameter("as") {
-        None => Form::Object,
+    let (form, meta_version) = match parameter("as") {
+        None => (Form::Object, META_V1),
         Some(kind) => {
-            if parameter("g") != Some("meta.k8s.io") || parameter("v") != Some("v1") {
-                return None;
-            }
-            match kind {
+            let meta_version = match (parameter("g"), parameter("v")) {
+                (Some("meta.k8s.io"), Some("v1")) => META_V1,
+                (Some("meta.k8s.io"), Some("v1beta1")) => "meta.k8s.io/v1beta1",
+                _ => return None,
+            };
+            let form = match kind {
                 "Table" => Form::Table,
                 "PartialObjectMetadata" => Form::Partial,
                 "PartialObjectMetadataList" if !watch => Form::PartialList,
                 _ => return None,
-            }
+            };
+            (form, meta_version)
         }
     };
-    Some(Accept { media, form })
+    Some(Accept { media, form, meta_version })
 }
 
 #[cfg(test)]
@@ -114,7 +132,7 @@ mod tests {
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
         assert_eq!(negotiate(kubectl, false).unwrap().form, Form::Table);
         let protobuf = "application/vnd.kubernetes.protobuf, */*";
-        assert_eq!(negotiate(protobuf, false).unwrap(), Accept { media: Media::Json, form: Form::Object });
+        assert_eq!(negotiate(protobuf, false).unwrap(), PLAIN);
         let several = "text/html, application/yaml;q=0.5, */*;q=0.1";
         assert_eq!(negotiate(several, false).unwrap().media, Media::Yaml);
         assert_eq!(negotiate("application/xml", false).unwrap_err().code, 406);

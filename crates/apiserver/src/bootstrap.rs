@@ -12,8 +12,6 @@ use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddr};
 use store::{CommitError, Expect, Revision};
 
-const NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "default"];
-
 /// Why it failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
@@ -48,13 +46,13 @@ pub struct Cluster<'a> {
 /// # Errors
 /// When the store refuses.
 pub async fn run(cluster: &Cluster<'_>, service: Ipv4Addr, advertised: SocketAddr) -> Result<(), BootstrapError> {
-    for name in NAMESPACES {
-        let namespace = json!({"kind": "Namespace", "apiVersion": "v1",
-            "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
-            "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
+    for namespace in registry::bootstrap::namespaces() {
         ensure(cluster, "", "namespaces", namespace).await?;
     }
-    for object in default_roles() {
+    for class in registry::bootstrap::priority_classes() {
+        ensure(cluster, "scheduling.k8s.io", "priorityclasses", class).await?;
+    }
+    for object in registry::rbac::bootstrap() {
         let kind = object["kind"].as_str().unwrap_or_default();
         let plural = format!("{}s", kind.to_lowercase());
         ensure(cluster, "rbac.authorization.k8s.io", &plural, object).await?;
@@ -131,29 +129,4 @@ async fn put(
         Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
         Err(source) => Err(BootstrapError::Write { object: key, source }),
     }
-}
-
-/// The default roles and bindings, as far as the server itself needs them.
-fn default_roles() -> Vec<Value> {
-    let labels = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
-    let group = "rbac.authorization.k8s.io";
-    let role = |name: &str, rules: Value| {
-        json!({"kind": "ClusterRole", "apiVersion": "rbac.authorization.k8s.io/v1",
-            "metadata": {"name": name, "labels": labels}, "rules": rules})
-    };
-    let binding = |name: &str, subjects: &[&str]| {
-        let subjects: Vec<Value> =
-            subjects.iter().map(|name| json!({"apiGroup": group, "kind": "Group", "name": name})).collect();
-        json!({"kind": "ClusterRoleBinding", "apiVersion": "rbac.authorization.k8s.io/v1",
-            "metadata": {"name": name, "labels": labels},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name}, "subjects": subjects})
-    };
-    let all = json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}, {"nonResourceURLs": ["*"], "verbs": ["*"]}]);
-    let public = json!([{"nonResourceURLs": ["/healthz", "/livez", "/readyz", "/version", "/version/"], "verbs": ["get"]}]);
-    vec![
-        role("cluster-admin", all),
-        binding("cluster-admin", &["system:masters"]),
-        role("system:public-info-viewer", public),
-        binding("system:public-info-viewer", &["system:authenticated", "system:unauthenticated"]),
-    ]
 }

@@ -87,7 +87,8 @@ impl Call<'_> {
 
     /// The same for `Invalid`, which names the kind.
     pub fn kind_subject<'s>(&'s self, name: &'s str) -> Subject<'s> {
-        Subject { group: &self.row.group, resource: &self.row.kind, name }
+        // Of kinds with two groups (events) it is that of the stored form.
+        Subject { group: self.row.storage_prefix().0, resource: &self.row.kind, name }
     }
 
     /// 404 of the object.

@@ -114,7 +114,7 @@ async fn serve(
     let (mut parts, body) = request.into_parts();
     let headers = std::mem::take(&mut parts.headers);
     let accepted = accept::negotiate(accept_header(&headers), info.verb == "watch");
-    let accepted_or_plain = accepted.clone().unwrap_or(accept::Accept { media: accept::Media::Json, form: accept::Form::Object });
+    let accepted_or_plain = accepted.clone().unwrap_or(accept::PLAIN);
     let mut call = Call {
         api,
         info: &info,

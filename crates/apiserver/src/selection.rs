@@ -6,6 +6,7 @@ use api::selector::{FieldSelector, LabelSelector};
 use api::status::Status;
 use registry::Resource;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// A selection.
 #[derive(Clone, Debug)]
@@ -14,6 +15,10 @@ pub struct Selection {
     pub namespace: Option<Box<str>>,
     labels: LabelSelector,
     fields: FieldSelector,
+    /// Only this object: from the old `/watch/` paths.
+    name: Option<Box<str>>,
+    /// The row of kinds that are stored in another form, whose fields have other names.
+    converted: Option<Arc<Resource>>,
 }
 
 impl Selection {
@@ -21,7 +26,7 @@ impl Selection {
     ///
     /// # Errors
     /// 400 for what cannot be parsed or names a field that the kind cannot select by.
-    pub fn of(info: &RequestInfo, row: &Resource) -> Result<Self, Status> {
+    pub fn of(info: &RequestInfo, row: &Arc<Resource>) -> Result<Self, Status> {
         let namespaced = row.scope == registry::Scope::Namespaced;
         let namespace = (!info.namespace.is_empty() && namespaced).then(|| info.namespace.as_str().into());
         let labels = LabelSelector::parse(info.query.get("labelSelector").unwrap_or_default())
@@ -35,7 +40,10 @@ impl Selection {
                 return Err(Status::bad_request(unknown_field(&term.field, row)));
             }
         }
-        Ok(Self { namespace, labels, fields })
+        let name = info.parts.get(1).filter(|_| info.verb == "watch").map(|name| name.as_str().into());
+        let shared = matches!(row.storage, registry::Storage::Shared { .. });
+        let converted = (shared && !fields.is_everything()).then(|| row.clone());
+        Ok(Self { namespace, labels, fields, name, converted })
     }
 
     /// Whether everything in the namespace is selected.
@@ -47,13 +55,27 @@ impl Selection {
     pub fn selects(&self, entry: &Entry) -> bool {
         let header: &Header = &entry.header;
         self.namespace.as_ref().is_none_or(|namespace| *namespace == header.namespace)
-            && self.fields.matches_by(|field| header.field(field))
+            && self.name.as_ref().is_none_or(|name| *name == header.name)
+            && self.matches_fields(entry)
             && self.labels.matches_by(|key| header.label(key))
+    }
+
+    fn matches_fields(&self, entry: &Entry) -> bool {
+        let Some(row) = &self.converted else {
+            return self.fields.matches_by(|field| entry.header.field(field));
+        };
+        let served = crate::endpoints::view::served_value(row, entry);
+        let fields = row.strategy.selectable_fields(&served);
+        self.fields.matches_by(|field| {
+            let found = fields.iter().find(|(name, _)| *name == field).map(|(_, value)| value.as_str());
+            found.or_else(|| entry.header.field(field))
+        })
     }
 
     /// What the cache need not hand to a watch of this selection.
     pub fn interest(&self) -> Interest {
-        let field = self.fields.terms().iter().find(|term| !term.negated);
+        let terms = if self.converted.is_some() { &[] } else { self.fields.terms() };
+        let field = terms.iter().find(|term| !term.negated);
         Interest {
             namespace: self.namespace.clone(),
             field: field.map(|term| (term.field.as_str().into(), term.value.as_str().into())),

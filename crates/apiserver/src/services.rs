@@ -50,8 +50,12 @@ impl Drop for Allocation {
     fn drop(&mut self) {
         let Some(held) = &self.held else { return };
         let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-        self.addresses.iter().for_each(|address| drop(held.addresses.remove(address)));
-        self.ports.iter().for_each(|port| drop(held.ports.remove(port)));
+        self.addresses.iter().for_each(|address| {
+            held.addresses.remove(address);
+        });
+        self.ports.iter().for_each(|port| {
+            held.ports.remove(port);
+        });
     }
 }
 
@@ -119,9 +123,17 @@ impl Services {
         if spec["type"] == "ExternalName" {
             return Ok(());
         }
+        if let Some(fields) = spec.as_object_mut() {
+            fields.entry("ipFamilyPolicy").or_insert_with(|| "SingleStack".into());
+            fields.entry("ipFamilies").or_insert_with(|| json!(["IPv4"]));
+        }
         let given = spec["clusterIP"].as_str().unwrap_or_default().to_owned();
         let before = old.and_then(|old| old["spec"]["clusterIP"].as_str()).unwrap_or_default();
-        if given == "None" || (!given.is_empty() && given == before) {
+        if given == "None" {
+            spec["clusterIPs"] = json!(["None"]);
+            return Ok(());
+        }
+        if (!given.is_empty() && given == before) {
             return Ok(());
         }
         if given.is_empty() {

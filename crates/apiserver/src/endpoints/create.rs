@@ -9,7 +9,7 @@ use crate::decode::{self, Wanted};
 use crate::metadata;
 use api::apply;
 use api::meta::{ObjectMeta, metadata_mut};
-use api::status::{Status, Subject};
+use api::status::Status;
 use registry::Scope;
 use serde_json::Value;
 use std::sync::Arc;
@@ -57,7 +57,17 @@ pub async fn create(call: &mut Call<'_>) -> Result<Answer, Status> {
     let row = call.row.clone();
     let mut object = decode::object(call, wanted(&row), decode::schema_of(&row)?)?;
     if !row.verbs.contains(&"get") {
-        return review(call, &object);
+        if &*row.plural == "bindings" {
+            let name = object.name().to_owned();
+            return super::subresource::bind_pod(call, &name, object).await;
+        }
+        apply_defaults(&row, &mut object)?;
+        track(call, None, &mut object, "")?;
+        return review(call, object, "");
+    }
+    // What the server sets is nobody's, whatever the client sent.
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
+        metadata_mut(&mut object).remove(field);
     }
     if !object.resource_version().is_empty() {
         return Err(Status::plain(500, "", "resourceVersion should not be set on objects to be created"));
@@ -67,28 +77,44 @@ pub async fn create(call: &mut Call<'_>) -> Result<Answer, Status> {
     new_object(call, object).await?.answer(call, 201)
 }
 
-/// Questions are answered, not stored; bindings of the collection are binds.
-fn review(call: &mut Call<'_>, object: &Value) -> Result<Answer, Status> {
-    let answered = call.api.chain.reviews.review(call.user, call.info, &call.row, object);
+/// Questions are answered, not stored.
+pub fn review(call: &mut Call<'_>, object: Value, subresource: &str) -> Result<Answer, Status> {
+    let object = admit(call, Operation::Create, subresource, object, &Value::Null, |call, attributes| {
+        call.api.chain.admission.admit(attributes)?;
+        call.api.chain.admission.validate(attributes)
+    })?;
+    let answered = call.api.chain.reviews.review(call.user, call.info, &call.row, &object);
     let value = answered.unwrap_or_else(|| Err(answer::no_such_resource()))?;
     Ok(answer::object(201, call.accept.media, &value))
 }
 
 /// Brings `managedFields` of a new state up to date.
 pub fn track(call: &Call<'_>, live: Option<&Value>, object: &mut Value, subresource: &str) -> Result<(), Status> {
-    let row = &call.row;
-    let reset = reset_of(row, subresource);
-    let (manager, now, api_version) = (call.manager(), call.now(), row.api_version());
+    let (schema, api_version) = (decode::schema_of(&call.row)?, call.row.api_version());
+    track_as(call, live, object, subresource, schema, &api_version);
+    Ok(())
+}
+
+/// The same for an object of another type than the row's.
+pub fn track_as(
+    call: &Call<'_>,
+    live: Option<&Value>,
+    object: &mut Value,
+    subresource: &str,
+    schema: &api::schema::Schema,
+    api_version: &str,
+) {
+    let reset = reset_of(&call.row, subresource);
+    let (manager, now) = (call.manager(), call.now());
     let writer = apply::Writer {
-        schema: decode::schema_of(row)?,
+        schema,
         manager: &manager,
-        api_version: &api_version,
+        api_version,
         subresource,
         reset: &reset,
         now: &now,
     };
     apply::update_managed_fields(live, object, &writer);
-    Ok(())
 }
 
 /// The fields that an endpoint puts back.
@@ -147,7 +173,7 @@ async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Writte
     errors.extend(row.strategy.validate(&object));
     let name = object.name().to_owned();
     if !errors.is_empty() {
-        return Err(Status::invalid(&Subject { group: &row.group, resource: &row.kind, name: &name }, &errors));
+        return Err(Status::invalid(&call.kind_subject(&name), &errors));
     }
     call.warnings.extend(row.strategy.warnings(&object, None));
     let object = admit(call, Operation::Create, "", object, &Value::Null, |call, attributes| {

@@ -155,6 +155,8 @@ enum Plan {
     Mark(Value),
     /// Take it away.
     Remove,
+    /// Write this state, then take it away: kinds with grace show that it was used up.
+    MarkAndRemove(Value),
 }
 
 /// `DELETE` of one object.
@@ -205,19 +207,33 @@ async fn attempt(
     entry: &Arc<Entry>,
 ) -> Result<Option<(Written, bool)>, Status> {
     let row = call.row.clone();
-    let old = view::served_value(&row, entry);
+    let mut entry = entry.clone();
+    let old = view::served_value(&row, &entry);
     check_preconditions(call, options, &old)?;
     create::admit(call, Operation::Delete, "", Value::Null, &old, |call, attributes| {
         call.api.chain.admission.admit(attributes)?;
         call.api.chain.admission.validate(attributes)
     })?;
-    let plan = plan(&row, &old, options, call.api.clock.now());
+    let mut plan = plan(&row, &old, options, call.api.clock.now());
     let dry = options.dry_run || call.dry_run();
     let key = call.key(name);
+    if let Plan::MarkAndRemove(new) = plan {
+        if dry {
+            return Ok(Some((Written::Dry(new), true)));
+        }
+        let stored = view::to_stored(&row, new);
+        match call.api.storage.put(&row, &key, &stored, Expect::At(Revision(entry.revision))).await {
+            Ok(marked) => entry = marked,
+            Err(CommitError::Conflict { .. }) => return Ok(None),
+            Err(error) => return Err(storage_error(&error)),
+        }
+        plan = Plan::Remove;
+    }
     match plan {
-        Plan::Pending => Ok(Some((Written::Entry(entry.clone()), false))),
+        Plan::MarkAndRemove(_) => Ok(None), // done above
+        Plan::Pending => Ok(Some((Written::Entry(entry), false))),
         Plan::Mark(new) if dry => Ok(Some((Written::Dry(new), false))),
-        Plan::Remove if dry => Ok(Some((Written::Entry(entry.clone()), true))),
+        Plan::Remove if dry => Ok(Some((Written::Entry(entry), true))),
         Plan::Mark(new) => {
             let stored = view::to_stored(&row, new);
             let expect = Expect::At(Revision(entry.revision));
@@ -260,7 +276,8 @@ fn plan(row: &Resource, old: &Value, options: &DeleteOptions, now: jiff::Timesta
     let finalizers_change = !old.finalizers().into_iter().eq(finalizers.iter().map(String::as_str));
     let mut new = old.clone();
     set_finalizers(&mut new, &finalizers);
-    let grace = row.strategy.grace_period_seconds(old, options.grace_period_seconds).unwrap_or(0);
+    let graceful = row.strategy.grace_period_seconds(old, options.grace_period_seconds);
+    let grace = graceful.unwrap_or(0);
     if old.is_deleting() {
         let period = old.metadata().get("deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(0);
         let shortens = options.grace_period_seconds.is_some() && grace < period;
@@ -274,6 +291,11 @@ fn plan(row: &Resource, old: &Value, options: &DeleteOptions, now: jiff::Timesta
             return Plan::Pending;
         }
         if !is_held(&new) {
+            if period > 0 {
+                metadata_mut(&mut new).insert("deletionGracePeriodSeconds".to_owned(), 0.into());
+                metadata_mut(&mut new).insert("deletionTimestamp".to_owned(), api::time::format_seconds(now).into());
+                return Plan::MarkAndRemove(new);
+            }
             return Plan::Remove;
         }
         if !finalizers_change && period == 0 {
@@ -284,7 +306,8 @@ fn plan(row: &Resource, old: &Value, options: &DeleteOptions, now: jiff::Timesta
         }
         return Plan::Mark(new);
     }
-    if grace == 0 && !is_held(&new) {
+    let goes = grace == 0 && !is_held(&new);
+    if goes && graceful.is_none() {
         return Plan::Remove;
     }
     mark(&mut new, now, grace);
@@ -292,9 +315,10 @@ fn plan(row: &Resource, old: &Value, options: &DeleteOptions, now: jiff::Timesta
         metadata_mut(&mut new).insert("generation".to_owned(), (generation + 1).into());
     }
     if &*row.plural == "namespaces" {
+        metadata_mut(&mut new).remove("deletionGracePeriodSeconds");
         api::meta::child_mut(&mut new, "status").insert("phase".to_owned(), "Terminating".into());
     }
-    Plan::Mark(new)
+    if goes { Plan::MarkAndRemove(new) } else { Plan::Mark(new) }
 }
 
 fn set_finalizers(object: &mut Value, finalizers: &[String]) {
@@ -326,8 +350,7 @@ pub async fn collection(call: &mut Call<'_>) -> Result<Answer, Status> {
         info.name = entry.header.name.to_string();
         let mut one = Call { info: &info, row: call.row.clone(), warnings: Vec::new(), body: call.body.clone(), ..*call };
         match delete_object(&mut one, &entry.header.name, &options).await {
-            Ok((Written::Entry(after), _)) => items.push(view::served_value(&call.row, &after)),
-            Ok((Written::Dry(after), _)) => items.push(after),
+            Ok(_) => items.push(view::served_value(&call.row, entry)),
             Err(status) if status.reason == "NotFound" => {} // someone else was faster
             Err(status) => return Err(status),
         }

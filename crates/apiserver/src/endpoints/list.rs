@@ -45,14 +45,23 @@ fn concatenated(call: &Call<'_>, page: &Page) -> Body {
 
 fn transformed(call: &Call<'_>, page: Page) -> Result<Answer, Status> {
     let objects = page.entries.iter().map(|entry| view::served_value(&call.row, entry));
+    let meta = call.accept.meta_version;
     let value = match call.accept.form {
         Form::Table => {
-            view::table(&call.row, objects, page.metadata, Include::of(call)?, call.api.clock.now(), true)
+            view::table(&call.row, objects, page.metadata, Include::of(call)?, call.api.clock.now(), true, meta)
         }
-        Form::PartialList | Form::Partial => {
-            let items: Vec<Value> = objects.map(|object| view::partial(&object)).collect();
-            json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": page.metadata,
-                "items": items})
+        Form::Partial => {
+            let group = if call.row.group.is_empty() { "core" } else { call.row.group.split('.').next().unwrap_or_default() };
+            return Err(Status::not_acceptable_because(format!(
+                "you requested PartialObjectMetadata, but the requested object is a list (*{group}.{}List)",
+                call.row.kind
+            )));
+        }
+        Form::PartialList => {
+            let items: Vec<Value> = objects.map(|object| view::partial(&object, meta)).collect();
+            // An empty list is Go's nil slice.
+            let items = if items.is_empty() { Value::Null } else { items.into() };
+            json!({"kind": "PartialObjectMetadataList", "apiVersion": meta, "metadata": page.metadata, "items": items})
         }
         Form::Object => {
             let items: Vec<Value> = objects

@@ -46,23 +46,27 @@ fn check_options(call: &Call<'_>) -> Result<(), Status> {
     let query = &call.info.query;
     let matching = query.get("resourceVersionMatch").unwrap_or_default();
     let revision = query.get("resourceVersion").unwrap_or_default();
-    if matching.is_empty() {
-        return Ok(());
-    }
     let path = Path::new("resourceVersionMatch");
     let mut errors = Vec::new();
-    if revision.is_empty() {
+    let forbidden_initial = query.get("sendInitialEvents").is_some_and(|value| !value.is_empty());
+    if !matching.is_empty() && revision.is_empty() {
         errors.push(Error::forbidden(&path, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
     }
-    if query.get("continue").is_some_and(|token| !token.is_empty()) {
+    if !matching.is_empty() && query.get("continue").is_some_and(|token| !token.is_empty()) {
         errors.push(Error::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
     }
-    if !matches!(matching, "Exact" | "NotOlderThan") {
-        errors.push(Error::not_supported(&path, matching, &["Exact", "NotOlderThan", ""]));
+    if !matches!(matching, "" | "Exact" | "NotOlderThan") {
+        let mut error = Error::not_supported(&path, matching, &[]);
+        error.detail = r#"supported values: "Exact", "NotOlderThan", """#.to_owned();
+        errors.push(error);
     }
     if matching == "Exact" && revision == "0" {
         let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
         errors.push(Error::forbidden(&path, why));
+    }
+    if forbidden_initial {
+        let why = "sendInitialEvents is forbidden for list";
+        errors.push(Error::forbidden(&Path::new("sendInitialEvents"), why));
     }
     options::invalid("ListOptions", &errors)
 }
@@ -135,7 +139,9 @@ async fn snapshot(call: &Call<'_>, asked: &str) -> Result<Snapshot, Status> {
             return Err(too_large(revision, call.api.cache.revision()));
         }
     }
-    if matching == "Exact" {
+    let limited = options::number(call, "limit")?.unwrap_or(0) > 0;
+    // Upstream's oldest rule: a limit and a revision without a match mean exactly that revision.
+    if matching == "Exact" || (limited && matching.is_empty() && revision > 0) {
         return shelf.snapshot_at(revision).map_err(|error| {
             expired(&format!("The resourceVersion for the provided list is too old: {} ({})", error.asked, error.oldest))
         });

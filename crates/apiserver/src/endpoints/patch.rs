@@ -20,24 +20,20 @@ pub async fn patch(call: &mut Call<'_>) -> Result<Answer, Status> {
     patch_part(call, None).await
 }
 
-/// The 415 of patches.
-fn unsupported_media() -> Status {
-    let accepted = "application/json-patch+json, application/merge-patch+json, \
-                    application/strategic-merge-patch+json, application/apply-patch+yaml";
-    let message = format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
-    Status::plain(415, "UnsupportedMediaType", message)
-}
-
 /// `PATCH` of an object or one of its parts.
 pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -> Result<Answer, Status> {
-    let kind = PatchType::from_content_type(call.content_type()).ok_or_else(unsupported_media)?;
+    let kind = PatchType::from_content_type(call.content_type()).ok_or_else(Status::unsupported_patch_type)?;
     options::check_write(call, "PatchOptions", kind == PatchType::Apply)?;
     let body = call.body.clone();
     let decoded = match kind {
         PatchType::Apply => codec::decode_yaml(&body).map_err(|error| {
-            Status::bad_request(format!("error decoding YAML: {error}"))
+            Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {error}"))
         })?,
-        _ => codec::decode_json(&body).map_err(|error| Status::bad_request(error.to_string()))?,
+        PatchType::Json | PatchType::Merge => codec::decode_json(&body)
+            .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?,
+        PatchType::StrategicMerge => {
+            codec::decode_json(&body).map_err(|error| Status::bad_request(error.to_string()))?
+        }
     };
     let patch = decoded.value;
     let (strict, duplicates) = (call.field_validation()?, decoded.duplicates);
@@ -49,9 +45,14 @@ pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -
         }
         let live = live.ok_or_else(|| call.not_found(&call.info.name))?;
         let patched = patched(call, kind, live, &patch)?;
-        let (object, mut found) = conformed(call, patched)?;
+        let (object, mut found) = conformed(call, patched.clone())?;
         found.splice(0..0, duplicates.iter().cloned());
-        report(strict, found, &warnings)?;
+        report(strict, found, &patched, &warnings)?;
+        if object.name() != live.name() {
+            let (new, old) = (object.name(), live.name());
+            let why = format!("the name of the object ({new}) does not match the name on the URL ({old})");
+            return Err(Status::bad_request(why));
+        }
         Ok(Made { object, tracked: false })
     };
     let creates = kind == PatchType::Apply && subresource.is_none();
@@ -86,7 +87,12 @@ fn conformed(call: &Call<'_>, mut object: Value) -> Result<(Value, Vec<String>),
 }
 
 /// Deals with strict errors; retries of one request warn once.
-fn report(validation: FieldValidation, strict: Vec<String>, warnings: &Mutex<Vec<String>>) -> Result<(), Status> {
+fn report(
+    validation: FieldValidation,
+    strict: Vec<String>,
+    patched: &Value,
+    warnings: &Mutex<Vec<String>>,
+) -> Result<(), Status> {
     match validation {
         _ if strict.is_empty() => Ok(()),
         FieldValidation::Ignore => Ok(()),
@@ -95,13 +101,7 @@ fn report(validation: FieldValidation, strict: Vec<String>, warnings: &Mutex<Vec
             Ok(())
         }
         FieldValidation::Strict => {
-            let error = api::field::Error::invalid(
-                &api::field::Path::new("patch"),
-                Value::Null,
-                codec::strict_decoding_error(&strict),
-            );
-            let subject = api::status::Subject { group: "", resource: "", name: "" };
-            Err(Status::invalid(&subject, &[error]))
+            Err(patch::undecodable(patched, &codec::strict_decoding_error(&strict)))
         }
     }
 }

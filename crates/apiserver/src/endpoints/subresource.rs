@@ -51,10 +51,13 @@ fn success(call: &Call<'_>) -> Answer {
 }
 
 fn token(call: &mut Call<'_>) -> Result<Answer, Status> {
-    let request = body(call, Subresource::Token)?;
-    let answered = call.api.chain.reviews.review(call.user, call.info, &call.row, &request);
-    let value = answered.unwrap_or_else(|| Err(no_such_resource()))?;
-    Ok(answer::object(201, call.accept.media, &value))
+    let mut request = body(call, Subresource::Token)?;
+    let definition = api::schema::definition_for("authentication.k8s.io", "v1", "TokenRequest");
+    if let Some(schema) = definition.and_then(api::schema::builtin) {
+        api::codec::apply_defaults(&mut request, schema);
+        create::track_as(call, None, &mut request, "token", schema, "authentication.k8s.io/v1");
+    }
+    create::review(call, request, "token")
 }
 
 /// `POST pods/NAME/binding`.

@@ -9,7 +9,7 @@ use crate::chain::Operation;
 use crate::decode;
 use crate::metadata;
 use api::meta::{ObjectMeta, metadata_mut};
-use api::status::{Status, Subject};
+use api::status::Status;
 use registry::{Subresource, Update};
 use serde_json::Value;
 use std::sync::Arc;
@@ -91,8 +91,13 @@ pub async fn change(call: &mut Call<'_>, change: Change<'_>) -> Result<(Written,
 
 async fn create_instead(call: &mut Call<'_>, change: &Change<'_>) -> Result<Written, Status> {
     let Made { mut object, tracked } = (change.make)(call, None)?;
-    if !object.resource_version().is_empty() && object.resource_version() != "0" {
-        return Err(if change.is_put { call.not_found(&change.name) } else { conflict(call, &change.name) });
+    if change.is_put && !object.resource_version().is_empty() && object.resource_version() != "0" {
+        return Err(call.not_found(&change.name));
+    }
+    if !change.is_put && !object.uid().is_empty() {
+        let uid = object.uid();
+        let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+        return Err(Status::conflict(&call.subject(&change.name), &why));
     }
     let row = call.row.clone();
     create::apply_defaults(&row, &mut object)?;
@@ -142,6 +147,11 @@ fn keep_other_parts(new: &mut Value, old: &Value, subresource: Option<Subresourc
     }
 }
 
+/// Whether `metadata.generation` counts the change. Deployments count annotations too, which are part of a revision.
+fn is_new_generation(row: &registry::Resource, new: &Value, old: &Value) -> bool {
+    new.get("spec") != old.get("spec") || (&*row.plural == "deployments" && new.annotations() != old.annotations())
+}
+
 /// The checks of `metadata.resourceVersion` and `uid` that come before anything else.
 fn check_identity(call: &Call<'_>, change: &Change<'_>, new: &Value, entry: &Entry) -> Result<(), Status> {
     let row = &call.row;
@@ -189,16 +199,17 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     create::apply_defaults(&row, &mut new)?;
     keep_other_parts(&mut new, &old, change.subresource, row.has(Subresource::Status));
     row.strategy.prepare_for_update(&mut new, &old, change.subresource);
-    if row.has_generation && change.subresource != Some(Subresource::Status) && new.get("spec") != old.get("spec") {
+    if row.has_generation && change.subresource != Some(Subresource::Status) && is_new_generation(&row, &new, &old) {
         let generation = old.metadata().get("generation").and_then(Value::as_i64).unwrap_or(0);
         metadata_mut(&mut new).insert("generation".to_owned(), (generation + 1).into());
     }
     let allocation = call.api.services.allocate(call, &mut new, Some(&old))?;
     let mut errors = metadata::validate_update(&new, &old);
+    // Upstream's generic path and its strategies both look at metadata, so every error comes twice.
+    errors.extend(errors.clone());
     errors.extend(row.strategy.validate_update(Update { old: &old, new: &new, subresource: change.subresource }));
     if !errors.is_empty() {
-        let subject = Subject { group: &row.group, resource: &row.kind, name: &change.name };
-        return Err(Status::invalid(&subject, &errors).into());
+        return Err(Status::invalid(&call.kind_subject(&change.name), &errors).into());
     }
     call.warnings.extend(row.strategy.warnings(&new, Some(&old)));
     let mut new = create::admit(call, Operation::Update, subresource, new, &old, |call, attributes| {

@@ -19,7 +19,14 @@ pub fn served_value(row: &Resource, entry: &Entry) -> Value {
 pub fn to_served(row: &Resource, stored: Value) -> Value {
     match &row.storage {
         Storage::Own => stored,
-        Storage::Shared { conversion, .. } => conversion.to_served(stored),
+        Storage::Shared { conversion, .. } => {
+            let mut served = conversion.to_served(stored);
+            if let Some(schema) = api::schema::builtin(&row.definition) {
+                // Drops what this version does not show when it is empty; what was stored has the right types.
+                let _ = api::codec::conform(&mut served, schema);
+            }
+            served
+        }
     }
 }
 
@@ -60,15 +67,18 @@ impl Include {
             "" | "Metadata" => Ok(Self::Metadata),
             "None" => Ok(Self::None),
             "Object" => Ok(Self::Object),
-            other => Err(Status::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+            other => Err(Status::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', \
+                 'Object', 'None', or empty"
+            ))),
         }
     }
 }
 
 /// `PartialObjectMetadata` of an object.
-pub fn partial(object: &Value) -> Value {
+pub fn partial(object: &Value, meta_version: &str) -> Value {
     let metadata = object.get("metadata").cloned().unwrap_or_else(|| json!({}));
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+    json!({"kind": "PartialObjectMetadata", "apiVersion": meta_version, "metadata": metadata})
 }
 
 /// A Table of objects (in their served form); `columns` only where they are due.
@@ -79,6 +89,7 @@ pub fn table(
     include: Include,
     now: Timestamp,
     columns: bool,
+    meta_version: &str,
 ) -> Value {
     let rows: Vec<Value> = objects
         .map(|object| {
@@ -90,7 +101,7 @@ pub fn table(
             }
             match include {
                 Include::None => {}
-                Include::Metadata => drop(out.insert("object".to_owned(), partial(&object))),
+                Include::Metadata => drop(out.insert("object".to_owned(), partial(&object, meta_version))),
                 Include::Object => drop(out.insert("object".to_owned(), object)),
             }
             if !out.contains_key("object") {
@@ -104,7 +115,7 @@ pub fn table(
             "description": column.description, "priority": column.priority})
     }).collect();
     let definitions = if columns { Value::from(definitions) } else { Value::Null };
-    json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": definitions,
+    json!({"kind": "Table", "apiVersion": meta_version, "metadata": metadata, "columnDefinitions": definitions,
         "rows": rows})
 }
 
@@ -125,12 +136,19 @@ pub fn one(call: &Call<'_>, code: u16, entry: &Entry) -> Result<Answer, Status> 
 /// As [`one`].
 pub fn one_value(call: &Call<'_>, code: u16, object: Value) -> Result<Answer, Status> {
     let value = match call.accept.form {
-        Form::Object | Form::PartialList => object,
-        Form::Partial => partial(&object),
+        Form::Object => object,
+        Form::PartialList => {
+            let group = if call.row.group.is_empty() { "core" } else { call.row.group.split('.').next().unwrap_or_default() };
+            return Err(Status::not_acceptable_because(format!(
+                "you requested PartialObjectMetadataList, but the requested object is not a list (*{group}.{})",
+                call.row.kind
+            )));
+        }
+        Form::Partial => partial(&object, call.accept.meta_version),
         Form::Table => {
             let revision = object.get("metadata").and_then(|m| m.get("resourceVersion")).cloned();
             let metadata = revision.map_or_else(|| json!({}), |revision| json!({"resourceVersion": revision}));
-            table(&call.row, std::iter::once(object), metadata, Include::of(call)?, call.api.clock.now(), true)
+            table(&call.row, std::iter::once(object), metadata, Include::of(call)?, call.api.clock.now(), true, call.accept.meta_version)
         }
     };
     Ok(answer::object(code, call.accept.media, &value))

@@ -37,6 +37,7 @@ struct Watcher {
     row: Arc<Resource>,
     selection: Selection,
     form: Form,
+    meta_version: &'static str,
     include: Include,
     /// A Table's columns go along with the first event only.
     columns_sent: bool,
@@ -84,6 +85,7 @@ pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
         row: call.row.clone(),
         selection,
         form: call.accept.form,
+        meta_version: call.accept.meta_version,
         include: Include::of(call)?,
         columns_sent: false,
         bookmarks,
@@ -99,7 +101,7 @@ pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
                 watcher.push(ChangeKind::Added, entry);
             }
         }
-        if initial_events == Some(true) {
+        if initial_events == Some(true) && bookmarks {
             watcher.push_bookmark(snapshot.revision, true);
         }
     }
@@ -128,10 +130,6 @@ fn check_initial_events(call: &Call<'_>) -> Result<Option<bool>, Status> {
         if !matching.is_empty() {
             errors.push(Error::not_supported(&path, matching, &["NotOlderThan"]));
         }
-    }
-    if send && !query.flag("allowWatchBookmarks") {
-        let why = "sendInitialEvents is forbidden unless allowWatchBookmarks is true";
-        errors.push(Error::forbidden(&Path::new("sendInitialEvents"), why));
     }
     super::options::invalid("ListOptions", &errors)?;
     Ok(Some(send))
@@ -232,12 +230,12 @@ impl Watcher {
     fn transform(&mut self, object: Value) -> Value {
         match self.form {
             Form::Object | Form::PartialList => object,
-            Form::Partial => view::partial(&object),
+            Form::Partial => view::partial(&object, self.meta_version),
             Form::Table => {
                 let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
                 let columns = !std::mem::replace(&mut self.columns_sent, true);
                 let now = self.api.clock.now();
-                view::table(&self.row, std::iter::once(object), metadata, self.include, now, columns)
+                view::table(&self.row, std::iter::once(object), metadata, self.include, now, columns, self.meta_version)
             }
         }
     }
@@ -253,12 +251,12 @@ impl Watcher {
             let _ = api::codec::conform(&mut object, schema);
         }
         let object = match self.form {
-            Form::Partial => view::partial(&object),
+            Form::Partial => view::partial(&object, self.meta_version),
             Form::Table => {
-                let metadata = object["metadata"].clone();
+                let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
                 let columns = !std::mem::replace(&mut self.columns_sent, true);
                 let now = self.api.clock.now();
-                view::table(&self.row, std::iter::once(object), metadata, self.include, now, columns)
+                view::table(&self.row, std::iter::once(object), metadata, self.include, now, columns, self.meta_version)
             }
             Form::Object | Form::PartialList => object,
         };
