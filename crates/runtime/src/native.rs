@@ -35,6 +35,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::watch;
 
+/// Directories on their way out, below the root.
+const TRASH: &str = "trash";
+
 /// Where a runtime keeps things and how it starts shims.
 #[derive(Debug, Clone)]
 pub struct NativeConfig {
@@ -120,7 +123,11 @@ impl OomFloor {
 impl NativeRuntime {
     /// Opens the runtime's directories and finds again what still runs there.
     pub async fn open(config: NativeConfig) -> Result<Self, RuntimeError> {
-        for directory in [config.root.join("sandboxes"), config.root.join("containers"), config.run.join("sandboxes")] {
+        let trash = config.root.join(TRASH);
+        if trash.exists() {
+            std::fs::remove_dir_all(&trash).map_err(RuntimeError::io(format!("clear {}", trash.display())))?;
+        }
+        for directory in [trash, config.root.join("sandboxes"), config.root.join("containers"), config.run.join("sandboxes")] {
             std::fs::create_dir_all(&directory).map_err(RuntimeError::io(format!("create {}", directory.display())))?;
         }
         let images = ImageStore::open(&config.root.join("images"))?;
@@ -188,12 +195,30 @@ impl Inner {
             let state = self.lock();
             let Some(container) = state.containers.get(id) else { return };
             let before = container.phase.send_replace(Phase::Exited(run));
+            self.remove_cgroup_soon(&container.record.cgroup);
             (container.record.sandbox_id.clone(), before == Phase::Starting)
         };
         if was_starting {
             self.emit(id, &sandbox_id, ContainerEventKind::Started); // its end overtook the answer to its start
         }
         self.emit(id, &sandbox_id, ContainerEventKind::Stopped);
+    }
+
+    /// Removes an exited container's cgroup, without anyone waiting for it. One that is still busy goes with the container.
+    fn remove_cgroup_soon(&self, path: &str) {
+        let (cgroups, path) = (self.cgroups.clone(), path.to_owned());
+        tokio::task::spawn_blocking(move || cgroups.remove(&path));
+    }
+
+    /// Deletes a directory, at once as far as anyone can see, and later on the disk: that can take long.
+    fn discard(&self, directory: &std::path::Path) -> Result<(), RuntimeError> {
+        let trash = self.config.root.join(TRASH).join(new_id());
+        match std::fs::rename(directory, &trash) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(RuntimeError::io(format!("remove {}", directory.display())))?,
+        }
+        tokio::task::spawn_blocking(move || std::fs::remove_dir_all(trash)); // what stays is cleared at the next start
+        Ok(())
     }
 
     /// A shim's connection broke. Unless that was asked for, its containers are orphans, and their ends unknown.

@@ -233,6 +233,7 @@ impl Inner {
         let end = End::FailedStart { failure: failure.clone(), at: self.config.clock.now() };
         container.record.end = Some(end.clone());
         container.phase.send_replace(Phase::Ended(end, None));
+        self.remove_cgroup_soon(&container.record.cgroup);
         write_json(&self.container_directory(id).join(RECORD), &container.record)
     }
 
@@ -285,12 +286,7 @@ impl Inner {
             RootFs { directory: directory.clone() }.unmount();
             this.cgroups.kill(&cgroup);
             let _ = this.cgroups.remove(&cgroup); // a process that is still ending keeps it; it goes with the pod's
-            match std::fs::remove_dir_all(&directory) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(RuntimeError::io(format!("remove {}", directory.display()))(error))
-                }
-                _ => Ok(()),
-            }
+            this.discard(&directory)
         })
         .await?;
         self.lock().containers.remove(id);

@@ -43,7 +43,7 @@ pub(super) fn start_container(
     let created = create(launch, stdio, console.as_ref(), executor);
     let mut container = match created {
         Ok(container) => container,
-        Err(error) => return Err(reported(report).unwrap_or_else(|| cannot_run("create")(error))),
+        Err(error) => return Err(prefixed(reported(report).unwrap_or_else(|| cannot_run("create")(error)))),
     };
     let pid = container.pid().ok_or_else(|| StartFailure::new(StartFailureKind::CannotRun, "no process was made"))?;
     let pid = Pid::from_raw(pid.as_raw());
@@ -123,15 +123,13 @@ fn reported(report: OwnedFd) -> Option<StartFailure> {
     let mut bytes = Vec::new();
     std::fs::File::from(report).read_to_end(&mut bytes).ok()?;
     // A second report, from exec after validate, cannot be: the first ends the process.
-    serde_json::from_slice(&bytes).ok().map(prefixed)
+    serde_json::from_slice(&bytes).ok()
 }
 
+/// The failure with the words that runc puts before it.
 fn prefixed(failure: StartFailure) -> StartFailure {
-    const PREFIX: &str = "unable to start container process: ";
-    if failure.message.starts_with("exec: ") {
-        return StartFailure { message: format!("{PREFIX}error during container init: {}", failure.message), ..failure };
-    }
-    failure
+    let message = format!("unable to start container process: error during container init: {}", failure.message);
+    StartFailure { message, ..failure }
 }
 
 fn cannot_run<E: std::error::Error>(doing: &'static str) -> impl Fn(E) -> StartFailure {

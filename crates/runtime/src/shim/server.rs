@@ -329,11 +329,10 @@ impl Server {
         self.clean_up(&request); // after the news, which is what others wait for
     }
 
-    /// Lets go of what a container held; what cannot go yet goes when the runtime removes it.
+    /// Lets go of what a container held. Its cgroup is the runtime's to remove: that can take long, and this loop serves the other containers.
     fn clean_up(&self, request: &StartRequest) {
-        let _ = std::fs::remove_dir_all(self.root.join(&request.container.0));
-        let _ = self.cgroups.remove(&request.cgroup);
         let _ = nix::mount::umount2(&request.rootfs, nix::mount::MntFlags::MNT_DETACH);
+        let _ = std::fs::remove_dir_all(self.root.join(&request.container.0)); // else it goes with the sandbox
     }
 }
 

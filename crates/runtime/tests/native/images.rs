@@ -39,7 +39,7 @@ fn layers_lie_over_each_other_as_whiteouts_say() {
     }
     let rig = Rig::new();
     let archive = rig.path("two.tar");
-    let config = r#"{"Entrypoint":["sh","-c"],"Cmd":["ls -1 /etc /root; stat -c '%a %u:%g %h' /opt/owned; cat /data/seed; id -u; pwd; echo $X"],"Env":["PATH=/bin","X=y"],"User":"bob","WorkingDir":"/srv/app","Volumes":{"/data":{}},"StopSignal":"SIGQUIT"}"#;
+    let config = r#"{"Entrypoint":["sh","-c"],"Cmd":["ls -1 /etc /root 2>&1; stat -c '%a %u:%g %h' /opt/owned; cat /data/seed 2>&1; id -u; pwd; echo $X"],"Env":["PATH=/bin","X=y"],"User":"bob","WorkingDir":"/srv/app","Volumes":{"/data":{}},"StopSignal":"SIGQUIT"}"#;
     let first = {
         let mut bytes = busybox::layer().unwrap();
         bytes.truncate(bytes.len() - 1024); // without the end marks, so that entries can follow
@@ -59,12 +59,14 @@ fn layers_lie_over_each_other_as_whiteouts_say() {
     let (status, log) = rig.finish(id);
     assert_eq!(status.stop_signal, "SIGQUIT");
     expect![[r#"
-        ls: can't open '/root': Permission denied
         /etc:
         group
         hostname
         passwd
         resolv.conf
+
+        /root:
+        ls: can't open '/root': Permission denied
         4755 1000:50 2
         cat: can't open '/data/seed': Permission denied
         1000

@@ -57,13 +57,13 @@ fn exec_carries_all_streams_and_the_code() {
         assert_eq!((String::from_utf8_lossy(&output.stdout).as_ref(), output.exit_code), ("hi\np\n", 137));
         let error = sync(&["nosuchcmd"]).await.unwrap_err();
         assert!(matches!(error, ExecError::Start(_)));
-        expect![[r#"OCI runtime exec failed: exec failed: unable to start container process: error during container init: exec: "nosuchcmd": executable file not found in $PATH"#]].assert_eq(&error.to_string());
+        expect![[r#"OCI runtime exec failed: exec failed: unable to start container process: exec: "nosuchcmd": executable file not found in $PATH"#]].assert_eq(&error.to_string());
         let slow = native.exec_sync(&id, vec!["sleep".into(), "3600".into()], Duration::from_millis(50)).await;
         assert!(matches!(slow, Err(ExecError::Timeout(_))), "{slow:?}");
         native.stop_container(&id, Duration::ZERO).await.unwrap();
         assert!(matches!(sync(&["true"]).await, Err(ExecError::NotRunning(_))));
         let missing = runtime::service::ContainerId("0".repeat(64));
-        assert!(matches!(native.exec_sync(&missing, vec![], Duration::ZERO).await, Err(ExecError::NotFound(_))));
+        assert!(matches!(native.exec_sync(&missing, vec!["true".into()], Duration::ZERO).await, Err(ExecError::NotFound(_))));
     });
 }
 
