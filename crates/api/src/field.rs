@@ -216,9 +216,11 @@ impl Error {
     /// The text without the field: what stands in a cause's `message` (`field.Error.ErrorBody`).
     pub fn body(&self) -> String {
         let mut text = match self.kind {
-            ErrorType::Required | ErrorType::Forbidden | ErrorType::TooLong | ErrorType::TooShort | ErrorType::Internal => {
-                self.kind.words().to_owned()
-            }
+            ErrorType::Required
+            | ErrorType::Forbidden
+            | ErrorType::TooLong
+            | ErrorType::TooShort
+            | ErrorType::Internal => self.kind.words().to_owned(),
             _ => match &self.printed {
                 Some(text) => format!("{}: {text}", self.kind.words()),
                 None => format!("{}: {}", self.kind.words(), go_value(&self.bad_value)),

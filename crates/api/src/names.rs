@@ -20,7 +20,8 @@ const SUBDOMAIN_UNDERSCORE_FORMAT: &str = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._
 const SUBDOMAIN_UNDERSCORE_MESSAGE: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character";
 const SUBDOMAIN_MAX_BYTES: usize = 253;
 const QUALIFIED_FORMAT: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
-const QUALIFIED_MESSAGE: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+const QUALIFIED_MESSAGE: &str =
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 
 fn regex_error(message: &str, format: &str, examples: &[&str]) -> String {
     if examples.is_empty() {
@@ -51,7 +52,9 @@ fn lower_alphanumeric(byte: u8) -> bool {
 /// First and last byte pass `edge`, all others `edge` or are one of `inner`; not empty.
 fn matches(text: &str, edge: fn(u8) -> bool, inner: &[u8]) -> bool {
     let bytes = text.as_bytes();
-    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
+        return false;
+    };
     edge(first) && edge(last) && bytes.iter().all(|&b| edge(b) || inner.contains(&b))
 }
 
@@ -126,7 +129,11 @@ fn qualified_part(byte: u8) -> bool {
 fn prefix_part(prefix: &str) -> impl Iterator<Item = String> {
     let characters = max_length(SUBDOMAIN_MAX_BYTES);
     dns1123_subdomain(prefix).into_iter().map(move |wrong| {
-        if wrong == characters { format!("prefix part {}", max_bytes(SUBDOMAIN_MAX_BYTES)) } else { format!("prefix part {wrong}") }
+        if wrong == characters {
+            format!("prefix part {}", max_bytes(SUBDOMAIN_MAX_BYTES))
+        } else {
+            format!("prefix part {wrong}")
+        }
     })
 }
 
@@ -182,7 +189,10 @@ pub fn env_var_name(text: &str) -> Vec<String> {
         wrong.push("environment variable name must be non-empty".to_owned());
     }
     if !text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'=') {
-        wrong.push("a valid environment variable name must consist only of printable ASCII characters other than '='".to_owned());
+        wrong.push(
+            "a valid environment variable name must consist only of printable ASCII characters other than '='"
+                .to_owned(),
+        );
     }
     wrong
 }

@@ -211,8 +211,20 @@ impl Quantity {
         match (self.mantissa_at(exponent), other.mantissa_at(exponent)) {
             (Some(a), Some(b)) => a.cmp(&b),
             // What does not fit is greater in amount than all that does.
-            (None, _) => if self.mantissa < 0 { Ordering::Less } else { Ordering::Greater },
-            (_, None) => if other.mantissa < 0 { Ordering::Greater } else { Ordering::Less },
+            (None, _) => {
+                if self.mantissa < 0 {
+                    Ordering::Less
+                } else {
+                    Ordering::Greater
+                }
+            }
+            (_, None) => {
+                if other.mantissa < 0 {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                }
+            }
         }
     }
 

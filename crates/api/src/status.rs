@@ -82,10 +82,8 @@ impl Status {
     pub fn invalid(subject: &Subject<'_>, errors: &[field::Error]) -> Self {
         let list = field::aggregate(errors);
         let message = format!("{} {:?} is invalid: {list}", subject.qualified(), subject.name);
-        let causes: Vec<Value> = errors
-            .iter()
-            .map(|e| json!({"reason": e.kind.reason(), "message": e.body(), "field": e.field}))
-            .collect();
+        let causes: Vec<Value> =
+            errors.iter().map(|e| json!({"reason": e.kind.reason(), "message": e.body(), "field": e.field})).collect();
         let mut details = subject.details();
         details.insert("causes".to_owned(), causes.into());
         Self { code: 422, reason: "Invalid", message, details: details.into() }

@@ -39,7 +39,12 @@ pub fn format_seconds(time: Timestamp) -> String {
     let (date, clock) = (utc.date(), utc.time());
     format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        date.year(), date.month(), date.day(), clock.hour(), clock.minute(), clock.second()
+        date.year(),
+        date.month(),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second()
     )
 }
 
@@ -112,7 +117,8 @@ impl Parser<'_> {
     }
 
     fn fraction(&mut self) -> Result<i32, TimeError> {
-        let mut digits = self.rest.strip_prefix(['.', ',']).map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
+        let mut digits =
+            self.rest.strip_prefix(['.', ',']).map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
         if self.micros && digits < 6 {
             return Err(self.cannot_parse(".000000"));
         }
@@ -141,12 +147,17 @@ impl Parser<'_> {
             Some(b'-') => -1,
             _ => return Err(self.cannot_parse("Z07:00")),
         };
-        let (Some(a), Some(b), Some(b':'), Some(c), Some(d)) = (digit(1), digit(2), bytes.get(3), digit(4), digit(5)) else {
+        let (Some(a), Some(b), Some(b':'), Some(c), Some(d)) = (digit(1), digit(2), bytes.get(3), digit(4), digit(5))
+        else {
             return Err(self.cannot_parse("Z07:00"));
         };
         let (hours, minutes) = (a * 10 + b, c * 10 + d);
         if hours > 24 || minutes > 59 {
-            return Err(self.out_of_range(if hours > 24 { "time zone offset hour" } else { "time zone offset minute" }));
+            return Err(self.out_of_range(if hours > 24 {
+                "time zone offset hour"
+            } else {
+                "time zone offset minute"
+            }));
         }
         self.rest = &self.rest[6..];
         Ok(sign * (hours * 3600 + minutes * 60))
@@ -169,7 +180,8 @@ impl Parser<'_> {
         if !self.rest.is_empty() {
             return Err(TimeError(format!("{:?}: extra text: {:?}", self.text, self.rest)));
         }
-        let civil = DateTime::new(year, month, day, hour, minute, second, nanos).map_err(|_| self.out_of_range("day"))?;
+        let civil =
+            DateTime::new(year, month, day, hour, minute, second, nanos).map_err(|_| self.out_of_range("day"))?;
         let utc = Offset::UTC.to_timestamp(civil).map_err(|_| self.out_of_range("year"))?;
         utc.checked_sub(SignedDuration::from_secs(offset.into())).map_err(|_| self.out_of_range("year"))
     }

@@ -22,23 +22,69 @@ fn check(kind: &str, mut value: Value, expected: Expect) {
 #[test]
 fn zero_values_as_go_writes_them() {
     check("core.v1.Pod", json!({}), expect![[r#"{"metadata":{},"spec":{"containers":null},"status":{}}"#]]);
-    check("core.v1.Container", json!({"image": "", "stdin": false, "args": [], "env": null, "securityContext": {}}), expect![[r#"{"name":"","resources":{},"securityContext":{}}"#]]);
-    check("core.v1.SecurityContext", json!({"privileged": false, "runAsUser": 0, "procMount": ""}), expect![[r#"{"privileged":false,"procMount":"","runAsUser":0}"#]]);
-    check("core.v1.Container", json!({"name": "c", "args": ["a", null]}), expect![[r#"{"args":["a",""],"name":"c","resources":{}}"#]]);
-    check("core.v1.ConfigMap", json!({"data": {"a": null, "b": ""}, "immutable": false}), expect![[r#"{"data":{"a":"","b":""},"immutable":false,"metadata":{}}"#]]);
-    check("core.v1.PodCondition", json!({"type": "Ready", "status": "True", "lastProbeTime": null}), expect![[r#"{"lastProbeTime":null,"lastTransitionTime":null,"status":"True","type":"Ready"}"#]]);
+    check(
+        "core.v1.Container",
+        json!({"image": "", "stdin": false, "args": [], "env": null, "securityContext": {}}),
+        expect![[r#"{"name":"","resources":{},"securityContext":{}}"#]],
+    );
+    check(
+        "core.v1.SecurityContext",
+        json!({"privileged": false, "runAsUser": 0, "procMount": ""}),
+        expect![[r#"{"privileged":false,"procMount":"","runAsUser":0}"#]],
+    );
+    check(
+        "core.v1.Container",
+        json!({"name": "c", "args": ["a", null]}),
+        expect![[r#"{"args":["a",""],"name":"c","resources":{}}"#]],
+    );
+    check(
+        "core.v1.ConfigMap",
+        json!({"data": {"a": null, "b": ""}, "immutable": false}),
+        expect![[r#"{"data":{"a":"","b":""},"immutable":false,"metadata":{}}"#]],
+    );
+    check(
+        "core.v1.PodCondition",
+        json!({"type": "Ready", "status": "True", "lastProbeTime": null}),
+        expect![[r#"{"lastProbeTime":null,"lastTransitionTime":null,"status":"True","type":"Ready"}"#]],
+    );
     check("core.v1.Volume", json!({"name": "v", "emptyDir": {}}), expect![[r#"{"emptyDir":{},"name":"v"}"#]]);
-    check("core.v1.ResourceFieldSelector", json!({"resource": "limits.cpu"}), expect![[r#"{"divisor":"0","resource":"limits.cpu"}"#]]);
+    check(
+        "core.v1.ResourceFieldSelector",
+        json!({"resource": "limits.cpu"}),
+        expect![[r#"{"divisor":"0","resource":"limits.cpu"}"#]],
+    );
     check("rbac.v1.ClusterRole", json!({"rules": []}), expect![[r#"{"metadata":{},"rules":null}"#]]);
 }
 
 #[test]
 fn canonical_forms() {
-    check("core.v1.ResourceRequirements", json!({"limits": {"cpu": 0.5, "memory": "1024Mi"}, "requests": {"cpu": 2}}), expect![[r#"{"limits":{"cpu":"500m","memory":"1Gi"},"requests":{"cpu":"2"}}"#]]);
-    check("core.v1.ContainerStateRunning", json!({"startedAt": "2026-01-02T03:04:05.6+02:00"}), expect![[r#"{"startedAt":"2026-01-02T01:04:05Z"}"#]]);
-    check("coordination.v1.LeaseSpec", json!({"renewTime": "2026-01-02T03:04:05.000001Z"}), expect![[r#"{"renewTime":"2026-01-02T03:04:05.000001Z"}"#]]);
-    check("coordination.v1.LeaseSpec", json!({"renewTime": "2026-01-02T03:04:05Z"}), expect![[r#"error: parsing time "2026-01-02T03:04:05Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000""#]]);
-    check("core.v1.Secret", json!({"data": {"a": "AA\n==", "b": "aGk="}}), expect![[r#"{"data":{"a":"AA==","b":"aGk="},"metadata":{}}"#]]);
+    check(
+        "core.v1.ResourceRequirements",
+        json!({"limits": {"cpu": 0.5, "memory": "1024Mi"}, "requests": {"cpu": 2}}),
+        expect![[r#"{"limits":{"cpu":"500m","memory":"1Gi"},"requests":{"cpu":"2"}}"#]],
+    );
+    check(
+        "core.v1.ContainerStateRunning",
+        json!({"startedAt": "2026-01-02T03:04:05.6+02:00"}),
+        expect![[r#"{"startedAt":"2026-01-02T01:04:05Z"}"#]],
+    );
+    check(
+        "coordination.v1.LeaseSpec",
+        json!({"renewTime": "2026-01-02T03:04:05.000001Z"}),
+        expect![[r#"{"renewTime":"2026-01-02T03:04:05.000001Z"}"#]],
+    );
+    check(
+        "coordination.v1.LeaseSpec",
+        json!({"renewTime": "2026-01-02T03:04:05Z"}),
+        expect![[
+            r#"error: parsing time "2026-01-02T03:04:05Z" as "2006-01-02T15:04:05.000000Z07:00": cannot parse "Z" as ".000000""#
+        ]],
+    );
+    check(
+        "core.v1.Secret",
+        json!({"data": {"a": "AA\n==", "b": "aGk="}}),
+        expect![[r#"{"data":{"a":"AA==","b":"aGk="},"metadata":{}}"#]],
+    );
     check("core.v1.Secret", json!({"data": {"a": "AAA"}}), expect!["error: illegal base64 data at input byte 0"]);
     let mut long = json!({"data": {"a": "A".repeat(4094) + "=="}, "metadata": {}});
     let before = long.clone();
@@ -52,19 +98,63 @@ fn canonical_forms() {
 
 #[test]
 fn wrong_types_in_gos_words() {
-    check("core.v1.Pod", json!({"spec": {"containers": {}}}), expect!["error: json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container"]);
-    check("core.v1.Pod", json!({"spec": {"containers": [{"args": [1]}]}}), expect!["error: json: cannot unmarshal number into Go struct field Container.spec.containers.args of type string"]);
-    check("core.v1.Pod", json!({"spec": {"containers": [{"imagePullPolicy": true}]}}), expect!["error: json: cannot unmarshal bool into Go struct field Container.spec.containers.imagePullPolicy of type v1.PullPolicy"]);
-    check("core.v1.Pod", json!({"spec": {"terminationGracePeriodSeconds": 1.5}}), expect!["error: json: cannot unmarshal number 1.5 into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64"]);
-    check("apps.v1.Deployment", json!({"spec": {"replicas": 3_000_000_000u32}}), expect!["error: json: cannot unmarshal number 3000000000 into Go struct field DeploymentSpec.spec.replicas of type int32"]);
-    check("core.v1.ServicePort", json!({"targetPort": true}), expect!["error: json: cannot unmarshal bool into Go value of type int32"]);
+    check(
+        "core.v1.Pod",
+        json!({"spec": {"containers": {}}}),
+        expect![
+            "error: json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container"
+        ],
+    );
+    check(
+        "core.v1.Pod",
+        json!({"spec": {"containers": [{"args": [1]}]}}),
+        expect![
+            "error: json: cannot unmarshal number into Go struct field Container.spec.containers.args of type string"
+        ],
+    );
+    check(
+        "core.v1.Pod",
+        json!({"spec": {"containers": [{"imagePullPolicy": true}]}}),
+        expect![
+            "error: json: cannot unmarshal bool into Go struct field Container.spec.containers.imagePullPolicy of type v1.PullPolicy"
+        ],
+    );
+    check(
+        "core.v1.Pod",
+        json!({"spec": {"terminationGracePeriodSeconds": 1.5}}),
+        expect![
+            "error: json: cannot unmarshal number 1.5 into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64"
+        ],
+    );
+    check(
+        "apps.v1.Deployment",
+        json!({"spec": {"replicas": 3_000_000_000u32}}),
+        expect![
+            "error: json: cannot unmarshal number 3000000000 into Go struct field DeploymentSpec.spec.replicas of type int32"
+        ],
+    );
+    check(
+        "core.v1.ServicePort",
+        json!({"targetPort": true}),
+        expect!["error: json: cannot unmarshal bool into Go value of type int32"],
+    );
     check("core.v1.Pod", json!([]), expect!["error: json: cannot unmarshal array into Go value of type v1.Pod"]);
-    check("core.v1.ResourceRequirements", json!({"limits": {"cpu": true}}), expect!["error: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"]);
+    check(
+        "core.v1.ResourceRequirements",
+        json!({"limits": {"cpu": true}}),
+        expect!["error: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"],
+    );
 }
 
 #[test]
 fn unknown_fields_are_dropped_and_named() {
-    check("core.v1.Pod", json!({"spec": {"containers": [{"name": "c", "immage": 1}], "x": {}}, "metadata": {"nmae": ""}}), expect![[r#"{"metadata":{},"spec":{"containers":[{"name":"c","resources":{}}]},"status":{}} unknown ["metadata.nmae", "spec.containers[0].immage", "spec.x"]"#]]);
+    check(
+        "core.v1.Pod",
+        json!({"spec": {"containers": [{"name": "c", "immage": 1}], "x": {}}, "metadata": {"nmae": ""}}),
+        expect![[
+            r#"{"metadata":{},"spec":{"containers":[{"name":"c","resources":{}}]},"status":{}} unknown ["metadata.nmae", "spec.containers[0].immage", "spec.x"]"#
+        ]],
+    );
 }
 
 #[test]
@@ -88,23 +178,52 @@ fn schemas_within_schemas_lose_unknown_fields_silently() {
     let mut value = json!({"items": {"type": "string", "foo": 1, "title": ""}, "additionalProperties": true, "x": 1,
         "dependencies": {"a": ["b"], "c": {"type": "object", "foo": 1}}, "default": {"foo": null}});
     assert_eq!(conform(&mut value, schema).unwrap().unknown, ["x"]);
-    assert_eq!(value, json!({"items": {"type": "string"}, "additionalProperties": true,
-        "dependencies": {"a": ["b"], "c": {"type": "object"}}, "default": {"foo": null}}));
+    assert_eq!(
+        value,
+        json!({"items": {"type": "string"}, "additionalProperties": true,
+        "dependencies": {"a": ["b"], "c": {"type": "object"}}, "default": {"foo": null}})
+    );
 }
 
 #[test]
 fn marked_defaults_of_built_in_types() {
     let mut value = json!({"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 1}, {"containerPort": 2, "protocol": "UDP"}]}]}});
     apply_defaults(&mut value, schema("core.v1.Pod"));
-    assert_eq!(value["spec"]["containers"][0]["ports"], json!([{"containerPort": 1, "protocol": "TCP"}, {"containerPort": 2, "protocol": "UDP"}]));
+    assert_eq!(
+        value["spec"]["containers"][0]["ports"],
+        json!([{"containerPort": 1, "protocol": "TCP"}, {"containerPort": 2, "protocol": "UDP"}])
+    );
 }
 
 /// Values that look like pods, more or less.
 fn podlike() -> impl Strategy<Value = Value> {
-    let key = prop::sample::select(vec!["metadata", "spec", "containers", "name", "env", "value", "resources", "limits", "cpu", "ports", "x", "labels", "creationTimestamp", "hostPort", "volumes", "emptyDir", "sizeLimit"]);
+    let key = prop::sample::select(vec![
+        "metadata",
+        "spec",
+        "containers",
+        "name",
+        "env",
+        "value",
+        "resources",
+        "limits",
+        "cpu",
+        "ports",
+        "x",
+        "labels",
+        "creationTimestamp",
+        "hostPort",
+        "volumes",
+        "emptyDir",
+        "sizeLimit",
+    ]);
     let leaf = prop_oneof![
-        Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), any::<f64>().prop_map(Value::from),
-        "[0-9.]{0,4}(m|Mi|k)?".prop_map(Value::from), Just(json!("2026-02-03T04:05:06Z")), Just(json!(""))
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[0-9.]{0,4}(m|Mi|k)?".prop_map(Value::from),
+        Just(json!("2026-02-03T04:05:06Z")),
+        Just(json!(""))
     ];
     leaf.prop_recursive(6, 60, 5, move |inner| {
         prop_oneof![
@@ -138,13 +257,26 @@ proptest! {
 #[test]
 fn base64_as_go_reads_it() {
     for (text, expected) in [
-        ("", Ok("")), ("AB==", Ok("AA==")), ("AAB=", Ok("AAA=")), ("A", Err(0)), ("AAA", Err(0)), ("AAAAA", Err(4)),
-        ("A===", Err(1)), ("AA=", Err(3)), ("AA=A", Err(3)), ("AA==A", Err(4)), ("AAA=A", Err(4)), ("A A=", Err(1)), ("=", Err(0)),
+        ("", Ok("")),
+        ("AB==", Ok("AA==")),
+        ("AAB=", Ok("AAA=")),
+        ("A", Err(0)),
+        ("AAA", Err(0)),
+        ("AAAAA", Err(4)),
+        ("A===", Err(1)),
+        ("AA=", Err(3)),
+        ("AA=A", Err(3)),
+        ("AA==A", Err(4)),
+        ("AAA=A", Err(4)),
+        ("A A=", Err(1)),
+        ("=", Err(0)),
     ] {
         let mut value = json!({"data": {"a": text}, "metadata": {}});
         match (conform(&mut value, schema("core.v1.Secret")), expected) {
             (Ok(_), Ok(canonical)) => assert_eq!(value["data"]["a"], canonical, "{text}"),
-            (Err(error), Err(at)) => assert_eq!(error.to_string(), format!("illegal base64 data at input byte {at}"), "{text}"),
+            (Err(error), Err(at)) => {
+                assert_eq!(error.to_string(), format!("illegal base64 data at input byte {at}"), "{text}")
+            }
             (got, _) => panic!("{text}: {got:?}"),
         }
     }

@@ -14,9 +14,18 @@ fn errors_print_as_gos() {
     check(&Error::required(&path, ""), expect!["spec.containers[0].name: Required value"]);
     check(&Error::invalid(&path, "a\"b", "bad"), expect![[r#"spec.containers[0].name: Invalid value: "a\"b": bad"#]]);
     check(&Error::invalid(&path, 1.5, "bad"), expect!["spec.containers[0].name: Invalid value: 1.5: bad"]);
-    check(&Error::invalid(&path, json!({"a": "<b>&"}), "bad"), expect![[r#"spec.containers[0].name: Invalid value: {"a":"\u003cb\u003e\u0026"}: bad"#]]);
-    check(&Error::not_supported(&Path::new("x"), "c", &["b", "a"]), expect![[r#"x: Unsupported value: "c": supported values: "a", "b""#]]);
-    check(&Error::not_supported_as_listed(&Path::new("x"), "c", &["b", "a"]), expect![[r#"x: Unsupported value: "c": supported values: "b", "a""#]]);
+    check(
+        &Error::invalid(&path, json!({"a": "<b>&"}), "bad"),
+        expect![[r#"spec.containers[0].name: Invalid value: {"a":"\u003cb\u003e\u0026"}: bad"#]],
+    );
+    check(
+        &Error::not_supported(&Path::new("x"), "c", &["b", "a"]),
+        expect![[r#"x: Unsupported value: "c": supported values: "a", "b""#]],
+    );
+    check(
+        &Error::not_supported_as_listed(&Path::new("x"), "c", &["b", "a"]),
+        expect![[r#"x: Unsupported value: "c": supported values: "b", "a""#]],
+    );
     check(&Error::too_long(&Path::new("x"), 1), expect!["x: Too long: may not be more than 1 byte"]);
     check(&Error::too_long_characters(&Path::new("x"), 63), expect!["x: Too long: may not be more than 63 characters"]);
     check(&Error::too_many(&Path::new("x"), 3, 1), expect!["x: Too many: 3: must have at most 1 item"]);

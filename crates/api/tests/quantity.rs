@@ -48,7 +48,9 @@ fn canonical_forms() {
 #[test]
 fn errors_are_upstreams() {
     for text in ["", "x", "1x", "1 Mi", "é", "1é"] {
-        let format = expect!["error: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"];
+        let format = expect![
+            "error: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+        ];
         check(text, format);
     }
     check("--1", expect!["error: unable to parse quantity's suffix"]);

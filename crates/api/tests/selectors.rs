@@ -11,7 +11,10 @@ fn label(text: &str, expected: Expect) {
 
 #[test]
 fn label_selectors_parse_in_upstreams_words() {
-    label("b=1,a==2,c!=3,d in (y,x,y),e notin (),!f,g,h>5,i<7", expect!["a=2,b=1,c!=3,d in (x,y),e notin (),!f,g,h>5,i<7"]);
+    label(
+        "b=1,a==2,c!=3,d in (y,x,y),e notin (),!f,g,h>5,i<7",
+        expect!["a=2,b=1,c!=3,d in (x,y),e notin (),!f,g,h>5,i<7"],
+    );
     label("", expect![""]);
     label(" a = b , c ", expect!["a=b,c"]);
     label("a=", expect!["a="]);
@@ -23,12 +26,22 @@ fn label_selectors_parse_in_upstreams_words() {
     label("tier in back", expect!["error: unable to parse requirement: found 'back' expected: '('"]);
     label("tier in (a", expect!["error: unable to parse requirement: found '', expected: ',' or ')'"]);
     label("tier=>x", expect!["error: unable to parse requirement: found '>', expected: identifier"]);
-    label("n>x", expect![[r#"error: unable to parse requirement: values[0]: Invalid value: "x": for 'Gt', 'Lt' operators, the value must be an integer"#]]);
+    label(
+        "n>x",
+        expect![[
+            r#"error: unable to parse requirement: values[0]: Invalid value: "x": for 'Gt', 'Lt' operators, the value must be an integer"#
+        ]],
+    );
     label("a,", expect!["error: found '', expected: identifier after ','"]);
     label(",a", expect!["error: found ',', expected: !, identifier, or 'end of string'"]);
     label("a=b=c", expect!["error: found '=', expected: ',' or 'end of string'"]);
     label("!", expect!["error: unable to parse requirement: found '', expected: identifier"]);
-    label("-a=b", expect![[r#"error: unable to parse requirement: <nil>: Invalid value: "-a": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"#]]);
+    label(
+        "-a=b",
+        expect![[
+            r#"error: unable to parse requirement: <nil>: Invalid value: "-a": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"#
+        ]],
+    );
 }
 
 fn matches(selector: &str, labels: Value) -> bool {
@@ -58,7 +71,8 @@ fn label_selectors_match() {
 
 #[test]
 fn selectors_of_objects() {
-    let selector = |value: Value| LabelSelector::from_object(Some(&value)).map(|s| s.to_string()).map_err(|e| e.to_string());
+    let selector =
+        |value: Value| LabelSelector::from_object(Some(&value)).map(|s| s.to_string()).map_err(|e| e.to_string());
     let full = json!({"matchLabels": {"a": "b"}, "matchExpressions": [
         {"key": "c", "operator": "In", "values": ["y", "x"]}, {"key": "d", "operator": "DoesNotExist"}]});
     assert_eq!(selector(full), Ok("a=b,c in (x,y),!d".to_owned()));
@@ -78,7 +92,10 @@ fn field_selectors_parse_in_upstreams_words() {
     field(r"a=x\,y\=z\\", expect![[r"a=x\,y\=z\\"]]);
     field("a=", expect!["a="]);
     field("metadata.name", expect!["error: invalid selector: 'metadata.name'; can't understand 'metadata.name'"]);
-    field("metadata.name in (a)", expect!["error: invalid selector: 'metadata.name in (a)'; can't understand 'metadata.name in (a)'"]);
+    field(
+        "metadata.name in (a)",
+        expect!["error: invalid selector: 'metadata.name in (a)'; can't understand 'metadata.name in (a)'"],
+    );
     field("a=b=c", expect!["error: invalid field selector: unescaped character in value: 61"]);
     field(r"a=\x", expect![[r"error: invalid field selector: invalid escape sequence: \x"]]);
     let selector = FieldSelector::parse("a=1,b!=2").unwrap();

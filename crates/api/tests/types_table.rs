@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-const HEADER: &str = "# The built-in types of v1.36, made by tests/types_table.rs. schema/parse.rs explains the format.\n";
+const HEADER: &str =
+    "# The built-in types of v1.36, made by tests/types_table.rs. schema/parse.rs explains the format.\n";
 
 /// Definitions that decode by rules of their own.
 const SCALARS: &[(&str, &str)] = &[
@@ -30,7 +31,8 @@ fn data(name: &str) -> PathBuf {
 }
 
 fn facts() -> Option<Value> {
-    let shared = std::env::var_os("PINTLE_SHARED").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let shared = std::env::var_os("PINTLE_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
     let bytes = std::fs::read(shared.join("data/openapi-facts.json")).ok()?;
     Some(serde_json::from_slice(&bytes).expect("facts are JSON"))
 }
@@ -81,15 +83,29 @@ fn field_line(name: &str, property: &Value, required: bool, package: &str, go: O
     let zero = go_words.iter().find(|word| zeros.contains(word)).copied();
     let rule = match property["type"].as_str() {
         None => "keep",
-        Some("array" | "object") => if required { "null" } else { "drop" },
-        Some(_) => if required { "write" } else { "drop" },
+        Some("array" | "object") => {
+            if required {
+                "null"
+            } else {
+                "drop"
+            }
+        }
+        Some(_) => {
+            if required {
+                "write"
+            } else {
+                "drop"
+            }
+        }
     };
     if let word @ ("keep" | "write" | "null") = zero.unwrap_or(rule) {
         write!(line, " {word}").unwrap();
     }
     match property["x-kubernetes-list-type"].as_str() {
         Some("set") => line.push_str(" list=set"),
-        Some("map") => write!(line, " list=map:{}", list_of(&property["x-kubernetes-list-map-keys"]).join(",")).unwrap(),
+        Some("map") => {
+            write!(line, " list=map:{}", list_of(&property["x-kubernetes-list-map-keys"]).join(",")).unwrap()
+        }
         _ => {}
     }
     // A map is granular unless it says otherwise; a reference takes the map type of what it refers to.
@@ -108,7 +124,13 @@ fn field_line(name: &str, property: &Value, required: bool, package: &str, go: O
     for word in go_words.iter().filter(|word| !zeros.contains(word)) {
         write!(line, " {word}").unwrap();
     }
-    let inner = if property["type"] == "array" { &property["items"] } else if property["type"] == "object" { &property["additionalProperties"] } else { property };
+    let inner = if property["type"] == "array" {
+        &property["items"]
+    } else if property["type"] == "object" {
+        &property["additionalProperties"]
+    } else {
+        property
+    };
     if !inner["enum"].is_null() {
         write!(line, " enum={}", list_of(&inner["enum"]).join("|")).unwrap();
     }

@@ -45,7 +45,11 @@ fn position(error: &DecodeError, chunk: &[u8]) -> usize {
         (DecodeError::InvalidByte(at, byte), _) if *byte != b'=' => *at,
         // Padding where a third character may be missing: the byte that should have been padding too.
         (_, Some(equals)) if equals % 4 == 2 => {
-            if chunk.get(equals + 1) == Some(&b'=') { equals + 2 } else { equals + 1 }
+            if chunk.get(equals + 1) == Some(&b'=') {
+                equals + 2
+            } else {
+                equals + 1
+            }
         }
         (_, Some(equals)) if equals % 4 == 3 => equals + 1,
         (_, Some(equals)) => equals,

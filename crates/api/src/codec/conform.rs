@@ -145,7 +145,12 @@ fn scalar(value: &mut Value, schema: &Schema, at: &At<'_>) -> Result<(), Conform
     Ok(())
 }
 
-fn struct_fields(map: &mut Map<String, Value>, object: &Object, at: &At<'_>, found: &mut Conformed) -> Result<(), ConformError> {
+fn struct_fields(
+    map: &mut Map<String, Value>,
+    object: &Object,
+    at: &At<'_>,
+    found: &mut Conformed,
+) -> Result<(), ConformError> {
     let mut failed = None;
     let mut always_present = 0;
     // Keys and fields are both sorted, so that the search for the next field starts where the last one ended.
@@ -189,7 +194,11 @@ fn keeps(value: &mut Value, field: &Field) -> bool {
         Zero::Keep => !value.is_null(),
         Zero::Write => {
             // Missing ones are added later; null means the same.
-            !value.is_null() || matches!(field.schema.kind, Kind::Time | Kind::MicroTime | Kind::RawExtension | Kind::Json | Kind::Bytes)
+            !value.is_null()
+                || matches!(
+                    field.schema.kind,
+                    Kind::Time | Kind::MicroTime | Kind::RawExtension | Kind::Json | Kind::Bytes
+                )
         }
         Zero::WriteNull => {
             // Upstream stores objects as protobuf, in which an empty list is none. The `items` of lists are never stored.

@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 /// Fills missing fields of everything that is there. An object that is itself missing is made only by a default of its own.
 pub fn apply_defaults(value: &mut Value, schema: &Schema) {
     match (&schema.kind, value) {
-        (Kind::Object(object), Value::Object(map)) if object.has_defaults => object_defaults(map, object, schema.origin),
+        (Kind::Object(object), Value::Object(map)) if object.has_defaults => {
+            object_defaults(map, object, schema.origin)
+        }
         (Kind::Map { values, .. }, Value::Object(map)) if values.has_defaults() => {
             map.values_mut().for_each(|item| apply_defaults(item, values));
         }

@@ -1,5 +1,7 @@
 //! What Go's JSON decoder says of broken JSON. Used only where a body is already known to be broken.
 
+use crate::field::go_quote;
+
 /// What the scanner waits for.
 #[derive(Clone, Copy, PartialEq)]
 enum State {
@@ -19,8 +21,11 @@ fn invalid(byte: u8, where_: &str) -> String {
     let shown = match byte {
         b'\'' => r"'\''".to_owned(),
         b'"' => "'\"'".to_owned(),
-        // Go quotes the byte as a character of the same number.
-        other => format!("{:?}", char::from(other)).replace("\\u{", "\\u00").replace("}'", "'"),
+        // Go quotes the byte as the character of the same number.
+        other => {
+            let quoted = go_quote(char::from(other).encode_utf8(&mut [0; 4]));
+            format!("'{}'", &quoted[1..quoted.len() - 1])
+        }
     };
     format!("invalid character {shown} {where_}")
 }
@@ -127,7 +132,10 @@ impl Scanner<'_> {
             match self.body.get(self.at) {
                 None => return Err(END.to_owned()),
                 Some(&byte) if byte != expected => {
-                    return Err(invalid(byte, &format!("in literal {word} (expecting '{}')", char::from(word.as_bytes()[index]))));
+                    return Err(invalid(
+                        byte,
+                        &format!("in literal {word} (expecting '{}')", char::from(word.as_bytes()[index])),
+                    ));
                 }
                 Some(_) => self.at += 1,
             }

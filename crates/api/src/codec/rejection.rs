@@ -10,7 +10,9 @@ const EXCERPT_BYTES: usize = 30;
 /// The object in the body has no type that can be known: broken JSON or YAML, or `kind` is no string.
 pub fn unrecognized(wanted_kind: &str, why: &str, body: &[u8]) -> Status {
     let excerpt = excerpt(body);
-    Status::bad_request(format!("the object provided is unrecognized (must be of type {wanted_kind}): {why} ({excerpt})"))
+    Status::bad_request(format!(
+        "the object provided is unrecognized (must be of type {wanted_kind}): {why} ({excerpt})"
+    ))
 }
 
 /// The body is not even JSON or YAML: [`unrecognized`] with the words that upstream puts before JSON's errors.
@@ -54,8 +56,10 @@ pub fn strict_decoding_error(errors: &[String]) -> String {
 /// # Errors
 /// The words for [`unrecognized`] when the body is no object or one of the two is no string.
 pub fn type_meta(value: &Value) -> Result<(&str, &str), String> {
-    const TYPE: &str = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
-    let parse_error = |what: String| format!("couldn't get version/kind; json parse error: json: cannot unmarshal {what}");
+    const TYPE: &str =
+        r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+    let parse_error =
+        |what: String| format!("couldn't get version/kind; json parse error: json: cannot unmarshal {what}");
     let word = |value: &Value| match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

@@ -220,7 +220,8 @@ fn go_syntax(value: &Value) -> String {
         Value::Null => "<nil>".to_owned(),
         Value::Array(items) => format!("[]interface {{}}{{{}}}", list(items.iter().map(go_syntax).collect())),
         Value::Object(map) => {
-            let entries = map.iter().map(|(key, value)| format!("{}:{}", crate::field::go_quote(key), go_syntax(value)));
+            let entries =
+                map.iter().map(|(key, value)| format!("{}:{}", crate::field::go_quote(key), go_syntax(value)));
             format!("map[interface {{}}]interface {{}}{{{}}}", list(entries.collect()))
         }
         Value::String(text) => crate::field::go_quote(text),
@@ -238,7 +239,8 @@ fn binary(text: &str) -> Result<String, DecodeError> {
 }
 
 fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, DecodeError> {
-    match tag.and_then(Tag::core_suffix) {
+    let kind = tag.and_then(|tag| tag.suffix_in_namespace("tag:yaml.org,2002:"));
+    match kind.as_deref() {
         None if style == ScalarStyle::Plain && tag.is_none() => yaml_scalar::resolve(&text).map_err(failed),
         None | Some("str") => Ok(Value::String(text.into_owned())),
         Some("binary") => binary(&text).map(Value::String),

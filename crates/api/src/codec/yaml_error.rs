@@ -70,7 +70,9 @@ fn classify(kind: &ErrorKind) -> (&'static str, By) {
         | ErrorKind::UnexpectedEofFlowMapping
         | ErrorKind::UnexpectedEofImplicitFlowMapping => ("did not find expected ',' or '}'", By::End),
         ErrorKind::ExpectedFlowMappingSeparator => ("did not find expected ',' or '}'", By::Parser),
-        ErrorKind::UnexpectedEofBlockMapping | ErrorKind::ExpectedBlockMappingKey => ("did not find expected key", By::Parser),
+        ErrorKind::UnexpectedEofBlockMapping | ErrorKind::ExpectedBlockMappingKey => {
+            ("did not find expected key", By::Parser)
+        }
         ErrorKind::UnexpectedEofBlockSequence | ErrorKind::ExpectedBlockSequenceEntry => {
             ("did not find expected '-' indicator", By::Parser)
         }
@@ -81,7 +83,9 @@ fn classify(kind: &ErrorKind) -> (&'static str, By) {
             ("mapping values are not allowed in this context", By::Scanner)
         }
         ErrorKind::MappingKeyNotAllowed => ("mapping keys are not allowed in this context", By::Scanner),
-        ErrorKind::BlockSequenceEntryNotAllowed => ("block sequence entries are not allowed in this context", By::Scanner),
+        ErrorKind::BlockSequenceEntryNotAllowed => {
+            ("block sequence entries are not allowed in this context", By::Scanner)
+        }
         ErrorKind::UnclosedQuotedScalar => ("found unexpected end of stream", By::ScannerEnd),
         ErrorKind::InvalidQuotedScalarHexEscape => ("did not find expected hexdecimal number", By::Scanner),
         ErrorKind::InvalidBlockScalarHeader => ("did not find expected comment or line break", By::Scanner),

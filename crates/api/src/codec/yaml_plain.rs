@@ -9,7 +9,8 @@ pub(super) struct Allowed {
 }
 
 fn is_printable(c: char) -> bool {
-    matches!(c, '\n' | '\u{20}'..='\u{7e}' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && c != '\u{feff}'
+    matches!(c, '\n' | '\u{20}'..='\u{7e}' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}')
+        && c != '\u{feff}'
 }
 
 fn is_break(c: char) -> bool {
@@ -28,7 +29,9 @@ pub(super) fn allowed(text: &str) -> Allowed {
     while let Some(c) = chars.next() {
         let followed_by_blank = chars.peek().is_none_or(|n| *n == ' ' || *n == '\t' || is_break(*n));
         let indicator = match (previous, c) {
-            (None, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`') => true,
+            (None, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`') => {
+                true
+            }
             (None, '-' | '?' | ':') => followed_by_blank,
             (Some(_), ':') => followed_by_blank,
             (Some(' ' | '\t'), '#') => true,

@@ -11,7 +11,9 @@
 //! The file is part of the program and is checked by a test, so that what is malformed panics.
 
 use super::builtin::Table;
-use super::{Field, GroupVersionKind, Kind, ListType, MapType, Object, Origin, PatchStrategy, Ref, Schema, Union, Zero};
+use super::{
+    Field, GroupVersionKind, Kind, ListType, MapType, Object, Origin, PatchStrategy, Ref, Schema, Union, Zero,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -38,7 +40,8 @@ pub(super) fn table(text: &'static str) -> Table {
     for (number, definition) in (0u16..).zip(&definitions) {
         names.insert((definition.package, first_word(definition.head)), number);
     }
-    let mut table = Table { schemas: Vec::with_capacity(definitions.len()), by_name: HashMap::new(), by_gvk: HashMap::new() };
+    let mut table =
+        Table { schemas: Vec::with_capacity(definitions.len()), by_name: HashMap::new(), by_gvk: HashMap::new() };
     for (number, definition) in (0u16..).zip(&definitions) {
         let name = full_name(definition);
         for gvk in definition.head.split(' ').filter_map(|word| word.strip_prefix("gvk=")) {
@@ -59,7 +62,9 @@ fn mark_defaults(schemas: &mut [Schema]) {
         let marked: Vec<bool> = schemas.iter().map(|s| s.object().is_some_and(|o| o.has_defaults)).collect();
         let mut changed = false;
         for schema in schemas.iter_mut() {
-            let Kind::Object(object) = &mut schema.kind else { continue };
+            let Kind::Object(object) = &mut schema.kind else {
+                continue;
+            };
             let has = |field: &Field| field.default.is_some() || refers_to_marked(&field.schema, &marked);
             if !object.has_defaults && object.fields.iter().any(has) {
                 object.has_defaults = true;
@@ -114,7 +119,8 @@ fn schema(definition: &Definition, name: &str, names: &HashMap<(&str, &str), u16
     if definition.is_scalar {
         let mut words = definition.head.split(' ').skip(1);
         let kind = scalar(words.next().unwrap_or_default());
-        let json_object = words.next().and_then(|name| names.get(&(definition.package, name))).map(|at| Ref::Builtin(*at));
+        let json_object =
+            words.next().and_then(|name| names.get(&(definition.package, name))).map(|at| Ref::Builtin(*at));
         return Schema { json_object, ..Schema::go(kind) };
     }
     let mut object = Object {
@@ -197,7 +203,9 @@ fn field(line: &str, package: &str, names: &HashMap<(&str, &str), u16>) -> Field
             ("keep", _) => field.zero = Zero::Keep,
             ("write", _) => field.zero = Zero::Write,
             ("null", _) => field.zero = Zero::WriteNull,
-            ("default", json) => field.default = Some(Box::new(serde_json::from_str(json).expect("types.txt: default"))),
+            ("default", json) => {
+                field.default = Some(Box::new(serde_json::from_str(json).expect("types.txt: default")))
+            }
             ("go", go_type) => field.go_type = Some(go_type.into()),
             ("merge", "") => field.patch.merge = true,
             ("merge", key) => (field.patch.merge, field.patch.merge_key) = (true, Some(key.into())),

@@ -83,9 +83,7 @@ fn map_type(schema: &Map<String, Value>) -> MapType {
 
 fn object_or_map(schema: &Map<String, Value>, depth: usize) -> Result<Kind, StructuralError> {
     match schema.get("additionalProperties") {
-        Some(values @ Value::Object(_)) => {
-            Ok(Kind::Map { values: child(values, depth)?, map_type: map_type(schema) })
-        }
+        Some(values @ Value::Object(_)) => Ok(Kind::Map { values: child(values, depth)?, map_type: map_type(schema) }),
         Some(Value::Bool(true)) => {
             let values = Ref::Owned(Arc::new(Schema { origin: Origin::Structural, ..Schema::go(Kind::Json) }));
             Ok(Kind::Map { values, map_type: map_type(schema) })

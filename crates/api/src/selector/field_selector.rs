@@ -116,7 +116,10 @@ fn unescape(value: &str) -> Result<String, SelectorError> {
             },
             ',' | '=' => {
                 // Go prints the character's number.
-                return Err(SelectorError(format!("invalid field selector: unescaped character in value: {}", u32::from(c))));
+                return Err(SelectorError(format!(
+                    "invalid field selector: unescaped character in value: {}",
+                    u32::from(c)
+                )));
             }
             c => plain.push(c),
         }

@@ -44,7 +44,9 @@ impl LabelSelector {
     /// # Errors
     /// For an operator that does not exist, and for what no label can be.
     pub fn from_object(selector: Option<&Value>) -> Result<Self, SelectorError> {
-        let Some(Value::Object(selector)) = selector else { return Ok(Self::nothing()) };
+        let Some(Value::Object(selector)) = selector else {
+            return Ok(Self::nothing());
+        };
         let mut requirements = Vec::new();
         for (key, value) in selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten() {
             let value = value.as_str().unwrap_or_default().to_owned();
@@ -57,7 +59,9 @@ impl LabelSelector {
                 "NotIn" => Operator::NotIn,
                 "Exists" => Operator::Exists,
                 "DoesNotExist" => Operator::DoesNotExist,
-                other => return Err(SelectorError(format!("{other:?} is not a valid label selector operator"))),
+                other => {
+                    return Err(SelectorError(format!("{other:?} is not a valid label selector operator")));
+                }
             };
             let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
             let values = values.filter_map(Value::as_str).map(str::to_owned).collect();
@@ -137,7 +141,8 @@ impl Parser {
             match self.peek() {
                 (Token::Identifier | Token::Not, _) => {
                     let requirement = self.requirement();
-                    requirements.push(requirement.map_err(|e| SelectorError(format!("unable to parse requirement: {e}")))?);
+                    requirements
+                        .push(requirement.map_err(|e| SelectorError(format!("unable to parse requirement: {e}")))?);
                     match self.next() {
                         (Token::End, _) => return Ok(requirements),
                         (Token::Comma, _) => match self.peek() {
@@ -250,19 +255,31 @@ impl Parser {
 /// `ValidateLabelSelector`: all that is wrong with an object's selector.
 pub fn validate_label_selector(selector: Option<&Value>, path: &Path) -> ErrorList {
     let mut errors = ErrorList::new();
-    let Some(selector) = selector.and_then(Value::as_object) else { return errors };
+    let Some(selector) = selector.and_then(Value::as_object) else {
+        return errors;
+    };
     if let Some(labels) = selector.get("matchLabels").and_then(Value::as_object) {
         errors.extend(crate::objectmeta::validate_labels(labels, &path.child("matchLabels")));
     }
     let path = path.child("matchExpressions");
-    for (index, expression) in selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten().enumerate() {
+    for (index, expression) in
+        selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten().enumerate()
+    {
         let path = path.index(index);
         let text = |name: &str| expression.get(name).and_then(Value::as_str).unwrap_or_default();
-        let values: Vec<&str> =
-            expression.get("values").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let values: Vec<&str> = expression
+            .get("values")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         match text("operator") {
             "In" | "NotIn" if values.is_empty() => {
-                errors.push(Error::required(&path.child("values"), "must be specified when `operator` is 'In' or 'NotIn'"));
+                errors.push(Error::required(
+                    &path.child("values"),
+                    "must be specified when `operator` is 'In' or 'NotIn'",
+                ));
             }
             "Exists" | "DoesNotExist" if !values.is_empty() => {
                 let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
@@ -272,7 +289,8 @@ pub fn validate_label_selector(selector: Option<&Value>, path: &Path) -> ErrorLi
             other => errors.push(Error::invalid(&path.child("operator"), other, "not a valid selector operator")),
         }
         let key = text("key");
-        errors.extend(names::qualified_name(key).into_iter().map(|wrong| Error::invalid(&path.child("key"), key, wrong)));
+        errors
+            .extend(names::qualified_name(key).into_iter().map(|wrong| Error::invalid(&path.child("key"), key, wrong)));
         for (at, value) in values.into_iter().enumerate() {
             let path = path.child("values").index(at);
             errors.extend(names::label_value(value).into_iter().map(|wrong| Error::invalid(&path, value, wrong)));

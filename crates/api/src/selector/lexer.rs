@@ -52,11 +52,16 @@ pub(super) fn words(text: &str) -> Vec<(Token, String)> {
         } else if SPECIAL.contains(&bytes[at]) {
             let (token, length) = special(&text[at..end]);
             let literal = &text[at..at + length];
-            let literal = if token == Token::Error { format!("error expected: keyword found '{literal}'") } else { literal.to_owned() };
+            let literal = if token == Token::Error {
+                format!("error expected: keyword found '{literal}'")
+            } else {
+                literal.to_owned()
+            };
             words.push((token, literal));
             at += length;
         } else {
-            let length = bytes[at..end].iter().position(|b| SPACE.contains(b) || SPECIAL.contains(b)).unwrap_or(end - at);
+            let length =
+                bytes[at..end].iter().position(|b| SPACE.contains(b) || SPECIAL.contains(b)).unwrap_or(end - at);
             let literal = &text[at..at + length];
             words.push((keyword(literal).unwrap_or(Token::Identifier), literal.to_owned()));
             at += length;

@@ -43,7 +43,12 @@ impl Requirement {
         Self::checked(key, operator, false, values)
     }
 
-    pub(super) fn checked(key: &str, operator: Operator, exact: bool, mut values: Vec<String>) -> Result<Self, SelectorError> {
+    pub(super) fn checked(
+        key: &str,
+        operator: Operator,
+        exact: bool,
+        mut values: Vec<String>,
+    ) -> Result<Self, SelectorError> {
         let path = Path::new("values");
         let mut errors = ErrorList::new();
         let wrong = names::qualified_name(key);
@@ -51,10 +56,18 @@ impl Requirement {
             errors.push(Error::invalid(&Path::new("key"), key, wrong.join("; ")));
         }
         let fault = match operator {
-            Operator::In | Operator::NotIn if exact && values.len() != 1 => "exact-match compatibility requires one single value",
-            Operator::In | Operator::NotIn if values.is_empty() => "for 'in', 'notin' operators, values set can't be empty",
-            Operator::Exists | Operator::DoesNotExist if !values.is_empty() => "values set must be empty for exists and does not exist",
-            Operator::GreaterThan | Operator::LessThan if values.len() != 1 => "for 'Gt', 'Lt' operators, exactly one value is required",
+            Operator::In | Operator::NotIn if exact && values.len() != 1 => {
+                "exact-match compatibility requires one single value"
+            }
+            Operator::In | Operator::NotIn if values.is_empty() => {
+                "for 'in', 'notin' operators, values set can't be empty"
+            }
+            Operator::Exists | Operator::DoesNotExist if !values.is_empty() => {
+                "values set must be empty for exists and does not exist"
+            }
+            Operator::GreaterThan | Operator::LessThan if values.len() != 1 => {
+                "for 'Gt', 'Lt' operators, exactly one value is required"
+            }
             _ => "",
         };
         if !fault.is_empty() {

@@ -15,15 +15,21 @@ fn recorded_answers_keep_their_shape() {
         let mut objects = Vec::new();
         crate::objects(&step["response"]["body"], &mut objects);
         for mut object in objects {
-            let Some(definition) = crate::definition(&object) else { continue };
+            let Some(definition) = crate::definition(&object) else {
+                continue;
+            };
             crate::with_times(&mut object);
             let before = object.clone();
             let result = api::codec::conform(&mut object, api::schema::builtin(definition).unwrap());
             seen += 1;
             match result {
                 Err(error) => wrong.push(format!("{name}: {definition}: {error}")),
-                Ok(found) if !found.unknown.is_empty() => wrong.push(format!("{name}: {definition}: unknown {:?}", found.unknown)),
-                Ok(_) if object != before => wrong.push(format!("{name}: {definition}: {}", first_difference(&before, &object, String::new()))),
+                Ok(found) if !found.unknown.is_empty() => {
+                    wrong.push(format!("{name}: {definition}: unknown {:?}", found.unknown))
+                }
+                Ok(_) if object != before => {
+                    wrong.push(format!("{name}: {definition}: {}", first_difference(&before, &object, String::new())))
+                }
                 Ok(_) => {}
             }
         }
@@ -40,7 +46,9 @@ fn accepted_requests_conform() {
         let taken = step["response"]["status"].as_u64().is_some_and(|status| status < 300);
         let written = ["POST", "PUT"].iter().any(|method| request["method"] == *method);
         let mut body = request["body"].clone();
-        let Some(definition) = crate::definition(&body) else { continue };
+        let Some(definition) = crate::definition(&body) else {
+            continue;
+        };
         if !taken || !written {
             continue;
         }

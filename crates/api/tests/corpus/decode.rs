@@ -31,7 +31,14 @@ fn body(step: &Value) -> Option<(Vec<u8>, bool)> {
 }
 
 /// What a create handler does with a body, as far as this crate goes.
-fn create(body: &[u8], yaml: bool, group: &str, version: &str, kind: &str, strict: bool) -> Result<Vec<String>, String> {
+fn create(
+    body: &[u8],
+    yaml: bool,
+    group: &str,
+    version: &str,
+    kind: &str,
+    strict: bool,
+) -> Result<Vec<String>, String> {
     let decoded = if yaml { codec::decode_yaml(body) } else { codec::decode_json(body) };
     let mut decoded = decoded.map_err(|e| codec::undecodable(kind, &e, body).message)?;
     codec::type_meta(&decoded.value).map_err(|why| codec::unrecognized(kind, &why, body).message)?;
@@ -48,15 +55,27 @@ fn create(body: &[u8], yaml: bool, group: &str, version: &str, kind: &str, stric
 
 /// Steps about things that the API server decides (which kinds a path takes), not the codec.
 const NOT_HERE: &[&str] = &[
-    "wrong-kind", "wrong-version", "wrong-group", "unknown-kind", "list-posted", "text-plain", "bogus-value", "null-metadata",
+    "wrong-kind",
+    "wrong-version",
+    "wrong-group",
+    "unknown-kind",
+    "list-posted",
+    "text-plain",
+    "bogus-value",
+    "null-metadata",
 ];
 
 #[test]
 fn words_for_bodies_that_do_not_decode() {
     let mut seen = 0;
     for (name, step) in crate::steps() {
-        let Some((scenario, id)) = name.split_once('/') else { continue };
-        if !["field-validation", "request-decoding"].contains(&scenario) || NOT_HERE.contains(&id) || step["request"]["method"] != "POST" {
+        let Some((scenario, id)) = name.split_once('/') else {
+            continue;
+        };
+        if !["field-validation", "request-decoding"].contains(&scenario)
+            || NOT_HERE.contains(&id)
+            || step["request"]["method"] != "POST"
+        {
             continue;
         }
         let path = step["request"]["path"].as_str().unwrap();

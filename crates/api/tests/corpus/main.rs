@@ -16,13 +16,16 @@ pub fn shared() -> PathBuf {
 /// Each step of each scenario, with `scenario/step` as its name.
 pub fn steps() -> Vec<(String, Value)> {
     let mut steps = Vec::new();
-    let Ok(files) = std::fs::read_dir(shared().join("golden/scenarios")) else { return steps };
+    let Ok(files) = std::fs::read_dir(shared().join("golden/scenarios")) else {
+        return steps;
+    };
     let mut files: Vec<PathBuf> = files.map(|f| f.unwrap().path()).collect();
     files.sort();
     for file in files {
         let scenario: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
         for step in scenario["steps"].as_array().unwrap() {
-            let name = format!("{}/{}", file.file_stem().unwrap().to_string_lossy(), step["id"].as_str().unwrap_or("?"));
+            let name =
+                format!("{}/{}", file.file_stem().unwrap().to_string_lossy(), step["id"].as_str().unwrap_or("?"));
             steps.push((name, step.clone()));
         }
     }

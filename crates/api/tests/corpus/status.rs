@@ -37,7 +37,9 @@ fn invalid_answers_are_put_together_as_recorded() {
         if !is_validation || !is_own || step["unorderedErrors"] == true {
             continue;
         }
-        let Some(errors) = causes.iter().map(error).collect::<Option<Vec<Error>>>() else { continue };
+        let Some(errors) = causes.iter().map(error).collect::<Option<Vec<Error>>>() else {
+            continue;
+        };
         let text = |name: &str| details[name].as_str().unwrap_or_default();
         let subject = Subject { group: text("group"), resource: text("kind"), name: text("name") };
         assert_eq!(Status::invalid(&subject, &errors).to_value(), *body, "{name}");
