@@ -162,6 +162,18 @@ impl<K: Object> Informer<K> {
         subscription
     }
 
+    /// Adds a listener to a running informer, under the rules of [`InformerBuilder::on_change`]. It is told of what
+    /// the store holds at once, as new objects.
+    pub fn add_handler(&self, handler: impl Fn(&Change<K>) + Send + Sync + 'static) {
+        let mut listeners = self.lock();
+        for object in self.store.list() {
+            handler(&Change { key: ObjectKey::of(&*object), old: None, new: Some(object) });
+        }
+        if !listeners.stopped {
+            listeners.handlers.push(Box::new(handler));
+        }
+    }
+
     fn apply(&self, mut object: K) {
         object.meta_mut().managed_fields = None;
         let new = Arc::new(object);

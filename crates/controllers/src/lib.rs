@@ -3,13 +3,12 @@
 //! Every controller is level-triggered: informers put keys into a queue, `reconcile(key)` looks at what is and does
 //! what is missing. What a controller decides is a pure function in its directory; the rest is a thin shell. What not:
 //! nothing here reaches state but through the API, under an identity of its own.
-//!
-//! Being written side by side: the lead writes service_account, root_ca, node_ipam, node_lifecycle, namespace; helper
-//! "client" writes the rest (pod_gc, garbage_collector, bootstrap tokens) by adding rows to `CONTROLLERS`.
 
+mod garbage_collector;
 mod namespace;
 mod node_ipam;
 mod node_lifecycle;
+mod pod_gc;
 mod root_ca;
 mod service_account;
 mod taint_eviction;
@@ -57,6 +56,8 @@ const CONTROLLERS: &[(&str, Run)] = &[
     ("node-controller", |context, client| Box::pin(node_lifecycle::run(context, client))),
     ("taint-eviction-controller", |context, client| Box::pin(taint_eviction::run(context, client))),
     ("namespace-controller", |context, client| Box::pin(namespace::run(context, client))),
+    ("pod-garbage-collector", |context, client| Box::pin(pod_gc::run(context, client))),
+    ("generic-garbage-collector", |context, client| Box::pin(garbage_collector::run(context, client))),
 ];
 
 /// Runs all controllers until shutdown.
