@@ -63,12 +63,15 @@ pub fn apply(live: Option<&Value>, request: ApplyRequest<'_>, writer: &Writer<'_
             Err(ApplyError::Conflicts(left))
         };
     }
-    let (mut object, after) = outcome?;
+    let (mut object, mut after) = outcome?;
+    // The applier's entry keeps its time (a new one has none) when only ownership changed.
+    if !same_object(old, &object) {
+        stamp(&mut after, writer);
+    }
     if writer.manager == last_applied::KUBECTL {
         last_applied::sync(&mut object, request.config);
     }
-    let changed = !same_object(old, &object);
-    managed::put(&mut object, with_times(after, &entries, changed, writer), Vec::new());
+    managed::put(&mut object, after, Vec::new());
     Ok(object)
 }
 
@@ -188,24 +191,14 @@ fn conflicts(entries: &[Entry], changed: &Set) -> Vec<Conflict> {
     conflicts.into_iter().flat_map(|(.., conflicts)| conflicts).collect()
 }
 
-/// Sets the applier's time, unless nothing at all was changed.
-fn with_times(mut after: Vec<Entry>, before: &[Entry], changed: bool, writer: &Writer<'_>) -> Vec<Entry> {
-    let same = after.len() == before.len()
-        && after.iter().all(|entry| {
-            before
-                .iter()
-                .any(|other| other.same_manager(entry) && other.set == entry.set)
-        });
-    if same && !changed {
-        return after;
-    }
-    for entry in &mut after {
+/// Sets the time of the applier's entry.
+fn stamp(entries: &mut [Entry], writer: &Writer<'_>) {
+    for entry in entries {
         let mine = entry.operation == Operation::Apply && entry.manager == writer.manager;
         if mine && entry.subresource == writer.subresource {
             entry.time = writer.now.to_owned();
         }
     }
-    after
 }
 
 /// Whether two objects are the same but for `managedFields`.

@@ -114,7 +114,8 @@ fn settle(comparison: Comparison, mut entries: Vec<Entry>, writer: &Writer<'_>) 
             operation: Operation::Update,
             api_version: writer.api_version.to_owned(),
             subresource: writer.subresource.to_owned(),
-            time: writer.now.to_owned(),
+            // Entries of scales have none: upstream takes them over from another object.
+            time: if writer.subresource == "scale" { String::new() } else { writer.now.to_owned() },
             set: owned,
         };
         match entries.iter_mut().find(|other| other.same_manager(&entry)) {

@@ -36,6 +36,18 @@ pub fn apply(original: &Value, patch: &Value) -> Result<Value, PatchError> {
     Ok(patched)
 }
 
+/// Members of operations that RFC 6902 does not know, as strict decoding names them: `json patch unknown field
+/// "[0].extra"`. They are ignored otherwise.
+pub fn unknown_members(patch: &Value) -> Vec<String> {
+    let operations = patch.as_array().into_iter().flatten().enumerate();
+    let members = operations.flat_map(|(at, operation)| {
+        let names = operation.as_object().into_iter().flat_map(|map| map.keys());
+        let unknown = names.filter(|name| !matches!(name.as_str(), "op" | "from" | "path" | "value"));
+        unknown.map(move |name| format!("json patch unknown field \"[{at}].{name}\""))
+    });
+    members.collect()
+}
+
 fn decode(words: &str) -> PatchError {
     PatchError::Decode(words.to_owned())
 }
@@ -253,6 +265,12 @@ mod tests {
             json!([{"op": "test", "path": "/m/absent", "value": null}, {"op": "test", "path": "/m/k", "value": "v"}]),
             expect![[r#"{"l":["x","y","z"],"m":{"a/b":1,"k":"v","t~":2},"n":null}"#]],
         );
+    }
+
+    #[test]
+    fn members_that_are_not_known() {
+        let patch = json!([{"op": "add", "path": "/a"}, {"op": "add", "path": "/a", "extra": 1}, 3]);
+        assert_eq!(unknown_members(&patch), [r#"json patch unknown field "[1].extra""#]);
     }
 
     #[test]
