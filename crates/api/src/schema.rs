@@ -97,8 +97,9 @@ pub struct Object {
     pub fields: Box<[Field]>,
     /// The numbers of the fields that are written even when missing ([`Zero::Write`], [`Zero::WriteNull`]), ascending.
     pub always: Box<[u16]>,
-    /// Whether this object or anything below it has a field with a default; if not, nobody needs to look.
-    pub has_defaults: bool,
+    /// The numbers of the fields that have a default or something with a default below them, ascending: nobody needs
+    /// to look at the others for defaults.
+    pub defaulted: Box<[u16]>,
     /// How server-side apply treats it.
     pub map_type: MapType,
     /// `x-kubernetes-group-version-kind`; empty for types that are no objects of their own.
@@ -262,7 +263,7 @@ impl Schema {
     /// Whether the type or anything below it has a field with a default.
     pub fn has_defaults(&self) -> bool {
         match &self.kind {
-            Kind::Object(object) => object.has_defaults,
+            Kind::Object(object) => !object.defaulted.is_empty(),
             Kind::Map { values: below, .. } | Kind::List { items: below, .. } => below.has_defaults(),
             _ => false,
         }

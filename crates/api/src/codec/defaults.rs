@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 /// Fills missing fields of everything that is there. An object that is itself missing is made only by a default of its own.
 pub fn apply_defaults(value: &mut Value, schema: &Schema) {
     match (&schema.kind, value) {
-        (Kind::Object(object), Value::Object(map)) if object.has_defaults => {
+        (Kind::Object(object), Value::Object(map)) if !object.defaulted.is_empty() => {
             object_defaults(map, object, schema.origin)
         }
         (Kind::Map { values, .. }, Value::Object(map)) if values.has_defaults() => {
@@ -23,11 +23,10 @@ pub fn apply_defaults(value: &mut Value, schema: &Schema) {
 }
 
 fn object_defaults(map: &mut Map<String, Value>, object: &Object, origin: Origin) {
-    for field in &*object.fields {
+    for number in &*object.defaulted {
+        let field = &object.fields[usize::from(*number)];
         let Some(default) = field.default.as_deref() else {
-            if field.schema.has_defaults()
-                && let Some(value) = map.get_mut(&*field.name)
-            {
+            if let Some(value) = map.get_mut(&*field.name) {
                 apply_defaults(value, &field.schema);
             }
             continue;

@@ -56,25 +56,32 @@ pub(super) fn table(text: &'static str) -> Table {
     table
 }
 
-/// Sets `has_defaults` of every object. Types refer to each other, so that it takes some rounds until nothing changes.
+/// Sets `defaulted` of every object. Types refer to each other, so that it takes some rounds until nothing changes.
 fn mark_defaults(schemas: &mut [Schema]) {
     loop {
-        let marked: Vec<bool> = schemas.iter().map(|s| s.object().is_some_and(|o| o.has_defaults)).collect();
+        let marked: Vec<bool> = schemas.iter().map(Schema::has_defaults).collect();
         let mut changed = false;
         for schema in schemas.iter_mut() {
-            let Kind::Object(object) = &mut schema.kind else {
-                continue;
+            let Kind::Object(object) = &mut schema.kind else { continue };
+            // `+default=""` on a field that drops empty strings does nothing.
+            let idle = |field: &Field| {
+                field.zero == Zero::Drop && field.default.as_deref() == Some(&serde_json::Value::from(""))
             };
-            let has = |field: &Field| field.default.is_some() || refers_to_marked(&field.schema, &marked);
-            if !object.has_defaults && object.fields.iter().any(has) {
-                object.has_defaults = true;
-                changed = true;
-            }
+            let has =
+                |field: &Field| (field.default.is_some() && !idle(field)) || refers_to_marked(&field.schema, &marked);
+            let defaulted: Box<[u16]> = numbers(&object.fields, has);
+            changed |= defaulted != object.defaulted;
+            object.defaulted = defaulted;
         }
         if !changed {
             return;
         }
     }
+}
+
+/// The numbers of the fields that `wanted` takes.
+pub(super) fn numbers(fields: &[Field], wanted: impl Fn(&Field) -> bool) -> Box<[u16]> {
+    (0u16..).zip(fields).filter(|(_, field)| wanted(field)).map(|(number, _)| number).collect()
 }
 
 /// Looks through lists and maps without dereferencing: the table is not there yet.
@@ -127,7 +134,7 @@ fn schema(definition: &Definition, name: &str, names: &HashMap<(&str, &str), u16
         name: name.into(),
         fields: definition.fields.iter().map(|line| field(line, definition.package, names)).collect(),
         always: Box::new([]),
-        has_defaults: false,
+        defaulted: Box::new([]),
         map_type: MapType::Granular,
         group_version_kinds: Box::new([]),
         unions: Box::new([]),
@@ -149,13 +156,8 @@ fn schema(definition: &Definition, name: &str, names: &HashMap<(&str, &str), u16
     }
     object.group_version_kinds = gvks.into();
     object.unions = unions.into();
-    object.always = always(&object.fields);
+    object.always = numbers(&object.fields, |field| matches!(field.zero, Zero::Write | Zero::WriteNull));
     Schema::go(Kind::Object(object))
-}
-
-/// Which fields are written even when missing.
-pub(super) fn always(fields: &[Field]) -> Box<[u16]> {
-    (0u16..).zip(fields).filter(|(_, f)| matches!(f.zero, Zero::Write | Zero::WriteNull)).map(|(at, _)| at).collect()
 }
 
 fn parse_union(text: &str) -> Union {

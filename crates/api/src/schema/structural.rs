@@ -106,12 +106,12 @@ fn object(schema: &Map<String, Value>, depth: usize) -> Result<Object, Structura
         };
         fields.push(field);
     }
-    let has_defaults = fields.iter().any(|field: &Field| field.default.is_some() || field.schema.has_defaults());
+    let defaulted = parse::numbers(&fields, |field| field.default.is_some() || field.schema.has_defaults());
     let mut object = Object {
         name: "".into(),
         fields: fields.into(),
         always: Box::new([]),
-        has_defaults,
+        defaulted,
         map_type: map_type(schema),
         group_version_kinds: Box::new([]),
         unions: Box::new([]),
@@ -147,6 +147,7 @@ fn add_type_and_metadata(object: &mut Object) -> Result<(), StructuralError> {
     fields.push(plain_field("kind", Ref::Static(&parse::STRING)));
     fields.push(plain_field("metadata", Ref::Builtin(number)));
     fields.sort_by(|a, b| a.name.cmp(&b.name));
+    object.defaulted = parse::numbers(&fields, |field| field.default.is_some() || field.schema.has_defaults());
     object.fields = fields.into();
     Ok(())
 }
