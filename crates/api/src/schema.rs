@@ -96,10 +96,10 @@ pub struct Object {
     /// The known keys, sorted by name.
     pub fields: Box<[Field]>,
     /// The numbers of the fields that are written even when missing ([`Zero::Write`], [`Zero::WriteNull`]), ascending.
-    pub always: Box<[u16]>,
+    pub always: Box<[usize]>,
     /// The numbers of the fields that have a default or something with a default below them, ascending: nobody needs
     /// to look at the others for defaults.
-    pub defaulted: Box<[u16]>,
+    pub defaulted: Box<[usize]>,
     /// How server-side apply treats it.
     pub map_type: MapType,
     /// `x-kubernetes-group-version-kind`; empty for types that are no objects of their own.

@@ -234,6 +234,40 @@ fn podlike() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Values that look like JSON schemas, more or less.
+fn schemalike(depth: u32) -> impl Strategy<Value = Value> {
+    let keys = [
+        "type",
+        "properties",
+        "items",
+        "additionalProperties",
+        "default",
+        "nullable",
+        "required",
+        "enum",
+        "metadata",
+        "a",
+        "b",
+    ];
+    let flags =
+        ["x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource", "x-kubernetes-int-or-string"];
+    let key = prop::sample::select([&keys[..], &flags[..]].concat());
+    let types = ["object", "array", "string", "integer", "number", "boolean"];
+    let leaf = prop_oneof![
+        4 => prop::sample::select(types.to_vec()).prop_map(Value::from),
+        2 => any::<bool>().prop_map(Value::from),
+        1 => any::<f32>().prop_map(Value::from),
+        1 => Just(Value::Null)
+    ];
+    leaf.prop_recursive(depth, 40, 4, move |inner| {
+        prop_oneof![
+            1 => prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            4 => prop::collection::btree_map(key.clone().prop_map(str::to_owned), inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect()))
+        ]
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2000, ..ProptestConfig::default() })]
 
@@ -244,6 +278,18 @@ proptest! {
             let again = conform(&mut value, schema(kind));
             prop_assert!(again.is_ok_and(|found| found.unknown.is_empty()));
             prop_assert_eq!(value, once);
+        }
+    }
+
+    #[test]
+    fn any_structural_schema_is_survived(mut value in schemalike(4), schema in schemalike(6)) {
+        if let Ok(schema) = structural(&schema) {
+            apply_defaults(&mut value, &schema);
+            if conform(&mut value, &schema).is_ok() {
+                let once = value.clone();
+                prop_assert!(conform(&mut value, &schema).is_ok_and(|found| found.unknown.is_empty()));
+                prop_assert_eq!(value, once);
+            }
         }
     }
 

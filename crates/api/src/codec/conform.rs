@@ -212,7 +212,7 @@ fn keeps(value: &mut Value, field: &Field) -> bool {
 }
 
 fn add_always(map: &mut Map<String, Value>, object: &Object) {
-    for field in object.always.iter().map(|at| &object.fields[usize::from(*at)]) {
+    for field in object.always.iter().map(|at| &object.fields[*at]) {
         if !map.contains_key(&*field.name) {
             let value = if field.zero == Zero::Write { zero::zero_value(&field.schema) } else { Value::Null };
             map.insert(String::from(&*field.name), value);

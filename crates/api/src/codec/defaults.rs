@@ -24,7 +24,7 @@ pub fn apply_defaults(value: &mut Value, schema: &Schema) {
 
 fn object_defaults(map: &mut Map<String, Value>, object: &Object, origin: Origin) {
     for number in &*object.defaulted {
-        let field = &object.fields[usize::from(*number)];
+        let field = &object.fields[*number];
         let Some(default) = field.default.as_deref() else {
             if let Some(value) = map.get_mut(&*field.name) {
                 apply_defaults(value, &field.schema);

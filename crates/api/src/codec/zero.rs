@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 pub(super) fn zero_value(schema: &Schema) -> Value {
     match &schema.kind {
         Kind::Object(object) => {
-            let always = object.always.iter().map(|at| &object.fields[usize::from(*at)]);
+            let always = object.always.iter().map(|at| &object.fields[*at]);
             let zero = |field: &crate::schema::Field| match field.zero {
                 Zero::Write => zero_value(&field.schema),
                 _ => Value::Null,

@@ -69,7 +69,7 @@ fn mark_defaults(schemas: &mut [Schema]) {
             };
             let has =
                 |field: &Field| (field.default.is_some() && !idle(field)) || refers_to_marked(&field.schema, &marked);
-            let defaulted: Box<[u16]> = numbers(&object.fields, has);
+            let defaulted = numbers(&object.fields, has);
             changed |= defaulted != object.defaulted;
             object.defaulted = defaulted;
         }
@@ -80,8 +80,8 @@ fn mark_defaults(schemas: &mut [Schema]) {
 }
 
 /// The numbers of the fields that `wanted` takes.
-pub(super) fn numbers(fields: &[Field], wanted: impl Fn(&Field) -> bool) -> Box<[u16]> {
-    (0u16..).zip(fields).filter(|(_, field)| wanted(field)).map(|(number, _)| number).collect()
+pub(super) fn numbers(fields: &[Field], wanted: impl Fn(&Field) -> bool) -> Box<[usize]> {
+    fields.iter().enumerate().filter(|(_, field)| wanted(field)).map(|(number, _)| number).collect()
 }
 
 /// Looks through lists and maps without dereferencing: the table is not there yet.
