@@ -46,6 +46,8 @@ pub struct Config {
     pub cluster_domain: String,
     /// `resolvConf`: the node's resolver settings.
     pub resolv_conf: PathBuf,
+    /// `podCIDR`: the pods' range where there is no API server that gives the node one.
+    pub pod_cidr: String,
     /// `maxPods`
     pub max_pods: i64,
     /// `podPidsLimit`; -1: none.
@@ -99,6 +101,7 @@ impl Default for Config {
             cluster_dns: Vec::new(),
             cluster_domain: String::new(),
             resolv_conf: PathBuf::from("/etc/resolv.conf"),
+            pod_cidr: "10.244.0.0/24".to_owned(),
             max_pods: 110,
             pod_pids_limit: -1,
             register_node: true,
@@ -161,6 +164,8 @@ struct File {
     cluster_dns: Option<Vec<String>>,
     cluster_domain: Option<String>,
     resolv_conf: Option<String>,
+    #[serde(rename = "podCIDR")]
+    pod_cidr: Option<String>,
     max_pods: Option<i64>,
     pod_pids_limit: Option<i64>,
     register_node: Option<bool>,
@@ -201,6 +206,7 @@ impl Config {
         };
         set(&mut self.cluster_domain, file.cluster_domain);
         set(&mut self.cgroup_root, file.cgroup_root);
+        set(&mut self.pod_cidr, file.pod_cidr);
         set(&mut self.provider_id, file.provider_id);
         if let Some(driver) = file.cgroup_driver {
             if driver != "cgroupfs" && driver != "systemd" {

@@ -146,6 +146,7 @@ impl Kubelet {
             "Starting kubelet.",
         );
         let container_events = self.shared.runtime.container_events();
+        self.open_network().await;
         self.adopt().await;
         let mut tasks = tokio::task::JoinSet::new();
         let recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -208,6 +209,17 @@ impl Kubelet {
         }
         drop(pods);
         tasks.shutdown().await;
+    }
+
+    /// A node that had a pod range has it still, whether or not the API server answers.
+    async fn open_network(&self) {
+        let pod_cidrs = node::first_pod_cidrs(&self.shared.config, self.client.is_some());
+        if pod_cidrs.is_empty() {
+            return;
+        }
+        if let Err(error) = self.shared.network.set_pod_cidrs(pod_cidrs).await {
+            tracing::error!(%error, "cannot set the pod network up");
+        }
     }
 
     /// Takes note of what runs: it is not admitted anew, and what nobody wants is found among it.

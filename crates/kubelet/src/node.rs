@@ -173,6 +173,7 @@ impl Keeper {
         }
         match self.shared.network.set_pod_cidrs(pod_cidrs.clone()).await {
             Ok(()) => {
+                remember_pod_cidrs(&self.shared.config, &pod_cidrs);
                 self.pod_cidrs = pod_cidrs;
                 (self.network_changed)();
             }
@@ -231,6 +232,22 @@ impl Keeper {
         }
         self.said = now;
     }
+}
+
+/// Noted down, so that pods have their network when the kubelet starts again while no API server answers.
+fn remember_pod_cidrs(config: &Config, pod_cidrs: &[String]) {
+    let path = config.paths.pod_cidrs();
+    let written = std::fs::create_dir_all(&config.paths.root).and_then(|()| std::fs::write(&path, pod_cidrs.join("\n")));
+    if let Err(error) = written {
+        tracing::warn!(path = %path.display(), %error, "cannot note the node's pod ranges down");
+    }
+}
+
+/// The ranges to begin with: those that the node had, or without an API server those of the configuration.
+pub(crate) fn first_pod_cidrs(config: &Config, has_api: bool) -> Vec<String> {
+    let remembered = std::fs::read_to_string(config.paths.pod_cidrs()).unwrap_or_default();
+    let remembered: Vec<String> = remembered.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if remembered.is_empty() && !has_api { vec![config.pod_cidr.clone()] } else { remembered }
 }
 
 fn encode(status: &k8s_openapi::api::core::v1::NodeStatus) -> Value {

@@ -56,6 +56,11 @@ impl Paths {
         self.pod(uid).join("volume-subpaths").join(volume).join(container)
     }
 
+    /// The pod ranges that the node was given last, for a start without an API server.
+    pub fn pod_cidrs(&self) -> PathBuf {
+        self.root.join("pod_cidrs")
+    }
+
     /// Where seccomp profiles of the node lie.
     pub fn seccomp(&self) -> PathBuf {
         self.root.join("seccomp")

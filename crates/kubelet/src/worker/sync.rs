@@ -61,6 +61,7 @@ impl Worker {
                 let times = [wake_at, self.deadline(), self.token_refresh_at()];
                 Next::Wait(times.into_iter().flatten().min())
             }
+            Acted::NotAdopted => Next::Wait(Some(self.retry_at())),
             Acted::Failed => {
                 self.publish_status();
                 Next::Wait(Some(self.retry_at()))
@@ -90,7 +91,9 @@ impl Worker {
 
     async fn act(&mut self) -> Acted {
         if let Err(error) = self.adopt_sandbox().await {
+            // what runs in it goes on running: it is not made anew because the network is late
             tracing::warn!(pod = %pod::format_pod(&self.pod), %error, "cannot connect a sandbox that was there");
+            return Acted::NotAdopted;
         }
         self.adopt_probes();
         for _ in 0..ROUNDS_MAX {
@@ -229,6 +232,7 @@ enum Acted {
     Finished,
     Settled(Option<Timestamp>),
     Failed,
+    NotAdopted,
 }
 
 enum Round {
