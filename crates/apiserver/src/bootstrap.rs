@@ -121,6 +121,10 @@ async fn put(
     if expect == Expect::Absent && cluster.cache.shelf(group, plural).get(&key).is_some() {
         return Ok(());
     }
+    row.strategy.default(&mut object);
+    if &*row.plural == "namespaces" {
+        row.strategy.prepare_for_create(&mut object);
+    }
     let metadata = metadata_mut(&mut object);
     metadata.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
     let now = api::time::format_seconds(cluster.clock.now());

@@ -124,6 +124,16 @@ pub trait Connector: Send + Sync {
     ) -> futures::future::BoxFuture<'static, Result<http::Response<crate::body::Body>, Status>>;
 }
 
+/// A document that the chain has to show.
+pub struct ChainDocument {
+    /// Its path.
+    pub path: &'static str,
+    /// Its media type; a client that does not accept it gets 406.
+    pub content_type: &'static str,
+    /// Its content.
+    pub body: Value,
+}
+
 /// All of the chain, as `security` builds it and [`crate::Config`] takes it.
 pub struct Chain {
     /// Who.
@@ -136,6 +146,8 @@ pub struct Chain {
     pub reviews: Box<dyn Reviews>,
     /// Connections.
     pub connector: Box<dyn Connector>,
+    /// Documents of the chain's own: OpenID's discovery and key set.
+    pub documents: Vec<ChainDocument>,
     /// Whether requests without credentials go on as `system:anonymous` (else 401).
     pub anonymous: bool,
 }

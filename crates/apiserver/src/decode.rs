@@ -49,11 +49,16 @@ fn unsupported_media() -> Status {
 }
 
 /// Decodes the body as JSON or YAML, whatever the content type says.
-pub fn value(call: &Call<'_>, kind: &str) -> Result<Decoded, Status> {
-    let body = &call.body;
+pub fn value(call: &Call<'_>, wanted: Wanted<'_>) -> Result<Decoded, Status> {
+    let (body, kind) = (&call.body, wanted.kind);
     let decoded = match call.content_type() {
         "" | "application/json" => codec::decode_json(body),
         "application/yaml" => codec::decode_any(body),
+        "application/vnd.kubernetes.protobuf" => {
+            let decoded = crate::protobuf::decode(body, (&wanted.api_version(), kind));
+            let value = decoded.map_err(|error| codec::unrecognized(kind, &error.to_string(), body))?;
+            return Ok(Decoded { value, duplicates: Vec::new() });
+        }
         _ => return Err(unsupported_media()),
     };
     decoded.map_err(|error| codec::undecodable(kind, &error, body))
@@ -62,12 +67,14 @@ pub fn value(call: &Call<'_>, kind: &str) -> Result<Decoded, Status> {
 /// Decodes the body as an object of the wanted type: checked, with unknown fields reported as asked, `apiVersion` and
 /// `kind` set, without defaults.
 pub fn object(call: &mut Call<'_>, wanted: Wanted<'_>, schema: &Schema) -> Result<Value, Status> {
-    let mut decoded = value(call, wanted.kind)?;
+    let mut decoded = value(call, wanted)?;
     check_type(&decoded.value, wanted, &call.body)?;
     let conformed = codec::conform(&mut decoded.value, schema).map_err(|error| {
         codec::cannot_be_handled(wanted.kind, wanted.version, wanted.kind, &error.to_string())
     })?;
-    let strict = codec::strict_errors(&call.body, &decoded, &conformed);
+    // Protobuf has no unknown fields to complain of; newer ones are left out in silence, as upstream does.
+    let is_text = call.content_type() != "application/vnd.kubernetes.protobuf";
+    let strict = if is_text { codec::strict_errors(&call.body, &decoded, &conformed) } else { Vec::new() };
     report(call, strict, wanted.kind, wanted.version)?;
     let mut object = decoded.value;
     set_type(&mut object, wanted);

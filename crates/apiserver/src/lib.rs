@@ -23,6 +23,7 @@ mod metrics;
 mod nonresource;
 pub mod openapi;
 mod pipeline;
+mod protobuf;
 pub mod reader;
 pub mod request;
 mod rows;

@@ -84,8 +84,17 @@ fn more(api: &Api, info: &RequestInfo, headers: &HeaderMap) -> Answer {
     if let Some(check) = check {
         return if CHECKS.contains(&check) { answer::text(200, "ok") } else { answer::page_not_found() };
     }
-    let _ = (api, headers);
-    answer::page_not_found()
+    let Some(document) = api.chain.documents.iter().find(|document| document.path == path) else {
+        return answer::page_not_found();
+    };
+    let accept = header_of(headers, header::ACCEPT);
+    let kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    let accepted = |kind: &str| matches!(kind, "*/*" | "application/*" | "") || kind == document.content_type;
+    if kinds.into_iter().any(accepted) {
+        answer::answer(200, document.content_type, document.body.to_string())
+    } else {
+        answer::answer(406, "text/plain; charset=utf-8", "")
+    }
 }
 
 fn version() -> Answer {

@@ -7,9 +7,9 @@ pub use reviews::SecurityReviews;
 use crate::admission::AdmissionChain;
 use crate::authn::{Authenticators, StaticTokens};
 use crate::authz::{Authorizers, Rbac};
-use crate::chain::{Chain, ChainBuilder};
+use crate::chain::{Chain, ChainBuilder, ChainDocument};
 use crate::streaming::{KubeletClient, Streaming};
-use crate::tokens::ServiceAccountTokens;
+use crate::tokens::{ServiceAccountTokens, jwks, openid_configuration};
 use certs::{TokenSigner, TokenVerifier};
 use clock::SharedClock;
 use std::sync::Arc;
@@ -41,6 +41,19 @@ pub struct SecurityConfig {
 pub fn chain(config: SecurityConfig) -> ChainBuilder {
     Box::new(move |reader| {
         let rbac = Arc::new(Rbac::new(reader.clone()));
+        let jwks_uri = format!("{}/openid/v1/jwks", config.issuer);
+        let documents = vec![
+            ChainDocument {
+                path: "/openid/v1/jwks",
+                content_type: "application/jwk-set+json",
+                body: jwks(&config.verifier),
+            },
+            ChainDocument {
+                path: "/.well-known/openid-configuration",
+                content_type: "application/json",
+                body: openid_configuration(&config.issuer, &jwks_uri),
+            },
+        ];
         let tokens = Arc::new(ServiceAccountTokens::new(
             reader.clone(),
             config.clock.clone(),
@@ -69,6 +82,7 @@ pub fn chain(config: SecurityConfig) -> ChainBuilder {
                 config.clock.clone(),
             )),
             connector: Box::new(Streaming::new(reader.clone(), config.kubelet)),
+            documents,
             anonymous: config.anonymous,
         }
     })

@@ -38,6 +38,8 @@ pub struct Config {
     pub clock: SharedClock,
     /// `--bind-address` and `--secure-port`; port 0: any.
     pub bind: SocketAddr,
+    /// Further sockets to serve on, bound by whoever started us (socket activation).
+    pub listeners: Vec<std::net::TcpListener>,
     /// The server's certificate and the client CA; `None`: plain HTTP, for tests on loopback.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Authentication, authorization, admission, …: `security::chain(…)`.
@@ -103,7 +105,7 @@ pub struct Api {
 pub struct Server {
     api: Arc<Api>,
     address: SocketAddr,
-    listener: JoinHandle<()>,
+    listeners: Vec<JoinHandle<()>>,
     feed: JoinHandle<()>,
 }
 
@@ -143,8 +145,13 @@ impl Server {
             reads: Semaphore::new(MAX_READS_IN_FLIGHT),
             writes: Semaphore::new(MAX_WRITES_IN_FLIGHT),
         });
-        let listener = tokio::spawn(connection::listen(api.clone(), listener, config.tls));
-        Ok(Self { api, address, listener, feed })
+        let mut all = vec![listener];
+        for inherited in config.listeners {
+            inherited.set_nonblocking(true).and_then(|()| TcpListener::from_std(inherited)).map(|l| all.push(l)).map_err(bind_error)?;
+        }
+        let serve = |listener| tokio::spawn(connection::listen(api.clone(), listener, config.tls.clone()));
+        let listeners = all.into_iter().map(serve).collect();
+        Ok(Self { api, address, listeners, feed })
     }
 
     /// Where it listens.
@@ -165,7 +172,7 @@ impl Server {
     /// Ends watches, finishes what is being answered, closes all connections. The store stays open: it is the caller's.
     pub async fn shutdown(self) {
         self.api.stopping.cancel();
-        let _ = self.listener.await; // a panic in it has been logged
+        futures::future::join_all(self.listeners).await; // a panic in one has been logged
         self.feed.abort();
     }
 }

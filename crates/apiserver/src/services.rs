@@ -152,8 +152,7 @@ impl Services {
         let failed = |why: String| Error::invalid(&path, json!([given]), format!("failed to allocate IP {given}: {why}"));
         match given.parse::<Ipv4Addr>() {
             Ok(address) if u32::from(address).wrapping_sub(self.base) >= self.size => {
-                let range = format!("{}/{}", Ipv4Addr::from(self.base), self.size.leading_zeros() + 1);
-                errors.push(failed(format!("the provided IP ({given}) is not in the valid range. The range of valid IPs is {range}")));
+                errors.push(failed("the provided network does not match the current range".to_owned()));
             }
             Ok(address) if taken.contains(&address) => errors.push(failed("provided IP is already allocated".to_owned())),
             Ok(address) => {

@@ -6,6 +6,7 @@ mod discovery;
 mod request;
 
 pub use discovery::{jwks, openid_configuration};
+pub(crate) use request::apply_defaults as apply_request_defaults;
 
 use crate::SharedReader;
 use crate::user::UserInfo;

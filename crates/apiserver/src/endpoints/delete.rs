@@ -61,6 +61,9 @@ impl DeleteOptions {
             given
         } else {
             let decoded = match call.content_type() {
+                "application/vnd.kubernetes.protobuf" => crate::protobuf::decode(&call.body, ("v1", "DeleteOptions"))
+                    .map(|value| api::codec::Decoded { value, duplicates: Vec::new() })
+                    .map_err(|error| api::codec::DecodeError::Json(error.to_string())),
                 "application/yaml" => api::codec::decode_any(&call.body),
                 _ => api::codec::decode_json(&call.body),
             };

@@ -55,6 +55,7 @@ fn token(call: &mut Call<'_>) -> Result<Answer, Status> {
     let definition = api::schema::definition_for("authentication.k8s.io", "v1", "TokenRequest");
     if let Some(schema) = definition.and_then(api::schema::builtin) {
         api::codec::apply_defaults(&mut request, schema);
+        crate::tokens::apply_request_defaults(&mut request);
         create::track_as(call, None, &mut request, "token", schema, "authentication.k8s.io/v1");
     }
     create::review(call, request, "token")

@@ -22,6 +22,12 @@ impl InProcess {
     pub(super) fn new(api: Arc<Api>, user: UserInfo) -> Self {
         Self { api, user: Arc::new(user) }
     }
+
+    /// The same pipeline under another identity.
+    #[must_use]
+    pub fn acting_as(&self, user: UserInfo) -> Self {
+        Self::new(self.api.clone(), user)
+    }
 }
 
 impl std::fmt::Debug for InProcess {

@@ -43,6 +43,14 @@ struct Bound {
     object: Arc<Value>,
 }
 
+/// `SetDefaults_TokenRequestSpec`: an hour.
+pub(crate) fn apply_defaults(body: &mut Value) {
+    let spec = api::meta::child_mut(body, "spec");
+    if spec.get("expirationSeconds").is_none_or(Value::is_null) {
+        spec.insert("expirationSeconds".to_owned(), DEFAULT_EXPIRATION_SECONDS.into());
+    }
+}
+
 impl ServiceAccountTokens {
     /// The answer to a TokenRequest.
     pub(crate) fn create(&self, request: &RequestInfo, body: &Value) -> Result<Value, Status> {
