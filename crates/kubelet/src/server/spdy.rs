@@ -10,4 +10,8 @@ mod session;
 pub(super) use session::{Accepted, SendStream, Session};
 
 #[cfg(test)]
+mod peer;
+#[cfg(test)]
+pub(super) use peer::Peer;
+#[cfg(test)]
 mod tests;

@@ -105,3 +105,6 @@ pub(super) fn failure(words: &str) -> Bytes {
     .to_string()
     .into()
 }
+
+#[cfg(test)]
+mod tests;
