@@ -18,8 +18,10 @@ fn header_of(headers: &HeaderMap, name: header::HeaderName) -> &str {
 pub fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &HeaderMap) -> Answer {
     let path = info.path.trim_end_matches('/');
     let accept = header_of(headers, header::ACCEPT);
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        return answer::page_not_found();
+    let healthy = matches!(path, "/healthz" | "/livez" | "/readyz"); // these take any method
+    if !matches!(*method, Method::GET | Method::HEAD) && !healthy {
+        let known = api.discovery.respond(path, "").is_some();
+        return if known { crate::endpoints::error(&answer::method_not_allowed()) } else { answer::page_not_found() };
     }
     let mut response = match path {
         "/version" => version(),

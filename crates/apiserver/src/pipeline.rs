@@ -150,6 +150,10 @@ async fn serve(
             Err(status) => return endpoints::error(&status),
         }
     }
+    if info.verb != "watch" && &*call.row.plural == "endpoints" {
+        let warning = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+        call.warnings.push(warning.to_owned());
+    }
     let outcome = endpoints::serve(&mut call).await;
     drop(permit);
     let mut response = outcome.unwrap_or_else(|status| answer::status(&status, call.accept.media));

@@ -127,6 +127,12 @@ impl Services {
             fields.entry("ipFamilyPolicy").or_insert_with(|| "SingleStack".into());
             fields.entry("ipFamilies").or_insert_with(|| json!(["IPv4"]));
         }
+        let families = spec["ipFamilies"].as_array().cloned().unwrap_or_default();
+        if let Some(index) = families.iter().position(|family| family == "IPv6") {
+            let path = Path::new("spec").child("ipFamilies").index(index);
+            errors.push(Error::invalid(&path, "IPv6", "not configured on this cluster"));
+            return Ok(());
+        }
         let given = spec["clusterIP"].as_str().unwrap_or_default().to_owned();
         let before = old.and_then(|old| old["spec"]["clusterIP"].as_str()).unwrap_or_default();
         if given == "None" {
@@ -200,7 +206,22 @@ fn allocate_ports(
         .filter_map(|port| u16::try_from(port["nodePort"].as_u64()?).ok())
         .collect();
     let mut mine: HashSet<u16> = HashSet::new();
-    for (index, port) in spec["ports"].as_array_mut().into_iter().flatten().enumerate() {
+    let checks_health = spec["type"] == "LoadBalancer" && spec["externalTrafficPolicy"] == "Local";
+    if checks_health && spec["healthCheckNodePort"].as_u64().unwrap_or(0) == 0 {
+        let kept = old.and_then(|old| old["spec"]["healthCheckNodePort"].as_u64()).filter(|port| *port != 0);
+        let port = match kept.and_then(|port| u16::try_from(port).ok()) {
+            Some(port) => port,
+            None => {
+                let port = free_port(taken)?;
+                allocation.ports.push(port);
+                port
+            }
+        };
+        spec["healthCheckNodePort"] = port.into();
+    }
+    let ports = spec.get_mut("ports").and_then(Value::as_array_mut);
+    let used: HashSet<u64> = ports.iter().flat_map(|ports| ports.iter()).filter_map(|port| port["nodePort"].as_u64()).collect();
+    for (index, port) in ports.into_iter().flatten().enumerate() {
         let given = port["nodePort"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
         if given != 0 {
             let path = Path::new("spec").child("ports").index(index).child("nodePort");
@@ -215,14 +236,29 @@ fn allocate_ports(
                 mine.insert(given);
                 allocation.ports.push(given);
             }
+        } else if wants && let Some(kept) = kept_port(old, port).filter(|kept| !used.contains(&u64::from(*kept))) {
+            port["nodePort"] = kept.into();
         } else if wants {
-            let start = rand::random_range(0..NODE_PORTS.count());
-            let free = NODE_PORTS.skip(start).chain(NODE_PORTS.take(start)).find(|port| !taken.contains(port));
-            let free = free.ok_or_else(|| Status::internal("failed to allocate a nodePort: range is full"))?;
-            taken.insert(free);
+            let free = free_port(taken)?;
             port["nodePort"] = free.into();
             allocation.ports.push(free);
         }
     }
     Ok(())
+}
+
+/// The node port that an update leaves out: that of the old port of the same number and protocol.
+fn kept_port(old: Option<&Value>, port: &Value) -> Option<u16> {
+    let ports = old?["spec"]["ports"].as_array()?;
+    let same = ports.iter().find(|one| one["port"] == port["port"] && one["protocol"] == port["protocol"])?;
+    u16::try_from(same["nodePort"].as_u64()?).ok().filter(|port| *port != 0)
+}
+
+/// A free node port, which is taken from now on.
+fn free_port(taken: &mut HashSet<u16>) -> Result<u16, Status> {
+    let start = rand::random_range(0..NODE_PORTS.count());
+    let free = NODE_PORTS.skip(start).chain(NODE_PORTS.take(start)).find(|port| !taken.contains(port));
+    let free = free.ok_or_else(|| Status::internal("failed to allocate a nodePort: range is full"))?;
+    taken.insert(free);
+    Ok(free)
 }

@@ -47,6 +47,9 @@ pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -
         let patched = patched(call, kind, live, &patch)?;
         let (object, mut found) = conformed(call, patched.clone())?;
         found.splice(0..0, duplicates.iter().cloned());
+        if kind == PatchType::Json {
+            found.extend(unknown_members(&patch));
+        }
         report(strict, found, &patched, &warnings)?;
         if object.name() != live.name() {
             let (new, old) = (object.name(), live.name());
@@ -63,6 +66,19 @@ pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -
     call.warnings = warnings;
     let (written, created) = outcome?;
     written.answer(call, if created { 201 } else { 200 })
+}
+
+/// Members of operations that no operation has.
+fn unknown_members(patch: &Value) -> Vec<String> {
+    let known = ["op", "path", "from", "value"];
+    let operations = patch.as_array().into_iter().flatten().enumerate();
+    operations
+        .flat_map(|(index, operation)| {
+            let members = operation.as_object().into_iter().flat_map(|members| members.keys());
+            let unknown = members.filter(|member| !known.contains(&member.as_str()));
+            unknown.map(move |member| format!("json patch unknown field \"[{index}].{member}\""))
+        })
+        .collect()
 }
 
 fn patched(call: &Call<'_>, kind: PatchType, live: &Value, patch: &Value) -> Result<Value, Status> {
