@@ -1,6 +1,9 @@
 //! The command line. Flag names are upstream's wherever upstream has the flag.
 
 use crate::cluster::lifecycle::DEFAULT_NODES;
+use crate::roles::images::DEFAULT_ROOT;
+use crate::roles::kubelet::KubeletFlags;
+use crate::roles::server::ServerFlags;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -38,6 +41,15 @@ pub enum Command {
         /// Delete the state too.
         #[arg(long)]
         delete: bool,
+    },
+    /// A control plane, and this machine's node, in one process.
+    Server(ServerFlags),
+    /// A node agent alone, with upstream's flags.
+    Kubelet(KubeletFlags),
+    /// This node's image store.
+    Image {
+        #[command(subcommand)]
+        verb: ImageVerb,
     },
     /// Step into a node of `up`, as ssh would.
     Node {
@@ -116,6 +128,55 @@ pub enum NodeVerb {
         /// Which node.
         node: String,
     },
+}
+
+/// The verbs of `pintle image`.
+#[derive(Debug, Subcommand)]
+pub enum ImageVerb {
+    /// Import OCI layouts or docker archives.
+    Import {
+        #[command(flatten)]
+        root: ImageRoot,
+        /// Files or directories.
+        #[arg(required = true)]
+        archives: Vec<PathBuf>,
+    },
+    /// The images of this node.
+    Ls {
+        #[command(flatten)]
+        root: ImageRoot,
+    },
+    /// Pull images from their registries.
+    Pull {
+        #[command(flatten)]
+        root: ImageRoot,
+        /// Names, such as `nginx` or `registry.example:5000/team/app:1`.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Remove images by name.
+    Rm {
+        #[command(flatten)]
+        root: ImageRoot,
+        /// Names.
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+}
+
+/// Where the image store is.
+#[derive(Clone, Debug, Args)]
+pub struct ImageRoot {
+    /// Where images and containers are kept.
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_ROOT)]
+    pub runtime_root: PathBuf,
+}
+
+impl ImageRoot {
+    /// The images below it.
+    pub fn images(&self) -> PathBuf {
+        self.runtime_root.join("images")
+    }
 }
 
 /// Which of several clusters on this machine.

@@ -1,7 +1,8 @@
 //! From the parsed command line to the part that does the work.
 
-use crate::arguments::{Arguments, Command, DataDir, NodeVerb};
+use crate::arguments::{Arguments, Command, DataDir, ImageVerb, NodeVerb};
 use crate::cluster::{cgroups, layout::Layout, lifecycle, node, supervisor, view};
+use crate::roles::{images, kubelet, server};
 use crate::unit;
 use std::error::Error;
 use std::os::unix::process::CommandExt;
@@ -22,6 +23,15 @@ pub fn run(arguments: Arguments) -> Done {
             let layout = layout(&data)?;
             block_on(async { Ok(lifecycle::down(&layout, delete, clock::system()).await?) })
         }
+        Command::Server(flags) => {
+            log_to_stderr();
+            serve(server::run(flags, clock::system()))
+        }
+        Command::Kubelet(flags) => {
+            log_to_stderr();
+            serve(kubelet::run(flags, clock::system()))
+        }
+        Command::Image { verb } => image_verb(verb),
         Command::Node { verb } => node_verb(verb),
         Command::RunUnit { name } => run_unit(&name),
         Command::InNode { data, node, cgroup, keep_listener, command } => {
@@ -46,6 +56,18 @@ pub fn run(arguments: Arguments) -> Done {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn image_verb(verb: ImageVerb) -> Done {
+    match verb {
+        ImageVerb::Import { root, archives } => images::import(&root.images(), &archives)?,
+        ImageVerb::Ls { root } => images::list(&root.images())?,
+        ImageVerb::Rm { root, names } => images::remove(&root.images(), &names)?,
+        ImageVerb::Pull { root, names } => {
+            return block_on(async { Ok(images::pull(&root.images(), &names).await?) });
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn node_verb(verb: NodeVerb) -> Done {
@@ -80,6 +102,13 @@ fn layout(data: &DataDir) -> Result<Layout, std::io::Error> {
 
 fn block_on(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(work)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a role that works for long.
+fn serve(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Done {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(work)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,12 +8,16 @@ mod arguments;
 mod cluster;
 mod dispatch;
 mod node_files;
+mod roles;
 mod unit;
 
 use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(code) = runtime::shim::run_if_asked(std::env::args_os()) {
+        return code;
+    }
     // several of our libraries ask for the process's provider; fails only if one was installed before
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = arguments::Arguments::parse_from(arguments::multi_call(std::env::args_os()));

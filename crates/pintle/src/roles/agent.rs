@@ -1,0 +1,93 @@
+//! A kubelet with all that it works with: runtime, network, HTTPS API. Shared by `pintle kubelet` and the node inside
+//! `pintle server`.
+
+use super::node_network::NodeNetwork;
+use certs::{Authority, CertError, Issue, KeyCertificate, Usage};
+use client::{Client, Shutdown};
+use clock::SharedClock;
+use kubelet::server::{ServerConfig, ServerError};
+use kubelet::{Config, Dependencies, Kubelet};
+use network::Cidr;
+use runtime::native::{NativeConfig, NativeRuntime};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How long a serving certificate that a kubelet signs for itself is valid, in seconds: upstream's year.
+const SELF_SIGNED_VALIDITY_SECONDS: u64 = 365 * 24 * 3600;
+
+/// What a node agent is made of.
+pub struct Agent {
+    /// The kubelet's settings.
+    pub config: Config,
+    /// The API server; `None`: static pods only.
+    pub client: Option<Client>,
+    /// `--cluster-cidr`
+    pub cluster_cidr: Cidr,
+    /// Images, records and writable layers.
+    pub runtime_root: PathBuf,
+    /// Namespaces and sockets.
+    pub run_dir: PathBuf,
+    /// The serving certificate; `None`: one is made and signed by itself.
+    pub serving: Option<KeyCertificate>,
+    /// Who signs the clients of the HTTPS API, PEM; `None`: the API is not served.
+    pub client_ca_pem: Option<String>,
+    /// Time.
+    pub clock: SharedClock,
+}
+
+/// Why an agent does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The runtime.
+    #[error("container runtime: {0}")]
+    Runtime(#[from] runtime::service::RuntimeError),
+    /// The HTTPS API.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The serving certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertError),
+}
+
+/// Runs the agent until `shutdown`. Containers go on running after it.
+pub async fn run(agent: Agent, shutdown: Shutdown) -> Result<(), AgentError> {
+    let Agent { config, client, cluster_cidr, runtime_root, run_dir, serving, client_ca_pem, clock } = agent;
+    let runtime = NativeRuntime::open(NativeConfig::new(&runtime_root, &run_dir, clock.clone())).await?;
+    let runtime = Arc::new(runtime);
+    let network = NodeNetwork::new(runtime_root.join("network"), cluster_cidr);
+    let address = SocketAddr::new(config.address, config.port);
+    let bound = match client_ca_pem {
+        None => None,
+        Some(client_ca_pem) => {
+            let serving = serving.map_or_else(|| self_signed(&config, clock.now()), Ok)?;
+            Some(kubelet::server::bind(ServerConfig::new(address, serving, client_ca_pem)).await?)
+        }
+    };
+    let dependencies = Dependencies {
+        client,
+        runtime: runtime.clone(),
+        images: runtime,
+        network: Arc::new(network),
+        clock: clock.clone(),
+    };
+    let kubelet = Kubelet::new(config, dependencies, &shutdown);
+    if let Some(bound) = bound {
+        tokio::spawn(bound.run(kubelet.clone(), clock, shutdown.clone()));
+    }
+    kubelet.run(shutdown).await;
+    Ok(())
+}
+
+fn self_signed(config: &Config, now: jiff::Timestamp) -> Result<KeyCertificate, CertError> {
+    let authority = Authority::create(&format!("{}-ca", config.node_name), SELF_SIGNED_VALIDITY_SECONDS, now)?;
+    let addresses = config.node_ips.iter().map(ToString::to_string);
+    let issue = Issue {
+        common_name: config.node_name.clone(),
+        organization: None,
+        alt_names: std::iter::once(config.node_name.clone()).chain(addresses).collect(),
+        usage: Usage::Server,
+        validity_seconds: SELF_SIGNED_VALIDITY_SECONDS,
+    };
+    authority.issue(&issue, now)
+}

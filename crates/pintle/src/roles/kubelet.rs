@@ -1,0 +1,176 @@
+//! `pintle kubelet`: a node agent alone, with upstream's flags. Flags win over the configuration file.
+
+use super::agent::{self, Agent};
+use super::shutdown;
+use certs::KeyCertificate;
+use clap::Args;
+use client::Client;
+use clock::SharedClock;
+use kubelet::{Config, KUBELET_VERSION, ManifestUrl, parse_header, parse_labels, parse_taints};
+use serde_json::Value;
+use std::error::Error;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// Upstream's flags, as far as they mean something here.
+#[derive(Debug, Args)]
+pub struct KubeletFlags {
+    /// Path to a kubeconfig file; without one, the kubelet runs static pods only.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Path to a kubeconfig file that is used to get a client certificate, when --kubeconfig does not exist yet.
+    #[arg(long, value_name = "FILE")]
+    bootstrap_kubeconfig: Option<PathBuf>,
+    /// The kubelet's configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The node's name, when it is not the host's.
+    #[arg(long, value_name = "NAME")]
+    hostname_override: Option<String>,
+    /// The node's address.
+    #[arg(long, value_name = "IP")]
+    node_ip: Option<IpAddr>,
+    /// A file or directory of static pods.
+    #[arg(long, value_name = "PATH")]
+    pod_manifest_path: Option<PathBuf>,
+    /// A URL of static pods.
+    #[arg(long, value_name = "URL")]
+    manifest_url: Option<String>,
+    /// `Name:value`, sent when the manifest URL is read; may be repeated or separated by commas.
+    #[arg(long, value_name = "HEADER", value_delimiter = ',')]
+    manifest_url_header: Vec<String>,
+    /// Labels to register the node with.
+    #[arg(long, value_name = "LABELS")]
+    node_labels: Option<String>,
+    /// Taints to register the node with.
+    #[arg(long, value_name = "TAINTS")]
+    register_with_taints: Option<String>,
+    /// Address of the cluster's DNS.
+    #[arg(long, value_name = "IPS", value_delimiter = ',')]
+    cluster_dns: Vec<String>,
+    /// The cluster's domain.
+    #[arg(long, value_name = "DOMAIN")]
+    cluster_domain: Option<String>,
+    /// The cgroup above kubepods.
+    #[arg(long, value_name = "CGROUP")]
+    cgroup_root: Option<String>,
+    /// cgroupfs or systemd.
+    #[arg(long, value_name = "DRIVER")]
+    cgroup_driver: Option<String>,
+    /// Where pods' files are kept.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/kubelet")]
+    root_dir: PathBuf,
+    /// Where the kubelet's certificates are.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/kubelet/pki")]
+    cert_dir: PathBuf,
+    /// Who signs the clients of the kubelet's API.
+    #[arg(long, value_name = "FILE")]
+    client_ca_file: Option<PathBuf>,
+    /// The range of all pods.
+    #[arg(long, value_name = "CIDR", default_value = "10.244.0.0/16")]
+    cluster_cidr: network::Cidr,
+    /// Where images and containers are kept.
+    #[arg(long, value_name = "DIR", default_value = super::images::DEFAULT_ROOT)]
+    runtime_root: PathBuf,
+    /// How much to log.
+    #[arg(long, short, default_value_t = 2)]
+    v: i32,
+}
+
+/// Runs the kubelet until it is told to stop.
+pub async fn run(flags: KubeletFlags, clock: SharedClock) -> Result<(), Box<dyn Error>> {
+    let shutdown = shutdown::on_signal()?;
+    let document = flags.config.as_deref().map(read_document).transpose()?.unwrap_or(Value::Null);
+    let mut config = Config::default();
+    if !document.is_null() {
+        config.apply_file(&document)?;
+    }
+    apply_flags(&mut config, &flags)?;
+    let client = client(&flags).await?;
+    let client_ca = flags.client_ca_file.clone().or_else(|| {
+        let file = document.pointer("/authentication/x509/clientCAFile");
+        file.and_then(Value::as_str).map(PathBuf::from)
+    });
+    let client_ca_pem = client_ca.map(std::fs::read_to_string).transpose()?;
+    let (certificate, key) = (flags.cert_dir.join("kubelet.crt"), flags.cert_dir.join("kubelet.key"));
+    let serving = if certificate.exists() { Some(KeyCertificate::read(&certificate, &key)?) } else { None };
+    let agent = Agent {
+        config,
+        client,
+        cluster_cidr: flags.cluster_cidr,
+        runtime_root: flags.runtime_root,
+        run_dir: PathBuf::from(super::images::RUN_DIR),
+        serving,
+        client_ca_pem,
+        clock,
+    };
+    Ok(agent::run(agent, shutdown).await?)
+}
+
+fn read_document(path: &Path) -> Result<Value, Box<dyn Error>> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let decoded = api::codec::decode_yaml(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(decoded.value)
+}
+
+fn apply_flags(config: &mut Config, flags: &KubeletFlags) -> Result<(), Box<dyn Error>> {
+    let hostname = nix::unistd::gethostname()?.to_string_lossy().to_lowercase();
+    config.node_name = flags.hostname_override.clone().unwrap_or(hostname).to_lowercase();
+    config.paths.root.clone_from(&flags.root_dir);
+    if let Some(address) = flags.node_ip.or_else(own_address) {
+        config.node_ips = vec![address];
+    }
+    if let Some(path) = &flags.pod_manifest_path {
+        config.static_pod_path = Some(path.clone());
+    }
+    if let Some(url) = &flags.manifest_url {
+        let headers = flags.manifest_url_header.iter().map(|text| {
+            parse_header(text).ok_or_else(|| format!("--manifest-url-header: invalid value {text:?}: not Name:value"))
+        });
+        config.static_pod_url = Some(ManifestUrl { url: url.clone(), headers: headers.collect::<Result<_, _>>()? });
+    }
+    if let Some(labels) = &flags.node_labels {
+        config.node_labels = parse_labels(labels);
+    }
+    if let Some(taints) = &flags.register_with_taints {
+        let parsed = parse_taints(taints);
+        config.register_with_taints =
+            parsed.ok_or_else(|| format!("--register-with-taints: invalid taint spec: {taints}"))?;
+    }
+    if !flags.cluster_dns.is_empty() {
+        config.cluster_dns.clone_from(&flags.cluster_dns);
+    }
+    for (to, from) in [
+        (&mut config.cluster_domain, &flags.cluster_domain),
+        (&mut config.cgroup_root, &flags.cgroup_root),
+        (&mut config.cgroup_driver, &flags.cgroup_driver),
+    ] {
+        if let Some(from) = from {
+            to.clone_from(from);
+        }
+    }
+    Ok(())
+}
+
+/// The address by which this machine reaches others; nothing is sent to find out.
+pub fn own_address() -> Option<IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    // any address outside: connecting a datagram socket only asks the routing table
+    let routed = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()).map(|address| address.ip()).ok();
+    let address = routed.filter(|address| !address.is_unspecified());
+    address.or(Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)))
+}
+
+async fn client(flags: &KubeletFlags) -> Result<Option<Client>, Box<dyn Error>> {
+    let Some(kubeconfig) = &flags.kubeconfig else { return Ok(None) };
+    if !kubeconfig.exists() {
+        return Err(match &flags.bootstrap_kubeconfig {
+            Some(bootstrap) if bootstrap.exists() => {
+                format!("{}: getting a certificate by a bootstrap token is not part of this version", bootstrap.display())
+            }
+            _ => format!("invalid kubeconfig: stat {}: no such file or directory", kubeconfig.display()),
+        }
+        .into());
+    }
+    Ok(Some(Client::from_kubeconfig(kubeconfig, &format!("kubelet/{KUBELET_VERSION}")).await?))
+}
