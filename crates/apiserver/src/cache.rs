@@ -79,15 +79,42 @@ impl Cache {
 
 impl ObjectReader for Cache {
     fn get(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
-        self.shelf(group, plural).get(&entry::key(namespace, name)).map(|entry| entry.shared_value())
+        self.shelf(group, plural).get(&entry::key(namespace, name)).map(|entry| value_of(group, plural, &entry))
     }
 
     fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
         let snapshot = self.snapshot(&self.shelf(group, plural));
-        snapshot.range(namespace, None).map(|entry| entry.shared_value()).collect()
+        snapshot.range(namespace, None).map(|entry| value_of(group, plural, entry)).collect()
+    }
+
+    fn list_where(
+        &self,
+        group: &str,
+        plural: &str,
+        namespace: Option<&str>,
+        field: &str,
+        value: &str,
+    ) -> Vec<Arc<Value>> {
+        let snapshot = self.snapshot(&self.shelf(group, plural));
+        let found = snapshot.range(namespace, None).filter(|entry| entry.header.field(field) == Some(value));
+        found.map(|entry| value_of(group, plural, entry)).collect()
     }
 
     fn generation(&self, group: &str, plural: &str) -> u64 {
         self.shelf(group, plural).generation()
     }
 }
+
+/// Resources that the server itself reads over and over and of which there are few: their parsed form is kept. Keeping
+/// that of pods would multiply the memory of a large cluster.
+const KEPT_PARSED: [&str; 8] = [
+    "clusterrolebindings", "clusterroles", "namespaces", "priorityclasses", "rolebindings", "roles", "serviceaccounts", "services",
+];
+
+fn value_of(group: &str, plural: &str, entry: &Entry) -> Arc<Value> {
+    let few = matches!(group, "" | "rbac.authorization.k8s.io" | "scheduling.k8s.io") && KEPT_PARSED.contains(&plural);
+    if few { entry.shared_value() } else { Arc::new(entry.value()) }
+}
+
+#[cfg(test)]
+mod tests;

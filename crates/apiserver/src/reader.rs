@@ -13,6 +13,22 @@ pub trait ObjectReader: Send + Sync + std::fmt::Debug {
     /// All objects of a resource, in the order of namespace and name; with a namespace those in it.
     fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Arc<Value>>;
 
+    /// The objects whose selectable field (`spec.nodeName`, as field selectors have it) has this value. The cache
+    /// looks at its headers for it and parses only what is found.
+    fn list_where(
+        &self,
+        group: &str,
+        plural: &str,
+        namespace: Option<&str>,
+        field: &str,
+        value: &str,
+    ) -> Vec<Arc<Value>> {
+        let pointer = format!("/{}", field.replace('.', "/"));
+        let mut all = self.list(group, plural, namespace);
+        all.retain(|object| object.pointer(&pointer).and_then(Value::as_str).unwrap_or_default() == value);
+        all
+    }
+
     /// A number that changes whenever an object of the resource is created, changed or deleted. One atomic load: ask it
     /// before each use of something compiled from [`ObjectReader::list`].
     fn generation(&self, group: &str, plural: &str) -> u64;

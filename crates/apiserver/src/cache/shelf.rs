@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use imbl::OrdMap;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -116,7 +116,52 @@ struct State {
     compacted: u64,
     /// The revision of the last change.
     last: u64,
-    watchers: Vec<(Interest, mpsc::Sender<Arc<Change>>)>,
+    watchers: Watchers,
+}
+
+type Sender = mpsc::Sender<Arc<Change>>;
+
+/// The open watches, those for one value of a field apart: 5,000 kubelets watch the pods of their nodes, and a change
+/// of a pod must not look at each of them.
+#[derive(Debug, Default)]
+struct Watchers {
+    broad: Vec<(Interest, Sender)>,
+    /// By field, then by value.
+    narrow: HashMap<Box<str>, HashMap<Box<str>, Vec<(Interest, Sender)>>>,
+}
+
+impl Watchers {
+    fn add(&mut self, interest: Interest, sender: Sender) {
+        match interest.field.clone() {
+            None => self.broad.push((interest, sender)),
+            Some((field, value)) => {
+                self.narrow.entry(field).or_default().entry(value).or_default().push((interest, sender));
+            }
+        }
+    }
+
+    /// Hands a change to those who want it. Who does not take it is cut off; who has gone is forgotten.
+    fn publish(&mut self, change: &Arc<Change>) {
+        offer(&mut self.broad, change);
+        for (field, by_value) in &mut self.narrow {
+            let now = change.entry.header.field(field);
+            let before = change.old.as_ref().and_then(|old| old.header.field(field)).filter(|value| Some(*value) != now);
+            for value in [now, before].into_iter().flatten() {
+                if let Some(watchers) = by_value.get_mut(value) {
+                    offer(watchers, change);
+                    if watchers.is_empty() {
+                        by_value.remove(value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn offer(watchers: &mut Vec<(Interest, Sender)>, change: &Arc<Change>) {
+    watchers.retain(|(interest, watcher)| {
+        if interest.wants(change) { watcher.try_send(change.clone()).is_ok() } else { !watcher.is_closed() }
+    });
 }
 
 /// A resource.
@@ -138,7 +183,7 @@ impl Shelf {
             change_bytes: 0,
             compacted,
             last: compacted,
-            watchers: Vec::new(),
+            watchers: Watchers::default(),
         };
         Self { group: group.into(), plural: plural.into(), generation: AtomicU64::new(0), state: RwLock::new(state) }
     }
@@ -183,7 +228,7 @@ impl Shelf {
         let start = state.changes.partition_point(|change| change.revision <= after);
         let missed = state.changes.range(start..).filter(|change| interest.wants(change)).cloned().collect();
         let (sender, changes) = mpsc::channel(MAX_QUEUED_CHANGES);
-        state.watchers.push((interest, sender));
+        state.watchers.add(interest, sender);
         Ok(Subscription { missed, changes })
     }
 
@@ -192,7 +237,7 @@ impl Shelf {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let snapshot = Snapshot { revision: applied().max(state.last), map: state.map.clone() };
         let (sender, changes) = mpsc::channel(MAX_QUEUED_CHANGES);
-        state.watchers.push((interest, sender));
+        state.watchers.add(interest, sender);
         (snapshot, Subscription { missed: Vec::new(), changes })
     }
 
@@ -237,9 +282,7 @@ impl Shelf {
             state.change_bytes -= gone.entry.frame().len();
             state.compacted = gone.revision;
         }
-        state.watchers.retain(|(interest, watcher)| {
-            if interest.wants(&change) { watcher.try_send(change.clone()).is_ok() } else { !watcher.is_closed() }
-        });
+        state.watchers.publish(&change);
         self.generation.fetch_add(1, Ordering::Release);
         Some(change.entry.clone())
     }

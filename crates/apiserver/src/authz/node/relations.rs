@@ -22,11 +22,10 @@ pub(super) fn exist(reader: &SharedReader, node: &str, resource: &str, namespace
 }
 
 fn pod_refers(reader: &SharedReader, node: &str, resource: &str, namespace: &str, name: &str) -> bool {
-    let pods = reader.list("", "pods", Some(namespace));
+    let pods = reader.list_where("", "pods", Some(namespace), "spec.nodeName", node);
     pods.iter().any(|pod| {
         // Mirror pods may refer to nothing; and the API must not grant what a node says of itself.
-        pod["spec"]["nodeName"] == node
-            && pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null()
+        pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null()
             && refers(pod, resource, name)
     })
 }
