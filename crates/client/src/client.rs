@@ -58,6 +58,9 @@ impl Client {
         config.headers.push((USER_AGENT, header(user_agent)?));
         // Whoever calls knows better when to try again, and does so by its own clock.
         config.default_retry = false;
+        // More than one provider may be compiled in, and then rustls will not choose. An error says that somebody has
+        // chosen already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self { kube: kube::Client::try_from(config)? })
     }
 
