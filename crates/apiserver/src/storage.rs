@@ -4,7 +4,7 @@ use crate::cache::{Cache, Entry, Fed, Header, canonical};
 use registry::Resource;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
-use store::{CommitError, Expect, Mutation, Note, Revision, Store, Write};
+use store::{CommitError, Committed, Expect, Mutation, Note, Revision, Store, Write};
 
 /// The store and the cache that follows it.
 #[derive(Clone, Debug)]
@@ -37,11 +37,21 @@ impl Storage {
             mutation: Mutation::Put(stored.clone()),
             note: Note(Some(fed.clone())),
         };
-        let committed = self.store.commit(write).await?;
-        self.cache.reached(committed.revision.0).await;
+        let committed = self.commit(write).await?;
         let entry = fed.entry.get().cloned();
         // A backend may lose the note; then the entry is made here once more.
         Ok(entry.unwrap_or_else(|| Arc::new(Entry::detached(key, committed.revision.0, &stored, header))))
+    }
+
+    /// One write; when this returns, the cache has it, or what it lost to.
+    async fn commit(&self, write: Write) -> Result<Committed, CommitError> {
+        let outcome = self.store.commit(write).await;
+        match &outcome {
+            Ok(committed) => self.cache.reached(committed.revision.0).await,
+            Err(CommitError::Conflict { latest, .. }) => self.cache.reached(latest.0).await,
+            Err(_) => {}
+        }
+        outcome
     }
 
     /// Takes an object away that is at this revision. The answer is the revision of the deletion.
@@ -53,8 +63,7 @@ impl Storage {
             mutation: Mutation::Delete,
             note: Note::default(),
         };
-        let committed = self.store.commit(write).await?;
-        self.cache.reached(committed.revision.0).await;
+        let committed = self.commit(write).await?;
         Ok(committed.revision.0)
     }
 }

@@ -134,6 +134,8 @@ pub enum CommitError {
     Conflict {
         /// The revision of the key's last write; `None`: absent.
         actual: Option<Revision>,
+        /// The store's last revision when this was found: who has seen everything up to it will find the same.
+        latest: Revision,
     },
     /// The database could not write: a full disk, an I/O error. Whether the write will be found after a restart is not
     /// known; if so, watches show it.

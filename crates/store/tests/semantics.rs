@@ -111,7 +111,7 @@ async fn run(steps: Vec<Step>) {
                 for (answer, wanted) in futures::future::join_all(answers).await.into_iter().zip(wanted) {
                     let answer = match answer {
                         Ok(committed) => Ok(committed.revision.0),
-                        Err(CommitError::Conflict { actual }) => Err(actual.map(|r| r.0)),
+                        Err(CommitError::Conflict { actual, .. }) => Err(actual.map(|r| r.0)),
                         Err(other) => panic!("{other}"),
                     };
                     assert_eq!(answer, wanted);

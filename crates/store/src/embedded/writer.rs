@@ -89,11 +89,13 @@ impl Writer {
         let mut changed: HashMap<Arc<str>, Option<Revision>> = HashMap::new();
         let mut events = Vec::with_capacity(writes.len());
         let mut answers = Vec::with_capacity(writes.len());
+        let mut conflicts = Vec::new();
         let mut next = self.latest;
         for (write, answer) in writes {
             let actual = changed.get(&write.key).copied().unwrap_or_else(|| self.index.get(&write.key).copied());
             if !holds(&write, actual) {
-                let _ = answer.send(Err(CommitError::Conflict { actual })); // the asker may have gone
+                // Answered with the group: what it lost to is then committed, and another try sees it.
+                conflicts.push((actual, answer));
                 continue;
             }
             next = Revision(next.0 + 1);
@@ -106,6 +108,7 @@ impl Writer {
             answers.push((next, answer));
         }
         if events.is_empty() {
+            self.refuse(conflicts);
             return;
         }
         let written = self.file.as_ref().map_or_else(|| Err(Arc::new(NotOpen) as Cause), |file| {
@@ -114,7 +117,9 @@ impl Writer {
         if let Err(cause) = written {
             tracing::error!(error = %cause, "the database cannot write");
             self.file = None; // redb takes no more transactions after a failed one
-            answers.into_iter().for_each(|(_, answer)| drop(answer.send(Err(CommitError::Io(cause.clone())))));
+            let conflicts = conflicts.into_iter().map(|(_, answer)| answer);
+            let answers = answers.into_iter().map(|(_, answer)| answer).chain(conflicts);
+            answers.for_each(|answer| drop(answer.send(Err(CommitError::Io(cause.clone())))));
             return;
         }
         self.latest = next;
@@ -127,6 +132,14 @@ impl Writer {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).publish(events);
         for (revision, answer) in answers {
             let _ = answer.send(Ok(Committed { revision })); // the asker may have gone
+        }
+        self.refuse(conflicts);
+    }
+
+    fn refuse(&self, conflicts: Vec<(Option<Revision>, Answer)>) {
+        for (actual, answer) in conflicts {
+            let conflict = CommitError::Conflict { actual, latest: self.latest };
+            let _ = answer.send(Err(conflict)); // the asker may have gone
         }
     }
 

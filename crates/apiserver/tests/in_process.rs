@@ -1,0 +1,132 @@
+//! The pipeline through the in-process service: limits, optimistic locking, identities, watches and shutdown.
+
+use apiserver::security::{DEFAULT_ISSUER, SecurityConfig};
+use apiserver::{Body, Config, InProcess, Server, StaticTokens, UserInfo};
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tower::ServiceExt;
+
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+
+async fn start(directory: &tempfile::TempDir) -> Server {
+    let clock = clock::system();
+    let authority = certs::Authority::create("test", 86_400, clock.now()).unwrap();
+    let signer = certs::TokenSigner::from_pem(&authority.key_pem()).unwrap();
+    Server::start(Config {
+        store: Arc::new(store::Embedded::open(&directory.path().join("db")).unwrap()),
+        clock: clock.clone(),
+        bind: ([127, 0, 0, 1], 0).into(),
+        listeners: Vec::new(),
+        tls: None,
+        chain: apiserver::security::chain(SecurityConfig {
+            clock,
+            issuer: DEFAULT_ISSUER.to_owned(),
+            audiences: Vec::new(),
+            verifier: certs::TokenVerifier::new([signer.jwk().clone()]),
+            signer: Arc::new(signer),
+            static_tokens: StaticTokens::default(),
+            anonymous: true,
+            kubelet: None,
+        }),
+        advertise_address: [127, 0, 0, 1].into(),
+        service_cluster_ip_range: "10.96.0.0/12".to_owned(),
+        bootstrap: true,
+    })
+    .await
+    .unwrap()
+}
+
+async fn call(service: &InProcess, method: Method, path: &str, kind: &str, body: impl Into<Bytes>) -> Response<Body> {
+    let request = Request::builder().method(method).uri(path).header("content-type", kind);
+    service.clone().oneshot(request.body(Full::new(body.into())).unwrap()).await.unwrap()
+}
+
+async fn send(service: &InProcess, method: Method, path: &str, kind: &str, body: impl Into<Bytes>) -> (u16, Value) {
+    let response = call(service, method, path, kind, body).await;
+    let code = response.status().as_u16();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (code, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+}
+
+fn admin(server: &Server) -> InProcess {
+    server.service(UserInfo::new("admin", &["system:masters"]))
+}
+
+const JSON: &str = "application/json";
+const MERGE: &str = "application/merge-patch+json";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn patches_without_a_revision_never_lose_to_each_other_and_stale_puts_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    let (_, made) = send(&admin, Method::POST, MAPS, JSON, json!({"metadata": {"name": "m"}}).to_string()).await;
+    let path = format!("{MAPS}/m");
+    // Five at once: a patch gives up after five tries, as upstream's does.
+    let patches = (0..5).map(|n| {
+        let body = json!({"data": {n.to_string(): "x"}}).to_string();
+        send(&admin, Method::PATCH, &path, MERGE, body)
+    });
+    for (code, body) in futures::future::join_all(patches).await {
+        assert_eq!(code, 200, "{body}");
+    }
+    let (_, now) = send(&admin, Method::GET, &path, JSON, "").await;
+    assert_eq!(now["data"].as_object().unwrap().len(), 5);
+    let (code, body) = send(&admin, Method::PUT, &path, JSON, made.to_string()).await;
+    assert_eq!((code, &body["reason"]), (409, &json!("Conflict")));
+    let (code, _) = send(&admin, Method::PUT, &path, JSON, now.to_string()).await;
+    assert_eq!(code, 200);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_have_a_limit_and_identities_have_rights() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    let large = json!({"metadata": {"name": "large"}, "data": {"x": "x".repeat(3 << 20)}}).to_string();
+    let (code, body) = send(&admin, Method::POST, MAPS, JSON, large).await;
+    assert_eq!((code, &body["reason"]), (413, &json!("RequestEntityTooLarge")));
+    let scheduler = server.service(UserInfo::new("system:kube-scheduler", &[]));
+    let (code, _) = send(&scheduler, Method::GET, "/api/v1/pods", JSON, "").await;
+    assert_eq!(code, 200);
+    let (code, body) = send(&scheduler, Method::GET, "/api/v1/secrets", JSON, "").await;
+    assert_eq!((code, &body["reason"]), (403, &json!("Forbidden")));
+    let anonymous = server.service(UserInfo::anonymous());
+    assert_eq!(send(&anonymous, Method::GET, "/readyz", JSON, "").await.0, 200);
+    assert_eq!(send(&anonymous, Method::GET, "/api", JSON, "").await.0, 403);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_follows_its_selection_and_ends_with_the_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    let path = format!("{MAPS}?watch=1&labelSelector=on%3Dyes");
+    let mut watch = call(&admin, Method::GET, &path, JSON, "").await.into_body();
+    let object = |on: &str| json!({"metadata": {"name": "m", "labels": {"on": on}}}).to_string();
+    for (method, path, body) in [
+        (Method::POST, MAPS.to_owned(), object("no")),
+        (Method::PUT, format!("{MAPS}/m"), object("yes")),
+        (Method::PUT, format!("{MAPS}/m"), object("no")),
+        (Method::PUT, format!("{MAPS}/m"), object("yes")),
+        (Method::DELETE, format!("{MAPS}/m"), String::new()),
+    ] {
+        let (code, body) = send(&admin, method, &path, JSON, body).await;
+        assert!(code < 300, "{body}");
+    }
+    let mut text = String::new();
+    while text.lines().filter(|line| line.ends_with('}')).count() < 4 {
+        let frame = watch.frame().await.unwrap().unwrap().into_data().unwrap();
+        text.push_str(std::str::from_utf8(&frame).unwrap());
+    }
+    let types: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["type"].clone()).collect();
+    assert_eq!(types, ["ADDED", "DELETED", "ADDED", "DELETED"]);
+    server.shutdown().await;
+    assert!(watch.frame().await.is_none());
+}
