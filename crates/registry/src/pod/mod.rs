@@ -10,8 +10,10 @@ mod warnings;
 
 pub(crate) use defaults::default_pod_template;
 pub(crate) use validate::{
-    is_native_resource, validate_pod_template, validate_port, validate_quantity, validate_taint_effect,
+    is_native_resource, validate_node_selector, validate_pod_template, validate_port, validate_quantity,
+    validate_resource_name, validate_taint_effect,
 };
+pub(crate) use volume_defaults::default_network_volume;
 pub(crate) use warnings::template_warnings;
 
 use crate::{At, Strategy, Subresource, Update};

@@ -54,6 +54,7 @@ fn core() -> Vec<super::row::Row> {
             .short(&["ev"])
             .create_on_update(),
         row("", "v1", "LimitRange", "limitranges")
+            .strategy(kinds::LimitRange)
             .short(&["limits"])
             .create_on_update(),
         row("", "v1", "Namespace", "namespaces")
@@ -68,9 +69,11 @@ fn core() -> Vec<super::row::Row> {
             .short(&["no"])
             .sub(&[Proxy, Status]),
         row("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+            .strategy(kinds::PersistentVolumeClaim)
             .short(&["pvc"])
             .sub(&[Status]),
         row("", "v1", "PersistentVolume", "persistentvolumes")
+            .strategy(kinds::PersistentVolume)
             .cluster()
             .short(&["pv"])
             .sub(&[Status]),
@@ -90,6 +93,7 @@ fn core() -> Vec<super::row::Row> {
             .sub(&[Scale, Status])
             .generation(),
         row("", "v1", "ResourceQuota", "resourcequotas")
+            .strategy(kinds::ResourceQuota)
             .short(&["quota"])
             .sub(&[Status]),
         row("", "v1", "Secret", "secrets").strategy(kinds::Secret),
@@ -134,11 +138,13 @@ fn workloads() -> Vec<super::row::Row> {
             .sub(&[Scale, Status])
             .generation(),
         row("batch", "v1", "CronJob", "cronjobs")
+            .strategy(kinds::CronJob)
             .short(&["cj"])
             .category("all")
             .sub(&[Status])
             .generation(),
         row("batch", "v1", "Job", "jobs")
+            .strategy(kinds::Job)
             .category("all")
             .sub(&[Status])
             .generation(),
@@ -192,25 +198,31 @@ fn policy_and_network() -> Vec<super::row::Row> {
     let network = "networking.k8s.io";
     vec![
         row(network, "v1", "IngressClass", "ingressclasses")
+            .strategy(kinds::IngressClass)
             .cluster()
             .generation(),
         row(network, "v1", "Ingress", "ingresses")
+            .strategy(kinds::Ingress)
             .short(&["ing"])
             .sub(&[Status])
             .generation(),
         row(network, "v1", "IPAddress", "ipaddresses").cluster().short(&["ip"]),
         row(network, "v1", "NetworkPolicy", "networkpolicies")
+            .strategy(kinds::NetworkPolicy)
             .short(&["netpol"])
             .generation(),
         row(network, "v1", "ServiceCIDR", "servicecidrs")
             .cluster()
             .sub(&[Status]),
         row("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+            .strategy(kinds::DisruptionBudget)
             .short(&["pdb"])
             .sub(&[Status])
             .generation()
             .conditional(),
-        row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices").generation(),
+        row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
+            .strategy(kinds::EndpointSlice)
+            .generation(),
     ]
 }
 
@@ -246,13 +258,17 @@ fn access() -> Vec<super::row::Row> {
 fn storage() -> Vec<super::row::Row> {
     let group = "storage.k8s.io";
     vec![
-        row(group, "v1", "CSIDriver", "csidrivers").cluster(),
+        row(group, "v1", "CSIDriver", "csidrivers")
+            .strategy(kinds::CsiDriver)
+            .cluster(),
         row(group, "v1", "CSINode", "csinodes").cluster(),
         row(group, "v1", "CSIStorageCapacity", "csistoragecapacities"),
         row(group, "v1", "StorageClass", "storageclasses")
+            .strategy(kinds::StorageClass)
             .cluster()
             .short(&["sc"]),
         row(group, "v1", "VolumeAttachment", "volumeattachments")
+            .strategy(kinds::VolumeAttachment)
             .cluster()
             .sub(&[Status]),
         row(group, "v1", "VolumeAttributesClass", "volumeattributesclasses")
@@ -288,6 +304,7 @@ fn cluster() -> Vec<super::row::Row> {
             .create_on_update()
             .conditional(),
         row("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses")
+            .strategy(kinds::RuntimeClass)
             .cluster()
             .conditional(),
         row(dynamic, "v1", "DeviceClass", "deviceclasses")

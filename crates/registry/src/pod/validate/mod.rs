@@ -23,8 +23,9 @@ mod volume;
 mod volume_source;
 mod windows;
 
+pub(crate) use affinity::validate_node_selector;
 pub(crate) use handler::validate_port;
-pub(crate) use requirements::{is_native_resource, validate_quantity};
+pub(crate) use requirements::{is_native_resource, validate_quantity, validate_resource_name};
 pub(crate) use scheduling::validate_taint_effect;
 use scheduling::validate_tolerations;
 

@@ -1,0 +1,85 @@
+//! Cron jobs.
+
+use super::job::{default_job_template_parts, validate_job_spec};
+use super::schedule;
+use crate::names;
+use crate::object::{child_or_new, default, default_str, reset_status};
+use crate::pod::template_warnings;
+use crate::{At, Strategy, Subresource, Update};
+use api::field::ErrorList;
+use serde_json::{Value, json};
+
+/// The names of its jobs are eleven characters longer, and must still be labels.
+const MAX_NAME_CHARACTERS: usize = 52;
+
+/// The strategy of cron jobs.
+#[derive(Debug)]
+pub(crate) struct CronJob;
+
+impl Strategy for CronJob {
+    fn default(&self, object: &mut Value) {
+        let Value::Object(cron) = object else { return };
+        let spec = child_or_new(cron, "spec");
+        default_str(spec, "concurrencyPolicy", "Allow");
+        default(spec, "suspend", false);
+        default(spec, "successfulJobsHistoryLimit", 3);
+        default(spec, "failedJobsHistoryLimit", 1);
+        default_job_template_parts(child_or_new(child_or_new(spec, "jobTemplate"), "spec"));
+    }
+
+    fn prepare_for_create(&self, object: &mut Value) {
+        reset_status(object, json!({}));
+    }
+
+    fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let cron = At::root(object);
+        let metadata = cron.at("metadata");
+        if metadata.at("name").len() > MAX_NAME_CHARACTERS {
+            errors.push(metadata.at("name").invalid(names::max_length(MAX_NAME_CHARACTERS)));
+        }
+        validate_spec(&cron.at("spec"), &mut errors);
+        errors
+    }
+
+    fn validate_update(&self, update: Update<'_>) -> ErrorList {
+        let mut errors = ErrorList::new();
+        if update.subresource != Some(Subresource::Status) {
+            validate_spec(&At::root(update.new).at("spec"), &mut errors);
+        }
+        errors
+    }
+
+    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
+        let cron = At::root(new);
+        let spec = cron.at("spec");
+        let job = spec.at("jobTemplate");
+        template_warnings(&job.at("spec").at("template"))
+    }
+}
+
+fn validate_spec(spec: &At, errors: &mut ErrorList) {
+    let (text, zone) = (spec.at("schedule"), spec.at("timeZone"));
+    if text.is_empty() {
+        errors.push(text.required(""));
+    } else {
+        if text.str().contains("TZ") {
+            errors.push(text.invalid("cannot use TZ or CRON_TZ in schedule, use timeZone field instead"));
+        } else if let Err(why) = schedule::check(text.str()) {
+            errors.push(text.invalid(why));
+        }
+    }
+    if zone.exists() && zone.is_empty() {
+        errors.push(zone.invalid("timeZone must be nil or non-empty string"));
+    } else if zone.str().eq_ignore_ascii_case("local") {
+        errors
+            .push(zone.invalid("timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"));
+    }
+    spec.at("startingDeadlineSeconds").nonnegative(errors);
+    spec.at("concurrencyPolicy")
+        .require_one_of(errors, &["Allow", "Forbid", "Replace"]);
+    let template = spec.at("jobTemplate");
+    validate_job_spec(&template.at("spec"), errors);
+    spec.at("successfulJobsHistoryLimit").nonnegative(errors);
+    spec.at("failedJobsHistoryLimit").nonnegative(errors);
+}

@@ -1,0 +1,165 @@
+//! Jobs, and the job templates of cron jobs.
+
+mod failure_policy;
+mod validate;
+
+pub(super) use validate::validate_job_spec;
+
+use crate::object::{child, child_or_new, children, default, reset_status, str_at, validate_immutable};
+use crate::pod::{default_pod_template, template_warnings};
+use crate::{At, Strategy, Subresource, Update};
+use api::field::ErrorList;
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+/// The labels that tie pods to their job: by uid and by name, new and old.
+const UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
+const OLD_UID_LABEL: &str = "controller-uid";
+const NAME_LABEL: &str = "batch.kubernetes.io/job-name";
+const OLD_NAME_LABEL: &str = "job-name";
+
+/// The strategy of jobs.
+#[derive(Debug)]
+pub(crate) struct Job;
+
+impl Strategy for Job {
+    fn default(&self, object: &mut Value) {
+        let Value::Object(job) = object else { return };
+        default_job_spec(child_or_new(job, "spec"));
+        label_like_template(job);
+    }
+
+    /// Unless told otherwise a job selects its pods by its own uid, which the generic path has set by now.
+    fn prepare_for_create(&self, object: &mut Value) {
+        reset_status(object, json!({}));
+        let Value::Object(job) = object else { return };
+        let text = |field: &str| {
+            let value = job.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str);
+            value.unwrap_or_default().to_owned()
+        };
+        let (uid, name) = (text("uid"), text("name"));
+        let spec = child_or_new(job, "spec");
+        if !spec.get("manualSelector").and_then(Value::as_bool).unwrap_or(false) && !uid.is_empty() {
+            let labels = child_or_new(child_or_new(child_or_new(spec, "template"), "metadata"), "labels");
+            for (label, value) in [
+                (UID_LABEL, &uid),
+                (OLD_UID_LABEL, &uid),
+                (NAME_LABEL, &name),
+                (OLD_NAME_LABEL, &name),
+            ] {
+                labels.insert(label.to_owned(), value.as_str().into());
+            }
+            let selector = child_or_new(child_or_new(spec, "selector"), "matchLabels");
+            selector.insert(UID_LABEL.to_owned(), uid.into());
+        }
+        label_like_template(job);
+    }
+
+    fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let job = At::root(object);
+        let spec = job.at("spec");
+        validate::validate_generated_selector(&job, &mut errors);
+        validate_job_spec(&spec, &mut errors);
+        validate::validate_selector(&spec, &mut errors);
+        errors
+    }
+
+    fn validate_update(&self, update: Update<'_>) -> ErrorList {
+        let (new, old) = (At::root(update.new), At::root(update.old));
+        if update.subresource == Some(Subresource::Status) {
+            return validate::validate_status(&new);
+        }
+        let mut errors = ErrorList::new();
+        let (spec, old_spec) = (new.at("spec"), old.at("spec"));
+        validate_job_spec(&spec, &mut errors);
+        validate::validate_selector(&spec, &mut errors);
+        let elastic = spec.at("completionMode").str() == "Indexed"
+            && spec.at("completions").value() == spec.at("parallelism").value();
+        if !elastic {
+            validate_immutable(&spec.at("completions"), &old_spec.at("completions"), &mut errors);
+        }
+        validate_immutable(&spec.at("selector"), &old_spec.at("selector"), &mut errors);
+        let (template, old_template) = (spec.at("template"), old_spec.at("template"));
+        if !old_spec.at("suspend").bool() && template.value() != old_template.value() {
+            validate_immutable(&template.at("spec"), &old_template.at("spec"), &mut errors);
+        }
+        for field in [
+            "completionMode",
+            "podFailurePolicy",
+            "backoffLimitPerIndex",
+            "managedBy",
+            "successPolicy",
+        ] {
+            validate_immutable(&spec.at(field), &old_spec.at(field), &mut errors);
+        }
+        errors
+    }
+
+    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
+        let job = At::root(new);
+        let spec = job.at("spec");
+        template_warnings(&spec.at("template"))
+    }
+
+    fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {
+        let succeeded = At::root(object).at("status").at("succeeded").int().unwrap_or(0);
+        vec![("status.successful".into(), succeeded.to_string())]
+    }
+}
+
+/// A job without labels gets those of its pods.
+fn label_like_template(job: &mut Map<String, Value>) {
+    let labels = job
+        .get("spec")
+        .and_then(|s| s.get("template")?.get("metadata")?.get("labels"))
+        .cloned();
+    let Some(labels) = labels.filter(|labels| labels.as_object().is_some_and(|map| !map.is_empty())) else {
+        return;
+    };
+    let metadata = child_or_new(job, "metadata");
+    if metadata
+        .get("labels")
+        .and_then(Value::as_object)
+        .is_none_or(Map::is_empty)
+    {
+        metadata.insert("labels".to_owned(), labels);
+    }
+}
+
+fn default_job_spec(spec: &mut Map<String, Value>) {
+    if !spec.contains_key("completions") && !spec.contains_key("parallelism") {
+        default(spec, "completions", 1);
+    }
+    default(spec, "parallelism", 1);
+    let backoff = if spec.contains_key("backoffLimitPerIndex") {
+        i64::from(i32::MAX)
+    } else {
+        6
+    };
+    default(spec, "backoffLimit", backoff);
+    default(spec, "completionMode", "NonIndexed");
+    default(spec, "suspend", false);
+    default(spec, "manualSelector", false);
+    let replacement = if spec.contains_key("podFailurePolicy") {
+        "Failed"
+    } else {
+        "TerminatingOrFailed"
+    };
+    default(spec, "podReplacementPolicy", replacement);
+    default_job_template_parts(spec);
+}
+
+/// What a job template in a cron job gets too; the rest is filled in when the job is made.
+pub(super) fn default_job_template_parts(spec: &mut Map<String, Value>) {
+    if let Some(policy) = child(spec, "podFailurePolicy") {
+        for rule in children(policy, "rules") {
+            for condition in children(rule, "onPodConditions") {
+                if str_at(condition, "status").is_empty() {
+                    condition.insert("status".to_owned(), "True".into());
+                }
+            }
+        }
+    }
+    default_pod_template(child_or_new(spec, "template"));
+}

@@ -1,0 +1,157 @@
+//! Limit ranges.
+
+use crate::object::{child_or_new, children, str_at};
+use crate::pod::validate_resource_name;
+use crate::quantity::Amount;
+use crate::{At, Strategy, Update, names};
+use api::field::ErrorList;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The strategy of limit ranges.
+#[derive(Debug)]
+pub(crate) struct LimitRange;
+
+impl Strategy for LimitRange {
+    /// For containers, `max` is the default limit, and the default limit or `min` the default request.
+    fn default(&self, object: &mut Value) {
+        let Value::Object(range) = object else { return };
+        for item in children(child_or_new(range, "spec"), "limits") {
+            if str_at(item, "type") != "Container" {
+                continue;
+            }
+            for (from, to) in [
+                ("max", "default"),
+                ("default", "defaultRequest"),
+                ("min", "defaultRequest"),
+            ] {
+                let Some(amounts) = item.get(from).and_then(Value::as_object).cloned() else {
+                    continue;
+                };
+                let target = child_or_new(item, to);
+                for (name, amount) in amounts {
+                    target.entry(name).or_insert(amount);
+                }
+            }
+        }
+    }
+
+    fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let range = At::root(object);
+        let spec = range.at("spec");
+        let mut seen = BTreeSet::new();
+        for item in spec.at("limits").items() {
+            let kind = item.at("type");
+            validate_type(&kind, &mut errors);
+            if !seen.insert(kind.str()) {
+                errors.push(kind.duplicate());
+            }
+            validate_item(&item, &mut errors);
+        }
+        errors
+    }
+
+    fn validate_update(&self, update: Update<'_>) -> ErrorList {
+        self.validate(update.new)
+    }
+}
+
+fn validate_type(kind: &At, errors: &mut ErrorList) {
+    let wrong = names::qualified_name(kind.str());
+    if !wrong.is_empty() {
+        errors.extend(wrong.into_iter().map(|w| kind.invalid_value(kind.str(), w)));
+    } else if !kind.str().contains('/') && !matches!(kind.str(), "Pod" | "Container" | "PersistentVolumeClaim") {
+        errors.push(kind.invalid("must be a standard limit type or fully qualified"));
+    }
+}
+
+fn validate_item(item: &At, errors: &mut ErrorList) {
+    let of_pod = item.at("type").str() == "Pod";
+    let lists = ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"];
+    let mut resources = BTreeSet::new();
+    for list in lists {
+        let amounts = item.at(list);
+        if of_pod && list.starts_with("default") {
+            if !amounts.is_empty() {
+                errors.push(amounts.forbidden("may not be specified when `type` is 'Pod'"));
+            }
+            continue;
+        }
+        for (name, amount) in amounts.entries() {
+            validate_resource_name(name, &amount.path(), errors);
+            resources.insert(name);
+        }
+    }
+    let stores = |list: &str| item.at(list).key("storage").exists();
+    if item.at("type").str() == "PersistentVolumeClaim" && !stores("min") && !stores("max") {
+        let detail = "either minimum or maximum storage value is required, but neither was provided";
+        errors.push(item.at("limits").required(detail));
+    }
+    for name in resources {
+        validate_order(item, name, errors);
+    }
+}
+
+/// min ≤ default request ≤ default ≤ max, and the ratio fits between them.
+fn validate_order(item: &At, name: &str, errors: &mut ErrorList) {
+    let text = |list: &str| item.at(list).key(name).str();
+    let amount = |list: &str| Amount::parse(text(list));
+    // Which list is blamed, which value is shown, the smaller and the greater side, and what they are called.
+    let rules = [
+        ("min", "min", "min", "max", "min value", "max value"),
+        (
+            "defaultRequest",
+            "defaultRequest",
+            "min",
+            "defaultRequest",
+            "min value",
+            "default request value",
+        ),
+        (
+            "defaultRequest",
+            "defaultRequest",
+            "defaultRequest",
+            "max",
+            "default request value",
+            "max value",
+        ),
+        (
+            "defaultRequest",
+            "defaultRequest",
+            "defaultRequest",
+            "default",
+            "default request value",
+            "default limit value",
+        ),
+        ("default", "min", "min", "default", "min value", "default value"),
+        ("default", "max", "default", "max", "default value", "max value"),
+    ];
+    for (blamed, shown, small, great, small_name, great_name) in rules {
+        let (Some(low), Some(high)) = (amount(small), amount(great)) else {
+            continue;
+        };
+        if low > high {
+            let detail = format!(
+                "{small_name} {} is greater than {great_name} {}",
+                text(small),
+                text(great)
+            );
+            errors.push(item.at(blamed).key(name).invalid_value(text(shown), detail));
+        }
+    }
+    let Some(ratio) = amount("maxLimitRequestRatio") else {
+        return;
+    };
+    let ratios = item.at("maxLimitRequestRatio");
+    let at = ratios.key(name);
+    if ratio < Amount::whole(1) {
+        errors.push(at.invalid(format!("ratio {} is less than 1", at.str())));
+    }
+    if let (Some(low), Some(high)) = (amount("min"), amount("max")) {
+        let most = high.milli_value() as f64 / low.milli_value() as f64;
+        if ratio.milli_value() as f64 / 1000.0 > most {
+            errors.push(at.invalid(format!("ratio {} is greater than max/min = {most:.6}", at.str())));
+        }
+    }
+}
