@@ -26,6 +26,9 @@ pub type ClientFor = Arc<dyn Fn(&'static str) -> Client + Send + Sync>;
 pub struct Context {
     /// A client per controller, each with its own rights.
     pub client_for: ClientFor,
+    /// What informers read with: `system:kube-controller-manager`, which may read everything, as upstream's shared
+    /// informers do. Controllers write with their own client.
+    pub informers: Client,
     /// Time.
     pub clock: SharedClock,
     /// Ends everything.

@@ -85,7 +85,7 @@ impl Graph {
         let new: Vec<Monitor> = watched
             .into_iter()
             .filter(|api| monitors.iter().all(|monitor| *monitor.api != *api))
-            .map(|api| start(context, client, api))
+            .map(|api| start(context, api))
             .collect();
         let handlers: Vec<_> = new.iter().map(|monitor| (monitor.api.clone(), monitor.informer.clone())).collect();
         monitors.extend(new);
@@ -193,9 +193,9 @@ fn is_collected(resource: &Discovered) -> bool {
     resource.can(&["delete", "list", "watch"]) && resource.api.plural != "events"
 }
 
-fn start(context: &Context, client: &Client, api: ApiResource) -> Monitor {
+fn start(context: &Context, api: ApiResource) -> Monitor {
     let stop = context.shutdown.child_token();
-    let informer = InformerBuilder::<Meta>::dynamic(client, context.clock.clone(), Selection::all(), &api)
+    let informer = InformerBuilder::<Meta>::dynamic(&context.informers, context.clock.clone(), Selection::all(), &api)
         .index(BY_UID, |object| object.metadata.uid.clone().into_iter().collect())
         .index(BY_OWNER, |object| {
             object.metadata.owner_references.iter().flatten().map(|owner| owner.uid.clone()).collect()

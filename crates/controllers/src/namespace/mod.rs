@@ -8,7 +8,7 @@ use crate::Context;
 use client::{Client, Error, InformerBuilder, ObjectKey, Outcome, Selection, WorkQueue, run_workers};
 use conditions::Findings;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Namespaces worked on at once (`--concurrent-namespace-syncs`).
@@ -23,11 +23,11 @@ const RETRY: Duration = Duration::from_secs(2);
 pub async fn run(context: Context, client: Client) {
     let queue: WorkQueue<ObjectKey> = WorkQueue::new(context.clock.clone());
     let (on_namespace, on_pod) = (queue.clone(), queue.clone());
-    let namespaces = InformerBuilder::<Namespace>::new(&client, context.clock.clone(), Selection::all())
+    let namespaces = InformerBuilder::<Namespace>::new(&context.informers, context.clock.clone(), Selection::all())
         .on_change(move |change| on_namespace.add(change.key.clone()))
         .start(context.shutdown.clone());
     // pods are what a namespace usually waits for: their end is told, not asked for
-    let pods = InformerBuilder::<Pod>::new(&client, context.clock.clone(), Selection::all())
+    let pods = InformerBuilder::<Pod>::new(&context.informers, context.clock.clone(), Selection::all())
         .on_change(move |change| {
             if change.new.is_none() {
                 on_pod.add(ObjectKey::cluster(change.key.namespace.clone()));
@@ -79,10 +79,12 @@ async fn write_conditions(
     if wanted == present {
         return Ok(());
     }
-    let patch = json!({"status": {"conditions": wanted}});
-    let key = ObjectKey::of(namespace);
-    match client.patch_status::<Namespace>(&key, client::PatchKind::Merge, &patch).await {
-        Err(error) if !error.is_not_found() => Err(error),
+    let mut changed = namespace.clone();
+    let conditions = serde_json::from_value(wanted.into()).map_err(Error::Decode)?;
+    changed.status.get_or_insert_default().conditions = Some(conditions);
+    // the role allows update, not patch; after a conflict the newer version brings the key back
+    match client.update_status(&changed).await {
+        Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error),
         _ => Ok(()),
     }
 }

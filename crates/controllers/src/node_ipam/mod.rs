@@ -28,7 +28,7 @@ pub async fn run(context: Context, client: Client) {
     };
     let queue: WorkQueue<ObjectKey> = WorkQueue::new(context.clock.clone());
     let on_node = queue.clone();
-    let nodes = InformerBuilder::<Node>::new(&client, context.clock.clone(), Selection::all())
+    let nodes = InformerBuilder::<Node>::new(&context.informers, context.clock.clone(), Selection::all())
         .on_change(move |change| on_node.add(change.key.clone()))
         .start(context.shutdown.clone());
     if !nodes.wait_synced().await {
@@ -43,6 +43,10 @@ pub async fn run(context: Context, client: Client) {
             }
             // the store may lag behind what this worker has just given: the API server knows
             let all = client.list::<Node>(None, &client::ListParams::default()).await?;
+            let this = all.items.iter().find(|other| other.metadata.uid == node.metadata.uid);
+            if this.is_none_or(|this| pod_cidr(this).is_some()) {
+                return Ok(Outcome::Done);
+            }
             let taken: Vec<&str> = all.items.iter().filter_map(pod_cidr).collect();
             let free = ranges.first_free(&taken).ok_or(IpamError::Exhausted)?;
             let patch = json!({"spec": {"podCIDR": free, "podCIDRs": [free]}});

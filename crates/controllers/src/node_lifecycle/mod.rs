@@ -32,7 +32,7 @@ pub async fn run(context: Context, client: Client) {
     let heartbeats = Arc::new(Heartbeats::default());
     let (on_node, on_lease) = (queue.clone(), queue.clone());
     let (seen, gone, clock) = (heartbeats.clone(), heartbeats.clone(), context.clock.clone());
-    let nodes = InformerBuilder::<Node>::new(&client, context.clock.clone(), Selection::all())
+    let nodes = InformerBuilder::<Node>::new(&context.informers, context.clock.clone(), Selection::all())
         .on_change(move |change| {
             if let (None, Some(node)) = (&change.old, &change.new) {
                 registered(&recorder, node);
@@ -43,7 +43,7 @@ pub async fn run(context: Context, client: Client) {
             on_node.add(change.key.clone());
         })
         .start(context.shutdown.clone());
-    let leases = InformerBuilder::<Lease>::new(&client, context.clock.clone(), Selection::namespace(LEASE_NAMESPACE))
+    let leases = InformerBuilder::<Lease>::new(&context.informers, context.clock.clone(), Selection::namespace(LEASE_NAMESPACE))
         .on_change(move |change| {
             if let Some(lease) = &change.new {
                 let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref()).map(|time| time.0);
@@ -54,7 +54,7 @@ pub async fn run(context: Context, client: Client) {
         })
         .start(context.shutdown.clone());
     let by_node = |pod: &Pod| pod.spec.iter().filter_map(|spec| spec.node_name.clone()).collect();
-    let pods = InformerBuilder::<Pod>::new(&client, context.clock.clone(), Selection::all())
+    let pods = InformerBuilder::<Pod>::new(&context.informers, context.clock.clone(), Selection::all())
         .index(BY_NODE, by_node)
         .start(context.shutdown.clone());
     if !(nodes.wait_synced().await && leases.wait_synced().await && pods.wait_synced().await) {

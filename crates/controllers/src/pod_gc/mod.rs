@@ -31,7 +31,7 @@ enum Why {
 
 /// Runs until shutdown.
 pub async fn run(context: Context, client: Client) {
-    let pods = InformerBuilder::<Pod>::new(&client, context.clock.clone(), Selection::all())
+    let pods = InformerBuilder::<Pod>::new(&context.informers, context.clock.clone(), Selection::all())
         .start(context.shutdown.clone());
     if !pods.wait_synced().await {
         return;

@@ -21,11 +21,11 @@ const WORKERS: usize = 1;
 pub async fn run(context: Context, client: Client) {
     let queue: WorkQueue<ObjectKey> = WorkQueue::new(context.clock.clone());
     let (on_namespace, on_map) = (queue.clone(), queue.clone());
-    let namespaces = InformerBuilder::<Namespace>::new(&client, context.clock.clone(), Selection::all())
+    let namespaces = InformerBuilder::<Namespace>::new(&context.informers, context.clock.clone(), Selection::all())
         .on_change(move |change| on_namespace.add(change.key.clone()))
         .start(context.shutdown.clone());
     let selection = Selection::fields(format!("metadata.name={NAME}"));
-    let maps = InformerBuilder::<ConfigMap>::new(&client, context.clock.clone(), selection)
+    let maps = InformerBuilder::<ConfigMap>::new(&context.informers, context.clock.clone(), selection)
         .on_change(move |change| on_map.add(ObjectKey::cluster(change.key.namespace.clone())))
         .start(context.shutdown.clone());
     if !(namespaces.wait_synced().await && maps.wait_synced().await) {

@@ -13,11 +13,11 @@ const WORKERS: usize = 1;
 pub async fn run(context: Context, client: Client) {
     let queue: WorkQueue<ObjectKey> = WorkQueue::new(context.clock.clone());
     let (on_namespace, on_account) = (queue.clone(), queue.clone());
-    let namespaces = InformerBuilder::<Namespace>::new(&client, context.clock.clone(), Selection::all())
+    let namespaces = InformerBuilder::<Namespace>::new(&context.informers, context.clock.clone(), Selection::all())
         .on_change(move |change| on_namespace.add(change.key.clone()))
         .start(context.shutdown.clone());
     let selection = Selection::fields(format!("metadata.name={DEFAULT_ACCOUNT}"));
-    let accounts = InformerBuilder::<ServiceAccount>::new(&client, context.clock.clone(), selection)
+    let accounts = InformerBuilder::<ServiceAccount>::new(&context.informers, context.clock.clone(), selection)
         .on_change(move |change| {
             if change.new.is_none() {
                 on_account.add(ObjectKey::cluster(change.key.namespace.clone()));

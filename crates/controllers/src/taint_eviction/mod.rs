@@ -24,7 +24,7 @@ pub async fn run(context: Context, client: Client) {
     let (recorder, task) = EventRecorder::new(client.clone(), context.clock.clone(), source);
     tokio::spawn(task.run(context.shutdown.clone()));
     let on_pod = queue.clone();
-    let pods = InformerBuilder::<Pod>::new(&client, context.clock.clone(), Selection::all())
+    let pods = InformerBuilder::<Pod>::new(&context.informers, context.clock.clone(), Selection::all())
         .index(BY_NODE, |pod| pod.spec.iter().filter_map(|spec| spec.node_name.clone()).collect())
         .on_change(move |change| on_pod.add(change.key.clone()))
         .start(context.shutdown.clone());
@@ -32,7 +32,7 @@ pub async fn run(context: Context, client: Client) {
         return;
     }
     let (on_node, of_node) = (queue.clone(), pods.clone());
-    let nodes = InformerBuilder::<Node>::new(&client, context.clock.clone(), Selection::all())
+    let nodes = InformerBuilder::<Node>::new(&context.informers, context.clock.clone(), Selection::all())
         .on_change(move |change| {
             if taints(change.old.as_deref()) != taints(change.new.as_deref()) {
                 of_node.store().by_index(BY_NODE, &change.key.name).iter().for_each(|pod| on_node.add(ObjectKey::of(&**pod)));
