@@ -69,3 +69,6 @@ pub struct Writer<'a> {
     /// The time of the request, RFC 3339 with whole seconds.
     pub now: &'a str,
 }
+
+#[cfg(test)]
+mod tests;

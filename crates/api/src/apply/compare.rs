@@ -24,9 +24,7 @@ struct Delta {
 
 impl Delta {
     fn is_empty(&self) -> bool {
-        [&self.added, &self.modified, &self.removed]
-            .iter()
-            .all(|node| !node.member && node.children.is_empty())
+        [&self.added, &self.modified, &self.removed].iter().all(|node| !node.member && node.children.is_empty())
     }
 
     /// Sets what is below `element`. Mostly only one of the three has anything, so that the element is not copied.
@@ -53,11 +51,7 @@ impl Delta {
 /// Compares two values of one type.
 pub(super) fn compare(typed: Typed<'_>, old: &Value, new: &Value) -> Comparison {
     let delta = walk(typed, Some(old), Some(new));
-    Comparison {
-        added: delta.added.children,
-        modified: delta.modified.children,
-        removed: delta.removed.children,
-    }
+    Comparison { added: delta.added.children, modified: delta.modified.children, removed: delta.removed.children }
 }
 
 fn walk(typed: Typed<'_>, old: Option<&Value>, new: Option<&Value>) -> Delta {
@@ -144,18 +138,12 @@ fn walk_list(items: Typed<'_>, list_type: &ListType, old: &[Value], new: &[Value
                 below
             }
             ([_, _, ..], _) => {
-                let mut below = is
-                    .first()
-                    .map(|first| walk(items, None, Some(first)))
-                    .unwrap_or_default();
+                let mut below = is.first().map(|first| walk(items, None, Some(first))).unwrap_or_default();
                 below.removed.member = true;
                 below
             }
             (_, _) => {
-                let mut below = was
-                    .first()
-                    .map(|first| walk(items, Some(first), None))
-                    .unwrap_or_default();
+                let mut below = was.first().map(|first| walk(items, Some(first), None)).unwrap_or_default();
                 below.added.member = true;
                 below
             }

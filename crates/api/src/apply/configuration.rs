@@ -36,10 +36,7 @@ pub fn apply(live: Option<&Value>, request: ApplyRequest<'_>, writer: &Writer<'_
     check_config(&request, writer)?;
     let typed = Typed::root(writer.schema);
     if let Some(errors) = validate(typed, request.config) {
-        return Err(ApplyError::Typed {
-            object: describe(&request, writer),
-            errors,
-        });
+        return Err(ApplyError::Typed { object: describe(&request, writer), errors });
     }
     let zero = zero_value(writer.schema);
     let entries = match live {
@@ -52,11 +49,7 @@ pub fn apply(live: Option<&Value>, request: ApplyRequest<'_>, writer: &Writer<'_
         && let Err(ApplyError::Conflicts(conflicts)) = &outcome
         && let Some(allowed) = last_applied::still_as_applied(writer, old)
     {
-        let left: Vec<Conflict> = conflicts
-            .iter()
-            .filter(|conflict| !allowed.has(&conflict.path))
-            .cloned()
-            .collect();
+        let left: Vec<Conflict> = conflicts.iter().filter(|conflict| !allowed.has(&conflict.path)).cloned().collect();
         outcome = if left.is_empty() {
             attempt(old, entries.clone(), &ApplyRequest { force: true, ..request }, writer)
         } else {
@@ -79,17 +72,9 @@ fn check_config(request: &ApplyRequest<'_>, writer: &Writer<'_>) -> Result<(), A
     let text = |key: &str| request.config.get(key).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     if api_version != writer.api_version || kind != request.kind {
-        return Err(ApplyError::BadRequest(format!(
-            "invalid object type: {}, Kind={kind}",
-            go_version(api_version)
-        )));
+        return Err(ApplyError::BadRequest(format!("invalid object type: {}, Kind={kind}", go_version(api_version))));
     }
-    if request
-        .config
-        .metadata()
-        .get("managedFields")
-        .is_some_and(|sent| !sent.is_null())
-    {
+    if request.config.metadata().get("managedFields").is_some_and(|sent| !sent.is_null()) {
         return Err(ApplyError::BadRequest("metadata.managedFields must be nil".to_owned()));
     }
     Ok(())
@@ -97,35 +82,19 @@ fn check_config(request: &ApplyRequest<'_>, writer: &Writer<'_>) -> Result<(), A
 
 /// A group and version as Go prints them: `/v1` for core.
 fn go_version(api_version: &str) -> String {
-    if api_version.contains('/') {
-        api_version.to_owned()
-    } else {
-        format!("/{api_version}")
-    }
+    if api_version.contains('/') { api_version.to_owned() } else { format!("/{api_version}") }
 }
 
 fn describe(request: &ApplyRequest<'_>, writer: &Writer<'_>) -> String {
     let (namespace, name) = (request.config.namespace(), request.config.name());
-    format!(
-        "{namespace}/{name}; {}, Kind={}",
-        go_version(writer.api_version),
-        request.kind
-    )
+    format!("{namespace}/{name}; {}, Kind={}", go_version(writer.api_version), request.kind)
 }
 
 /// The entries of the live object. One that is not tracked is all owned by [`BEFORE_FIRST_APPLY`].
 fn starting_entries(live: &Value, zero: &Value, writer: &Writer<'_>) -> Result<Vec<Entry>, ApplyError> {
     let entries = managed::of_object(live).map_err(|error| ApplyError::ManagedFields(error.to_string()))?;
     if entries.is_empty() {
-        return Ok(track::track(
-            zero,
-            live,
-            entries,
-            &Writer {
-                manager: BEFORE_FIRST_APPLY,
-                ..*writer
-            },
-        ));
+        return Ok(track::track(zero, live, entries, &Writer { manager: BEFORE_FIRST_APPLY, ..*writer }));
     }
     Ok(entries)
 }
@@ -150,9 +119,7 @@ fn attempt(
     let last = at.map(|at| entries.swap_remove(at));
     let mut object = merge(typed, old, request.config);
     if let Some(last) = last.as_ref().filter(|last| !last.set.is_empty()) {
-        let owned = entries
-            .iter()
-            .fold(mine.set.clone(), |all, entry| all.union(entry.set.clone()));
+        let owned = entries.iter().fold(mine.set.clone(), |all, entry| all.union(entry.set.clone()));
         object = prune(typed, object, &last.set, &owned);
     }
     let changes = track::changes(writer, old, &object);
@@ -162,9 +129,7 @@ fn attempt(
         return Err(ApplyError::Conflicts(conflicts));
     }
     for entry in &mut entries {
-        entry.set = std::mem::take(&mut entry.set)
-            .difference(&changed)
-            .difference(&changes.removed);
+        entry.set = std::mem::take(&mut entry.set).difference(&changed).difference(&changes.removed);
     }
     mine.set = track::strip(mine.set);
     mine.time = last.map(|last| last.time).unwrap_or_default();
@@ -179,12 +144,7 @@ fn conflicts(entries: &[Entry], changed: &Set) -> Vec<Conflict> {
     for entry in entries {
         let set = entry.set.intersection(changed);
         if !set.is_empty() {
-            conflicts.push((
-                &entry.manager,
-                entry.operation,
-                &entry.api_version,
-                with_manager(entry, &set),
-            ));
+            conflicts.push((&entry.manager, entry.operation, &entry.api_version, with_manager(entry, &set)));
         }
     }
     conflicts.sort_by_key(|(manager, operation, api_version, _)| (*manager, *operation, *api_version));

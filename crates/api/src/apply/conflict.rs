@@ -76,13 +76,7 @@ pub(super) fn describe(entry: &Entry) -> String {
 /// The conflicts with one manager, in the order of its set.
 pub(super) fn with_manager(entry: &Entry, set: &Set) -> Vec<Conflict> {
     let manager = describe(entry);
-    set.paths()
-        .into_iter()
-        .map(|path| Conflict {
-            manager: manager.clone(),
-            path,
-        })
-        .collect()
+    set.paths().into_iter().map(|path| Conflict { manager: manager.clone(), path }).collect()
 }
 
 /// One conflict on one line; more of them as a list for each manager. Conflicts come sorted by manager.

@@ -19,10 +19,7 @@ fn walk(typed: Typed<'_>, value: &Value) -> Node {
                 node.member |= !named || value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
                 children.put(PathElement::field(key), node);
             }
-            Node {
-                member: false,
-                children,
-            }
+            Node { member: false, children }
         }
         (Shape::List(items, list_type), Value::Array(list)) => {
             let mut children = Set::new();
@@ -32,25 +29,16 @@ fn walk(typed: Typed<'_>, value: &Value) -> Node {
                     continue;
                 };
                 // Of duplicates, only the element itself counts.
-                let mut node = Node {
-                    member: true,
-                    children: Set::new(),
-                };
+                let mut node = Node { member: true, children: Set::new() };
                 if !seen.contains(&element) {
                     seen.push(element.clone());
                     node.children = walk(items, item).children;
                 }
                 children.put(element, node);
             }
-            Node {
-                member: false,
-                children,
-            }
+            Node { member: false, children }
         }
         (Shape::Map | Shape::List(..), _) => Node::default(),
-        (Shape::Leaf, _) => Node {
-            member: true,
-            children: Set::new(),
-        },
+        (Shape::Leaf, _) => Node { member: true, children: Set::new() },
     }
 }

@@ -15,11 +15,7 @@ const ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const MAX_ANNOTATION_BYTES: usize = 256 << 10;
 
 fn annotation(object: &Value) -> Option<&str> {
-    object
-        .annotations()
-        .get(ANNOTATION)
-        .and_then(Value::as_str)
-        .filter(|text| !text.is_empty())
+    object.annotations().get(ANNOTATION).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
 /// The fields that client-side apply set and that are still as it set them: kubectl may take these over from their
@@ -35,12 +31,7 @@ pub(super) fn still_as_applied(writer: &Writer<'_>, live: &Value) -> Option<Set>
     }
     let comparison = compare(typed, &last, live);
     let fields = fields_of(typed, &last);
-    Some(
-        fields
-            .difference(&comparison.modified)
-            .difference(&comparison.added)
-            .difference(&comparison.removed),
-    )
+    Some(fields.difference(&comparison.modified).difference(&comparison.added).difference(&comparison.removed))
 }
 
 /// Keeps the annotation in step, so that a later client-side apply knows what was applied. Objects without it stay
@@ -59,10 +50,7 @@ pub(super) fn sync(object: &mut Value, config: &Value) {
         return;
     };
     annotations.insert(ANNOTATION.to_owned(), text.into());
-    let bytes: usize = annotations
-        .iter()
-        .map(|(key, value)| key.len() + value.as_str().map_or(0, str::len))
-        .sum();
+    let bytes: usize = annotations.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
     if bytes > MAX_ANNOTATION_BYTES {
         annotations.remove(ANNOTATION);
     }

@@ -109,19 +109,8 @@ pub(super) fn decode(list: Vec<Value>) -> Result<Vec<Entry>, ManagedError> {
         };
         let (manager, api_version) = (text("manager"), text("apiVersion"));
         let (subresource, time) = (text("subresource"), text("time"));
-        let set = map
-            .remove("fieldsV1")
-            .map(Set::from_owned)
-            .transpose()?
-            .unwrap_or_default();
-        let entry = Entry {
-            manager,
-            operation,
-            api_version,
-            subresource,
-            time,
-            set,
-        };
+        let set = map.remove("fieldsV1").map(Set::from_owned).transpose()?.unwrap_or_default();
+        let entry = Entry { manager, operation, api_version, subresource, time, set };
         match entries.iter_mut().find(|other| other.same_manager(&entry)) {
             Some(other) => *other = entry,
             None => entries.push(entry),
@@ -132,10 +121,7 @@ pub(super) fn decode(list: Vec<Value>) -> Result<Vec<Entry>, ManagedError> {
 
 /// Takes `metadata.managedFields` off an object.
 pub(super) fn take(object: &mut Value) -> Option<Value> {
-    object
-        .get_mut("metadata")
-        .and_then(Value::as_object_mut)
-        .and_then(|metadata| metadata.remove("managedFields"))
+    object.get_mut("metadata").and_then(Value::as_object_mut).and_then(|metadata| metadata.remove("managedFields"))
 }
 
 /// Whether a list can be read at all: what [`decode`] finds out, without the work.
@@ -154,18 +140,10 @@ pub(super) fn is_plain(list: &[Value]) -> bool {
     let identity = |entry: &Value| {
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let operation = text("operation");
-        let version = if operation == "Apply" {
-            String::new()
-        } else {
-            text("apiVersion")
-        };
+        let version = if operation == "Apply" { String::new() } else { text("apiVersion") };
         (text("manager"), operation, version, text("subresource"))
     };
-    let canonical = |entry: &Value| {
-        entry
-            .get("fieldsV1")
-            .is_some_and(|fields| Set::check(fields) == Ok(true))
-    };
+    let canonical = |entry: &Value| entry.get("fieldsV1").is_some_and(|fields| Set::check(fields) == Ok(true));
     list.len() < MAX_UPDATE_MANAGERS
         && list.iter().all(canonical)
         && (1..list.len()).all(|at| list[..at].iter().all(|other| identity(other) != identity(&list[at])))
@@ -175,12 +153,7 @@ pub(super) fn is_plain(list: &[Value]) -> bool {
 /// version and subresource.
 pub(super) fn put(object: &mut Value, entries: Vec<Entry>, untouched: Vec<Value>) {
     let mut list = untouched;
-    list.extend(
-        entries
-            .into_iter()
-            .filter(|entry| !entry.set.is_empty())
-            .map(Entry::into_value),
-    );
+    list.extend(entries.into_iter().filter(|entry| !entry.set.is_empty()).map(Entry::into_value));
     if list.is_empty() {
         take(object);
         return;
@@ -197,16 +170,12 @@ pub(super) fn put(object: &mut Value, entries: Vec<Entry>, untouched: Vec<Value>
 
 /// Merges the oldest updates until there are at most [`MAX_UPDATE_MANAGERS`], one bucket for each version.
 pub(super) fn cap(entries: &mut Vec<Entry>) {
-    let updates = entries
-        .iter()
-        .filter(|entry| entry.operation == Operation::Update)
-        .count();
+    let updates = entries.iter().filter(|entry| entry.operation == Operation::Update).count();
     if updates <= MAX_UPDATE_MANAGERS {
         return;
     }
-    let (mut old, mut kept): (Vec<Entry>, Vec<Entry>) = std::mem::take(entries)
-        .into_iter()
-        .partition(|entry| entry.operation == Operation::Update);
+    let (mut old, mut kept): (Vec<Entry>, Vec<Entry>) =
+        std::mem::take(entries).into_iter().partition(|entry| entry.operation == Operation::Update);
     old.sort_by(|a, b| (&a.time, &a.manager).cmp(&(&b.time, &b.manager)));
     let mut count = old.len();
     let mut oldest: Vec<Entry> = Vec::new();

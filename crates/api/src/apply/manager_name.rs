@@ -28,10 +28,7 @@ pub fn validate_manager(name: &str, path: &Path) -> Vec<Error> {
     }
     for (position, character) in name.char_indices() {
         if !prints(character) {
-            let detail = format!(
-                "invalid character U+{:04X} (at position {position})",
-                u32::from(character)
-            );
+            let detail = format!("invalid character U+{:04X} (at position {position})", u32::from(character));
             errors.push(Error::invalid(path, Value::from(name), detail));
         }
     }
@@ -55,10 +52,7 @@ mod tests {
 
     #[test]
     fn from_user_agents() {
-        assert_eq!(
-            manager_from_user_agent("kubectl/v1.36.0 (linux/amd64) kubernetes/$Format"),
-            "kubectl"
-        );
+        assert_eq!(manager_from_user_agent("kubectl/v1.36.0 (linux/amd64) kubernetes/$Format"), "kubectl");
         assert_eq!(manager_from_user_agent("my tool"), "my tool");
         assert_eq!(manager_from_user_agent("a\u{1}b\u{200b}c/1"), "abc");
         assert_eq!(manager_from_user_agent(&"é".repeat(100)).len(), MAX_MANAGER_BYTES);
@@ -69,14 +63,7 @@ mod tests {
     fn bad_names() {
         let check = |name: &str| validate_manager(name, &Path::new("fieldManager"));
         assert!(check("kubectl-client-side-apply").is_empty());
-        assert_eq!(
-            check(&"m".repeat(129))[0].to_string(),
-            "fieldManager: Too long: may not be more than 128 bytes"
-        );
-        assert!(
-            check("bad\u{1}")[0]
-                .to_string()
-                .ends_with(": invalid character U+0001 (at position 3)")
-        );
+        assert_eq!(check(&"m".repeat(129))[0].to_string(), "fieldManager: Too long: may not be more than 128 bytes");
+        assert!(check("bad\u{1}")[0].to_string().ends_with(": invalid character U+0001 (at position 3)"));
     }
 }

@@ -46,11 +46,8 @@ fn walk_map(
     for (key, was) in live.into_iter().flatten() {
         let want = config.and_then(|config| config.get(key));
         // What the configuration does not speak of stays as it is, without a walk.
-        let value = if want.is_none() {
-            Some(was.clone())
-        } else {
-            walk(typed.child_or_untyped(key).0, Some(was), want)
-        };
+        let value =
+            if want.is_none() { Some(was.clone()) } else { walk(typed.child_or_untyped(key).0, Some(was), want) };
         merged.extend(value.map(|value| (key.clone(), value)));
     }
     for (key, want) in config.into_iter().flatten() {
@@ -67,20 +64,15 @@ fn walk_map(
 fn walk_list(items: Typed<'_>, list_type: &ListType, live: &[Value], config: &[Value]) -> Vec<Value> {
     let indexed = |list: &'_ [Value]| -> Vec<(usize, PathElement)> {
         let elements = list.iter().enumerate();
-        elements
-            .filter_map(|(at, item)| Some((at, list_element(items, list_type, item).ok()?)))
-            .collect()
+        elements.filter_map(|(at, item)| Some((at, list_element(items, list_type, item).ok()?))).collect()
     };
     let (was, want) = (indexed(live), indexed(config));
     let by_element = |list: &[(usize, PathElement)]| -> BTreeMap<PathElement, usize> {
         list.iter().rev().map(|(at, element)| (element.clone(), *at)).collect()
     };
     let (live_at, config_at) = (by_element(&was), by_element(&want));
-    let mut shared = want
-        .iter()
-        .map(|(_, element)| element)
-        .filter(|element| live_at.contains_key(*element))
-        .peekable();
+    let mut shared =
+        want.iter().map(|(_, element)| element).filter(|element| live_at.contains_key(*element)).peekable();
 
     let mut merged = Vec::with_capacity(live.len().max(config.len()));
     let (mut left, mut right) = (was.iter().peekable(), want.iter().peekable());

@@ -35,11 +35,7 @@ pub(super) fn prune(typed: Typed<'_>, merged: Value, last: &Set, owned: &Set) ->
                 };
                 kept.insert(key, value);
             }
-            if kept.is_empty() {
-                Value::Null
-            } else {
-                Value::Object(kept)
-            }
+            if kept.is_empty() { Value::Null } else { Value::Object(kept) }
         }
         (Shape::List(items, list_type), Value::Array(list)) if !list.is_empty() => {
             let mut kept = Vec::with_capacity(list.len());
@@ -56,11 +52,7 @@ pub(super) fn prune(typed: Typed<'_>, merged: Value, last: &Set, owned: &Set) ->
                     None => item,
                 });
             }
-            if kept.is_empty() {
-                Value::Null
-            } else {
-                Value::Array(kept)
-            }
+            if kept.is_empty() { Value::Null } else { Value::Array(kept) }
         }
         (_, other) => other,
     }

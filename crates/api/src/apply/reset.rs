@@ -11,11 +11,7 @@ use crate::fieldset::Set;
 /// row has a `status` subresource.
 pub fn reset_fields(group: &str, plural: &str, subresource: &str, has_status: bool) -> Reset {
     let except: &[&[&str]] = match (group, plural, subresource) {
-        ("", "pods", "status") => &[
-            &["spec"],
-            &["metadata", "deletionTimestamp"],
-            &["metadata", "ownerReferences"],
-        ],
+        ("", "pods", "status") => &[&["spec"], &["metadata", "deletionTimestamp"], &["metadata", "ownerReferences"]],
         ("apps", "deployments", "status") => &[&["spec"], &["metadata", "labels"]],
         ("", "pods", "ephemeralcontainers" | "resize") => &[],
         // Nobody owns a request for a certificate: it cannot be changed.
@@ -34,8 +30,5 @@ pub fn reset_fields(group: &str, plural: &str, subresource: &str, has_status: bo
         ]),
         _ => None,
     };
-    Reset {
-        except: Set::of_fields(except),
-        only: only.map(Set::of_fields),
-    }
+    Reset { except: Set::of_fields(except), only: only.map(Set::of_fields) }
 }

@@ -88,10 +88,7 @@ fn split(list: Vec<Value>, comparison: &Comparison, writer: &Writer<'_>) -> (Vec
     let sets = [&comparison.added, &comparison.modified, &comparison.removed];
     list.into_iter().partition(|entry| {
         let of_writer = entry.get("manager").and_then(Value::as_str) == Some(writer.manager);
-        of_writer
-            || entry
-                .get("fieldsV1")
-                .is_some_and(|fields| sets.iter().any(|set| set.meets(fields)))
+        of_writer || entry.get("fieldsV1").is_some_and(|fields| sets.iter().any(|set| set.meets(fields)))
     })
 }
 

@@ -39,10 +39,7 @@ impl<'s> Typed<'s> {
         match &schema.kind {
             Kind::Object(object) if map_type.unwrap_or(object.map_type) == MapType::Granular => Shape::Map,
             Kind::Map { map_type: own, .. } if map_type.unwrap_or(*own) == MapType::Granular => Shape::Map,
-            Kind::List {
-                list_type: ListType::Atomic,
-                ..
-            } => Shape::Leaf,
+            Kind::List { list_type: ListType::Atomic, .. } => Shape::Leaf,
             Kind::List { items, list_type } => Shape::List(Self::Known(items, None), list_type),
             Kind::FieldsV1 if value.is_object() => Shape::Map,
             _ => Shape::Leaf,
@@ -119,9 +116,7 @@ fn keyed_element(items: Typed<'_>, keys: &[Box<str>], item: &Value) -> Result<Pa
         ));
     }
     found.sort_by_key(|(name, _)| *name);
-    Ok(PathElement::sorted_key(
-        found.iter().map(|(name, value)| (*name, &**value)),
-    ))
+    Ok(PathElement::sorted_key(found.iter().map(|(name, value)| (*name, &**value))))
 }
 
 /// What a missing key counts as: its default, or Go's zero value where that is always written.

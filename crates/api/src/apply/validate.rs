@@ -57,10 +57,9 @@ fn walk(typed: Typed<'_>, value: &Value, path: &mut Vec<PathElement>, errors: &m
         | (Accepts::Scalar, Value::String(_) | Value::Number(_) | Value::Bool(_))
         | (Accepts::Map, Value::Object(_))
         | (Accepts::List, Value::Array(_)) => None,
-        (Accepts::Text, _) => Some(format!(
-            "expected string, got &value.valueUnstructured{{Value:{}}}",
-            go_syntax(value)
-        )),
+        (Accepts::Text, _) => {
+            Some(format!("expected string, got &value.valueUnstructured{{Value:{}}}", go_syntax(value)))
+        }
         (Accepts::Numeric, _) => Some(format!("expected numeric (int or float), got {}", go_type(value))),
         (Accepts::Boolean, _) => Some(format!("expected boolean, got &{{{}}}", go_text(value))),
         (Accepts::Scalar, _) => Some(format!("expected any scalar, got &{{{}}}", go_text(value))),
@@ -127,11 +126,7 @@ fn walk_list(typed: Typed<'_>, value: &Value, list: &[Value], path: &mut Vec<Pat
 
 fn report(path: &[PathElement], words: &str, errors: &mut Vec<String>) {
     let path = crate::fieldset::display_path(path);
-    errors.push(if path.is_empty() {
-        words.to_owned()
-    } else {
-        format!("{path}: {words}")
-    });
+    errors.push(if path.is_empty() { words.to_owned() } else { format!("{path}: {words}") });
 }
 
 /// Go's `%T` of a decoded value.
@@ -156,10 +151,7 @@ fn go_syntax(value: &Value) -> String {
             format!("[]interface {{}}{{{}}}", items.join(", "))
         }
         Value::Object(map) => {
-            let items: Vec<String> = map
-                .iter()
-                .map(|(key, value)| format!("{key:?}:{}", go_syntax(value)))
-                .collect();
+            let items: Vec<String> = map.iter().map(|(key, value)| format!("{key:?}:{}", go_syntax(value))).collect();
             format!("map[string]interface {{}}{{{}}}", items.join(", "))
         }
         Value::String(text) => format!("{text:?}"),

@@ -1,5 +1,8 @@
 //! Which operations a row has: paths, methods, names, bodies, parameters. Both dialects are printed from this.
 
+use super::parameters::{
+    ATTACH, DELETE, DELETE_COLLECTION, EXEC, LIST, LOG, PATCH_PARAMETERS, PORT_FORWARD, PROXY, READ, WRITE,
+};
 use crate::discovery::group_version;
 use registry::{Resource, Scope, Subresource};
 use std::collections::BTreeMap;
@@ -10,63 +13,6 @@ const WATCH_EVENT: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent";
 pub(super) const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 /// What `PATCH` takes: anything.
 pub(super) const PATCH: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
-
-const LIST: &[&str] = &[
-    "allowWatchBookmarks",
-    "continue",
-    "fieldSelector",
-    "labelSelector",
-    "limit",
-    "pretty",
-    "resourceVersion",
-    "resourceVersionMatch",
-    "sendInitialEvents",
-    "shardSelector",
-    "timeoutSeconds",
-    "watch",
-];
-const DELETE_COLLECTION: &[&str] = &[
-    "continue",
-    "dryRun",
-    "fieldSelector",
-    "gracePeriodSeconds",
-    "ignoreStoreReadErrorWithClusterBreakingPotential",
-    "labelSelector",
-    "limit",
-    "orphanDependents",
-    "pretty",
-    "propagationPolicy",
-    "resourceVersion",
-    "resourceVersionMatch",
-    "sendInitialEvents",
-    "shardSelector",
-    "timeoutSeconds",
-];
-const DELETE: &[&str] = &[
-    "dryRun",
-    "gracePeriodSeconds",
-    "ignoreStoreReadErrorWithClusterBreakingPotential",
-    "orphanDependents",
-    "pretty",
-    "propagationPolicy",
-];
-const WRITE: &[&str] = &["dryRun", "fieldManager", "fieldValidation", "pretty"];
-const PATCH_PARAMETERS: &[&str] = &["dryRun", "fieldManager", "fieldValidation", "force", "pretty"];
-const READ: &[&str] = &["pretty"];
-const LOG: &[&str] = &[
-    "container",
-    "follow",
-    "insecureSkipTLSVerifyBackend",
-    "limitBytes",
-    "pretty",
-    "previous",
-    "sinceSeconds",
-    "stream",
-    "tailLines",
-    "timestamps",
-];
-const EXEC: &[&str] = &["command", "container", "stderr", "stdin", "stdout", "tty"];
-const ATTACH: &[&str] = &["container", "stderr", "stdin", "stdout", "tty"];
 
 /// Kinds whose `DELETE` answers with the object, not with a Status, beside all of the resource.k8s.io group and most of
 /// storage.k8s.io.
@@ -118,10 +64,7 @@ pub(super) struct PathItem {
 
 /// All paths of a row.
 pub(super) fn paths(row: &Resource) -> BTreeMap<String, PathItem> {
-    let mut paths = Paths {
-        row,
-        items: BTreeMap::new(),
-    };
+    let mut paths = Paths { row, items: BTreeMap::new() };
     paths.collection();
     paths.object();
     for subresource in &row.subresources {
@@ -141,10 +84,7 @@ pub(super) fn camel_group(group: &str) -> String {
 /// The word with a capital at its front.
 pub(super) fn capitalized(word: &str) -> String {
     let mut characters = word.chars();
-    characters
-        .next()
-        .map(|first| first.to_uppercase().chain(characters).collect())
-        .unwrap_or_default()
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
 struct Paths<'a> {
@@ -164,11 +104,7 @@ impl Paths<'_> {
     }
 
     fn collection_path(&self, watch: bool) -> String {
-        let namespace = if self.namespaced() {
-            "/namespaces/{namespace}"
-        } else {
-            ""
-        };
+        let namespace = if self.namespaced() { "/namespaces/{namespace}" } else { "" };
         format!("{}{namespace}/{}", self.root(watch), self.row.plural)
     }
 
@@ -177,31 +113,20 @@ impl Paths<'_> {
     }
 
     fn kind(&self) -> Gvk {
-        (
-            self.row.group.to_string(),
-            self.row.version.to_string(),
-            self.row.kind.to_string(),
-        )
+        (self.row.group.to_string(), self.row.version.to_string(), self.row.kind.to_string())
     }
 
     /// `<verb>CoreV1<extra>NamespacedPod<suffix>`
     fn id(&self, verb: &str, extra: &str, suffix: &str) -> String {
         let namespaced = if self.namespaced() { "Namespaced" } else { "" };
         let version = capitalized(&self.row.version);
-        format!(
-            "{verb}{}{version}{extra}{namespaced}{}{suffix}",
-            camel_group(&self.row.group),
-            self.row.kind
-        )
+        format!("{verb}{}{version}{extra}{namespaced}{}{suffix}", camel_group(&self.row.group), self.row.kind)
     }
 
     fn add(&mut self, path: &str, operation: Operation) {
         let item = self.items.entry(path.to_owned()).or_default();
-        for (parameter, marker) in [
-            ("path:name", "{name}"),
-            ("path:namespace", "{namespace}"),
-            ("path:path", "{path}"),
-        ] {
+        for (parameter, marker) in [("path:name", "{name}"), ("path:namespace", "{namespace}"), ("path:path", "{path}")]
+        {
             if path.contains(marker) && !item.path_parameters.contains(&parameter) {
                 item.path_parameters.push(parameter);
             }
@@ -227,91 +152,40 @@ impl Paths<'_> {
         let list = format!("{}List", self.row.definition);
         if self.has("list") {
             let operation = self.operation("get", "list", self.id("list", "", ""));
-            self.add(
-                &path,
-                Operation {
-                    parameters: LIST,
-                    answer: list.clone(),
-                    ..operation
-                },
-            );
+            self.add(&path, Operation { parameters: LIST, answer: list.clone(), ..operation });
         }
         if self.has("create") {
             let operation = self.operation("post", "post", self.id("create", "", ""));
             let body = Some(self.row.definition.to_string());
-            self.add(
-                &path,
-                Operation {
-                    parameters: WRITE,
-                    body,
-                    codes: &["200", "201", "202"],
-                    ..operation
-                },
-            );
+            self.add(&path, Operation { parameters: WRITE, body, codes: &["200", "201", "202"], ..operation });
         }
         if self.has("deletecollection") {
             let operation = self.operation("delete", "deletecollection", self.id("delete", "Collection", ""));
             let (body, answer) = (Some(DELETE_OPTIONS.to_owned()), STATUS.to_owned());
-            self.add(
-                &path,
-                Operation {
-                    parameters: DELETE_COLLECTION,
-                    body,
-                    answer,
-                    ..operation
-                },
-            );
+            self.add(&path, Operation { parameters: DELETE_COLLECTION, body, answer, ..operation });
         }
         if self.has("watch") {
             let path = self.collection_path(true);
             let operation = self.operation("get", "watchlist", self.id("watch", "", "List"));
-            self.add(
-                &path,
-                Operation {
-                    parameters: LIST,
-                    answer: WATCH_EVENT.to_owned(),
-                    ..operation
-                },
-            );
+            self.add(&path, Operation { parameters: LIST, answer: WATCH_EVENT.to_owned(), ..operation });
         }
         if !self.namespaced() {
             return;
         }
         let everywhere = |verb: &str, suffix: &str| {
             let version = capitalized(&self.row.version);
-            format!(
-                "{verb}{}{version}{}{suffix}",
-                camel_group(&self.row.group),
-                self.row.kind
-            )
+            format!("{verb}{}{version}{}{suffix}", camel_group(&self.row.group), self.row.kind)
         };
-        let (list_id, watch_id) = (
-            everywhere("list", "ForAllNamespaces"),
-            everywhere("watch", "ListForAllNamespaces"),
-        );
+        let (list_id, watch_id) = (everywhere("list", "ForAllNamespaces"), everywhere("watch", "ListForAllNamespaces"));
         if self.has("list") {
             let path = format!("{}/{}", self.root(false), self.row.plural);
             let operation = self.operation("get", "list", list_id);
-            self.add(
-                &path,
-                Operation {
-                    parameters: LIST,
-                    answer: list,
-                    ..operation
-                },
-            );
+            self.add(&path, Operation { parameters: LIST, answer: list, ..operation });
         }
         if self.has("watch") {
             let path = format!("{}/{}", self.root(true), self.row.plural);
             let operation = self.operation("get", "watchlist", watch_id);
-            self.add(
-                &path,
-                Operation {
-                    parameters: LIST,
-                    answer: WATCH_EVENT.to_owned(),
-                    ..operation
-                },
-            );
+            self.add(&path, Operation { parameters: LIST, answer: WATCH_EVENT.to_owned(), ..operation });
         }
     }
 
@@ -333,45 +207,19 @@ impl Paths<'_> {
             let operation = self.operation("delete", "delete", self.id("delete", "", ""));
             let answer = if returned { definition } else { STATUS.to_owned() };
             let body = Some(DELETE_OPTIONS.to_owned());
-            self.add(
-                &path,
-                Operation {
-                    parameters: DELETE,
-                    body,
-                    answer,
-                    codes: &["200", "202"],
-                    ..operation
-                },
-            );
+            self.add(&path, Operation { parameters: DELETE, body, answer, codes: &["200", "202"], ..operation });
         }
         if self.has("watch") && self.has("get") {
             let path = format!("{}/{{name}}", self.collection_path(true));
             let operation = self.operation("get", "watch", self.id("watch", "", ""));
-            self.add(
-                &path,
-                Operation {
-                    parameters: LIST,
-                    answer: WATCH_EVENT.to_owned(),
-                    ..operation
-                },
-            );
+            self.add(&path, Operation { parameters: LIST, answer: WATCH_EVENT.to_owned(), ..operation });
         }
     }
 
     fn write(&mut self, path: &str, suffix: &str, definition: &str, kind: Gvk) {
         let operation = self.operation("put", "put", self.id("replace", "", suffix));
         let (body, answer) = (Some(definition.to_owned()), definition.to_owned());
-        self.add(
-            path,
-            Operation {
-                parameters: WRITE,
-                body,
-                answer,
-                kind,
-                codes: &["200", "201"],
-                ..operation
-            },
-        );
+        self.add(path, Operation { parameters: WRITE, body, answer, kind, codes: &["200", "201"], ..operation });
     }
 
     fn patch(&mut self, path: &str, suffix: &str, definition: &str, kind: Gvk) {
@@ -379,14 +227,7 @@ impl Paths<'_> {
         let (body, answer) = (Some(PATCH.to_owned()), definition.to_owned());
         self.add(
             path,
-            Operation {
-                parameters: PATCH_PARAMETERS,
-                body,
-                answer,
-                kind,
-                codes: &["200", "201"],
-                ..operation
-            },
+            Operation { parameters: PATCH_PARAMETERS, body, answer, kind, codes: &["200", "201"], ..operation },
         );
     }
 
@@ -395,9 +236,7 @@ impl Paths<'_> {
         let suffix = capitalized(subresource.name());
         let (group, version, name) = self.row.subresource_kind(subresource);
         let kind: Gvk = (group.to_owned(), version.to_owned(), name.into_owned());
-        let definition = api::schema::definition_for(&kind.0, &kind.1, &kind.2)
-            .unwrap_or("string")
-            .to_owned();
+        let definition = api::schema::definition_for(&kind.0, &kind.1, &kind.2).unwrap_or("string").to_owned();
         match subresource {
             Subresource::Status
             | Subresource::Scale
@@ -405,14 +244,7 @@ impl Paths<'_> {
             | Subresource::EphemeralContainers
             | Subresource::Resize => {
                 let operation = self.operation("get", "get", self.id("read", "", &suffix));
-                self.add(
-                    &path,
-                    Operation {
-                        answer: definition.clone(),
-                        kind: kind.clone(),
-                        ..operation
-                    },
-                );
+                self.add(&path, Operation { answer: definition.clone(), kind: kind.clone(), ..operation });
                 self.write(&path, &suffix, &definition, kind.clone());
                 self.patch(&path, &suffix, &definition, kind);
             }
@@ -420,42 +252,19 @@ impl Paths<'_> {
             Subresource::Binding | Subresource::Eviction | Subresource::Token => {
                 let operation = self.operation("post", "post", self.id("create", "", &suffix));
                 let (body, answer, codes) = (Some(definition.clone()), definition, &["200", "201", "202"]);
-                self.add(
-                    &path,
-                    Operation {
-                        parameters: WRITE,
-                        body,
-                        answer,
-                        kind,
-                        codes,
-                        ..operation
-                    },
-                );
+                self.add(&path, Operation { parameters: WRITE, body, answer, kind, codes, ..operation });
             }
             Subresource::Log => {
                 let operation = self.operation("get", "get", self.id("read", "", &suffix));
-                self.add(
-                    &path,
-                    Operation {
-                        parameters: LOG,
-                        answer: "string".to_owned(),
-                        ..operation
-                    },
-                );
+                self.add(&path, Operation { parameters: LOG, answer: "string".to_owned(), ..operation });
             }
             Subresource::Exec => self.connect(&path, &suffix, kind, EXEC, &["get", "post"]),
             Subresource::Attach => self.connect(&path, &suffix, kind, ATTACH, &["get", "post"]),
-            Subresource::PortForward => self.connect(&path, &suffix, kind, &["ports"], &["get", "post"]),
+            Subresource::PortForward => self.connect(&path, &suffix, kind, PORT_FORWARD, &["get", "post"]),
             Subresource::Proxy => {
                 let methods = &["delete", "get", "head", "options", "patch", "post", "put"];
-                self.connect(&path, &suffix, kind.clone(), &["path"], methods);
-                self.connect(
-                    &format!("{path}/{{path}}"),
-                    &format!("{suffix}WithPath"),
-                    kind,
-                    &["path"],
-                    methods,
-                );
+                self.connect(&path, &suffix, kind.clone(), PROXY, methods);
+                self.connect(&format!("{path}/{{path}}"), &format!("{suffix}WithPath"), kind, PROXY, methods);
             }
         }
     }
@@ -471,22 +280,10 @@ impl Paths<'_> {
         for method in methods {
             let namespaced = if self.namespaced() { "Namespaced" } else { "" };
             let (group, version) = (camel_group(&self.row.group), capitalized(&self.row.version));
-            let id = format!(
-                "connect{group}{version}{}{namespaced}{}{suffix}",
-                capitalized(method),
-                self.row.kind
-            );
+            let id = format!("connect{group}{version}{}{namespaced}{}{suffix}", capitalized(method), self.row.kind);
             let operation = self.operation(method, "connect", id);
             let answer = "string".to_owned();
-            self.add(
-                path,
-                Operation {
-                    parameters,
-                    answer,
-                    kind: kind.clone(),
-                    ..operation
-                },
-            );
+            self.add(path, Operation { parameters, answer, kind: kind.clone(), ..operation });
         }
     }
 }

@@ -1,7 +1,77 @@
-//! The parameters of operations. An operation names them; here stand their types and descriptions.
+//! The parameters of operations: which kind of operation has which, and their types and descriptions.
 
 use super::Dialect;
 use serde_json::{Value, json};
+
+/// Of lists and watches.
+pub(super) const LIST: &[&str] = &[
+    "allowWatchBookmarks",
+    "continue",
+    "fieldSelector",
+    "labelSelector",
+    "limit",
+    "pretty",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "sendInitialEvents",
+    "shardSelector",
+    "timeoutSeconds",
+    "watch",
+];
+/// Of deletions of a collection.
+pub(super) const DELETE_COLLECTION: &[&str] = &[
+    "continue",
+    "dryRun",
+    "fieldSelector",
+    "gracePeriodSeconds",
+    "ignoreStoreReadErrorWithClusterBreakingPotential",
+    "labelSelector",
+    "limit",
+    "orphanDependents",
+    "pretty",
+    "propagationPolicy",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "sendInitialEvents",
+    "shardSelector",
+    "timeoutSeconds",
+];
+/// Of a deletion.
+pub(super) const DELETE: &[&str] = &[
+    "dryRun",
+    "gracePeriodSeconds",
+    "ignoreStoreReadErrorWithClusterBreakingPotential",
+    "orphanDependents",
+    "pretty",
+    "propagationPolicy",
+];
+/// Of creations and replacements.
+pub(super) const WRITE: &[&str] = &["dryRun", "fieldManager", "fieldValidation", "pretty"];
+/// Of patches.
+pub(super) const PATCH_PARAMETERS: &[&str] = &["dryRun", "fieldManager", "fieldValidation", "force", "pretty"];
+/// Of reading one object.
+pub(super) const READ: &[&str] = &["pretty"];
+/// Of `pods/log`.
+pub(super) const LOG: &[&str] = &[
+    "container",
+    "follow",
+    "insecureSkipTLSVerifyBackend",
+    "limitBytes",
+    "pretty",
+    "previous",
+    "sinceSeconds",
+    "stream",
+    "tailLines",
+    "timestamps",
+];
+/// Of `pods/exec`.
+pub(super) const EXEC: &[&str] = &["command", "container", "stderr", "stdin", "stdout", "tty"];
+/// Of `pods/attach`.
+pub(super) const ATTACH: &[&str] = &["container", "stderr", "stdin", "stdout", "tty"];
+/// Of `pods/portforward`.
+pub(super) const PORT_FORWARD: &[&str] = &["ports"];
+/// Of the proxies.
+pub(super) const PROXY: &[&str] = &["path"];
 
 /// Query parameters: name, type, description.
 const QUERY: &[(&str, &str, &str)] = &[
@@ -10,47 +80,27 @@ const QUERY: &[(&str, &str, &str)] = &[
         "boolean",
         "Asks a watch for BOOKMARK events, which say how far the watch has come. The server decides when to send them.",
     ),
-    (
-        "command",
-        "string",
-        "The command to run, not in a shell: one parameter per word.",
-    ),
-    (
-        "container",
-        "string",
-        "The container; the only one of the pod unless given.",
-    ),
+    ("command", "string", "The command to run, not in a shell: one parameter per word."),
+    ("container", "string", "The container; the only one of the pod unless given."),
     (
         "continue",
         "string",
         "Where to go on with a list that was cut off by limit: the value that the last part came with.",
     ),
-    (
-        "dryRun",
-        "string",
-        "With All, everything is done but storing the result.",
-    ),
+    ("dryRun", "string", "With All, everything is done but storing the result."),
     (
         "fieldManager",
         "string",
         "Under which name changes are recorded in managedFields; at most 128 printable characters. Required for apply.",
     ),
-    (
-        "fieldSelector",
-        "string",
-        "Restricts the objects by their fields. All, unless given.",
-    ),
+    ("fieldSelector", "string", "Restricts the objects by their fields. All, unless given."),
     (
         "fieldValidation",
         "string",
         "What to do about unknown and duplicate fields: Ignore, Warn (the default) or Strict.",
     ),
     ("follow", "boolean", "Goes on with the log as it is written."),
-    (
-        "force",
-        "boolean",
-        "Takes over fields that other managers own. Only for apply.",
-    ),
+    ("force", "boolean", "Takes over fields that other managers own. Only for apply."),
     (
         "gracePeriodSeconds",
         "integer",
@@ -61,47 +111,19 @@ const QUERY: &[(&str, &str, &str)] = &[
         "boolean",
         "Deletes an object even if it cannot be read from the store. Dangerous.",
     ),
-    (
-        "insecureSkipTLSVerifyBackend",
-        "boolean",
-        "Takes the log from a node whose certificate cannot be verified.",
-    ),
-    (
-        "labelSelector",
-        "string",
-        "Restricts the objects by their labels. All, unless given.",
-    ),
-    (
-        "limit",
-        "integer",
-        "The most objects in one answer; the rest follows by continue.",
-    ),
+    ("insecureSkipTLSVerifyBackend", "boolean", "Takes the log from a node whose certificate cannot be verified."),
+    ("labelSelector", "string", "Restricts the objects by their labels. All, unless given."),
+    ("limit", "integer", "The most objects in one answer; the rest follows by continue."),
     ("limitBytes", "integer", "The most bytes of the log to return."),
     ("orphanDependents", "boolean", "Deprecated: use propagationPolicy."),
     ("path", "string", "The path of the request to the other side."),
     ("ports", "integer", "The ports to forward; required with WebSockets."),
     ("pretty", "string", "With true, the answer is printed for people."),
     ("previous", "boolean", "The log of the container's last instance."),
-    (
-        "propagationPolicy",
-        "string",
-        "What becomes of dependents: Orphan, Background or Foreground.",
-    ),
-    (
-        "resourceVersion",
-        "string",
-        "From which version an answer or a watch may come.",
-    ),
-    (
-        "resourceVersionMatch",
-        "string",
-        "How resourceVersion is meant in a list: Exact or NotOlderThan.",
-    ),
-    (
-        "sendInitialEvents",
-        "boolean",
-        "Starts a watch with events for what is there, ended by a bookmark.",
-    ),
+    ("propagationPolicy", "string", "What becomes of dependents: Orphan, Background or Foreground."),
+    ("resourceVersion", "string", "From which version an answer or a watch may come."),
+    ("resourceVersionMatch", "string", "How resourceVersion is meant in a list: Exact or NotOlderThan."),
+    ("sendInitialEvents", "boolean", "Starts a watch with events for what is there, ended by a bookmark."),
     ("shardSelector", "string", "Restricts the objects to a shard."),
     ("sinceSeconds", "integer", "The log of the last so many seconds."),
     ("stderr", "boolean", "Whether to send standard error."),
@@ -109,11 +131,7 @@ const QUERY: &[(&str, &str, &str)] = &[
     ("stdout", "boolean", "Whether to send standard output."),
     ("stream", "string", "Which stream of the log: All, Stdout or Stderr."),
     ("tailLines", "integer", "The last so many lines of the log."),
-    (
-        "timeoutSeconds",
-        "integer",
-        "How long the call may take, in seconds, whatever else happens.",
-    ),
+    ("timeoutSeconds", "integer", "How long the call may take, in seconds, whatever else happens."),
     ("timestamps", "boolean", "A timestamp before each line of the log."),
     ("tty", "boolean", "Whether to allocate a terminal."),
     ("watch", "boolean", "Watches for changes instead of listing."),
