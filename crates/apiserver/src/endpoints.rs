@@ -2,6 +2,7 @@
 
 pub mod create;
 pub mod delete;
+mod delete_options;
 pub mod list;
 pub mod options;
 pub mod page;

@@ -20,9 +20,13 @@ use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The longest body of a write, in bytes: upstream's `MaxRequestBodyBytes`.
 const MAX_BODY_BYTES: usize = 3 << 20;
+
+/// How long a request may wait for its turn before it is told to come back later.
+const MAX_QUEUED: Duration = Duration::from_secs(10);
 
 /// Who is at the other end.
 pub enum Identity {
@@ -139,10 +143,13 @@ async fn serve(
     // Watches last; they are bounded by what each costs, not by number.
     let permit = match info.verb.as_str() {
         "watch" => None,
-        _ => match if reads { api.reads.try_acquire() } else { api.writes.try_acquire() } {
-            Ok(permit) => Some(permit),
-            Err(_) => return too_many(),
-        },
+        _ => {
+            let places = if reads { &api.reads } else { &api.writes };
+            match clock::timeout(&*api.clock, MAX_QUEUED, places.acquire()).await {
+                Some(Ok(permit)) => Some(permit),
+                _ => return too_many(),
+            }
+        }
     };
     if !reads {
         match read_body(body).await {

@@ -10,9 +10,11 @@ pub struct Rows {
     table: RwLock<Table>,
 }
 
+type GroupVersionResource = (Arc<str>, Arc<str>, Arc<str>);
+
 #[derive(Debug, Default)]
 struct Table {
-    served: HashMap<(Arc<str>, Arc<str>, Arc<str>), Arc<Resource>>,
+    served: HashMap<GroupVersionResource, Arc<Resource>>,
     stored: HashMap<(Arc<str>, Arc<str>), Arc<Resource>>,
 }
 

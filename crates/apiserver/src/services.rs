@@ -139,7 +139,7 @@ impl Services {
             spec["clusterIPs"] = json!(["None"]);
             return Ok(());
         }
-        if (!given.is_empty() && given == before) {
+        if !given.is_empty() && given == before {
             return Ok(());
         }
         if given.is_empty() {

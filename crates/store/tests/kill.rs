@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use store::{Embedded, Expect, Mutation, Note, Store, Write};
@@ -25,7 +25,7 @@ async fn child(path: &Path) {
                 let write =
                     Write { key: key.as_str().into(), expect: Expect::Any, mutation: Mutation::Put(value), note: Note::default() };
                 let committed = store.commit(write).await.unwrap();
-                writeln!(std::io::stdout(), "{key} {} {count}", committed.revision).unwrap();
+                println!("{key} {} {count}", committed.revision);
             }
         })
     });

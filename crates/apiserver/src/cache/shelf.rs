@@ -127,8 +127,11 @@ type Sender = mpsc::Sender<Arc<Change>>;
 struct Watchers {
     broad: Vec<(Interest, Sender)>,
     /// By field, then by value.
-    narrow: HashMap<Box<str>, HashMap<Box<str>, Vec<(Interest, Sender)>>>,
+    narrow: HashMap<Box<str>, ByValue>,
 }
+
+/// The watches for one value of a field each.
+type ByValue = HashMap<Box<str>, Vec<(Interest, Sender)>>;
 
 impl Watchers {
     fn add(&mut self, interest: Interest, sender: Sender) {

@@ -2,13 +2,13 @@
 //! (`k8s.io/apiserver/pkg/registry/rest/delete.go` and `generic/registry/store.go`).
 
 use super::create::{self, Written, storage_error};
-use super::{options, page, view};
+pub use super::delete_options::DeleteOptions;
+use super::{page, view};
 use crate::answer::{self, Answer};
 use crate::cache::Entry;
 use crate::call::Call;
 use crate::chain::Operation;
 use crate::selection::Selection;
-use api::field::{Error, Path};
 use api::meta::{ObjectMeta, metadata_mut};
 use api::status::Status;
 use registry::Resource;
@@ -16,124 +16,12 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use store::{CommitError, Expect, Revision};
 
-const ORPHAN: &str = "orphan";
-const FOREGROUND: &str = "foregroundDeletion";
 /// Tries of a deletion whose object changes meanwhile.
 const MAX_ATTEMPTS: usize = 8;
 /// Kinds whose deletion answers with the object (upstream's `ReturnDeletedObject`), all of the core group.
 const RETURN_DELETED: [&str; 7] = [
     "persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas", "serviceaccounts", "services",
 ];
-
-/// `DeleteOptions`
-#[derive(Clone, Debug, Default)]
-pub struct DeleteOptions {
-    /// `gracePeriodSeconds`
-    pub grace_period_seconds: Option<i64>,
-    /// `preconditions.uid`
-    pub uid: Option<String>,
-    /// `preconditions.resourceVersion`
-    pub resource_version: Option<String>,
-    /// `propagationPolicy`
-    pub policy: Option<String>,
-    /// `orphanDependents`
-    pub orphan_dependents: Option<bool>,
-    /// `dryRun`
-    pub dry_run: bool,
-}
-
-impl DeleteOptions {
-    /// From the body, or without one from the query.
-    pub fn of(call: &Call<'_>) -> Result<Self, Status> {
-        let query = &call.info.query;
-        let given = if call.body.is_empty() {
-            let mut given = json!({});
-            if let Some(seconds) = options::number(call, "gracePeriodSeconds")? {
-                given["gracePeriodSeconds"] = seconds.into();
-            }
-            if let Some(policy) = query.get("propagationPolicy") {
-                given["propagationPolicy"] = policy.into();
-            }
-            if query.get("orphanDependents").is_some() {
-                given["orphanDependents"] = query.flag("orphanDependents").into();
-            }
-            given["dryRun"] = query.all("dryRun").collect();
-            given
-        } else {
-            let decoded = match call.content_type() {
-                "application/vnd.kubernetes.protobuf" => crate::protobuf::decode(&call.body, ("v1", "DeleteOptions"))
-                    .map(|value| api::codec::Decoded { value, duplicates: Vec::new() })
-                    .map_err(|error| api::codec::DecodeError::Json(error.to_string())),
-                "application/yaml" => api::codec::decode_any(&call.body),
-                _ => api::codec::decode_json(&call.body),
-            };
-            let value = decoded.map_err(|error| {
-                Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
-            })?.value;
-            let kind = value["kind"].as_str().unwrap_or_default();
-            if !matches!(kind, "" | "DeleteOptions") {
-                let version = value["apiVersion"].as_str().unwrap_or_default();
-                let why = format!("no kind {kind:?} is registered for version {version:?} in scheme \"k8s.io/apiserver\"");
-                return Err(Status::bad_request(why));
-            }
-            value
-        };
-        Self::from_value(&given)
-    }
-
-    /// From an object.
-    ///
-    /// # Errors
-    /// 422 for what contradicts itself.
-    pub fn from_value(given: &Value) -> Result<Self, Status> {
-        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let dry: Vec<&str> = given["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let out = Self {
-            // Negative periods are taken for the shortest.
-            grace_period_seconds: given["gracePeriodSeconds"].as_i64().map(|seconds| if seconds < 0 { 1 } else { seconds }),
-            uid: text(&given["preconditions"]["uid"]),
-            resource_version: text(&given["preconditions"]["resourceVersion"]),
-            policy: text(&given["propagationPolicy"]),
-            orphan_dependents: given["orphanDependents"].as_bool(),
-            dry_run: dry.iter().any(|value| !value.is_empty()),
-        };
-        let path = Path::new("propagationPolicy");
-        let mut errors = Vec::new();
-        match out.policy.as_deref() {
-            Some(policy) if out.orphan_dependents.is_some() => {
-                let why = "orphanDependents and deletionPropagation cannot be both set";
-                errors.push(Error::invalid(&path, policy, why));
-            }
-            None | Some("Background" | "Foreground" | "Orphan") => {}
-            Some(other) => {
-                let mut error = Error::not_supported(&path, other, &[]);
-                error.detail = r#"supported values: "Foreground", "Background", "Orphan", "nil""#.to_owned();
-                errors.push(error);
-            }
-        }
-        errors.extend(options::dry_run_errors(dry.into_iter()));
-        options::invalid("DeleteOptions", &errors)?;
-        Ok(out)
-    }
-
-    /// The finalizers of an object after a deletion with these options.
-    fn finalizers(&self, object: &Value) -> Vec<String> {
-        let mut kept: Vec<String> = object.finalizers().into_iter().map(str::to_owned).collect();
-        let (orphan, foreground) = match (self.orphan_dependents, self.policy.as_deref()) {
-            (None, None) => return kept,
-            (Some(orphan), _) => (orphan, false),
-            (None, policy) => (policy == Some("Orphan"), policy == Some("Foreground")),
-        };
-        kept.retain(|finalizer| finalizer != ORPHAN && finalizer != FOREGROUND);
-        if orphan {
-            kept.push(ORPHAN.to_owned());
-        }
-        if foreground {
-            kept.push(FOREGROUND.to_owned());
-        }
-        kept
-    }
-}
 
 /// What holds an object besides `metadata.finalizers`.
 fn is_held(object: &Value) -> bool {

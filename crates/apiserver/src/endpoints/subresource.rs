@@ -1,7 +1,7 @@
 //! Parts of objects: those that the generic path serves (status, finalize, …), and the few with a life of their own.
 
 use super::create::{self, storage_error};
-use super::update::{self, Change, Made};
+use super::update::{self, Change, Made, Make};
 use super::{delete, options, page, patch, view};
 use crate::answer::{self, Answer, no_such_resource};
 use crate::call::Call;
@@ -126,8 +126,6 @@ fn set_condition(pod: &mut Value, condition: Value) {
         None => list.push(condition),
     }
 }
-
-type Make<'a> = dyn Fn(&Call<'_>, Option<&Value>) -> Result<Made, Status> + Sync + 'a;
 
 /// Tries of a write whose object changes meanwhile.
 const MAX_ATTEMPTS: usize = 5;

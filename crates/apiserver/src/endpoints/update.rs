@@ -21,6 +21,9 @@ const MAX_ATTEMPTS: usize = 5;
 pub const OPTIMISTIC_LOCK: &str =
     "the object has been modified; please apply your changes to the latest version and try again";
 
+/// Makes a new state from the stored one.
+pub type Make<'a> = dyn Fn(&Call<'_>, Option<&Value>) -> Result<Made, Status> + Sync + 'a;
+
 /// How a change is made.
 pub struct Change<'a> {
     /// The object's name.
@@ -28,7 +31,7 @@ pub struct Change<'a> {
     /// Which part of it the path names.
     pub subresource: Option<Subresource>,
     /// The new object from the stored one (both in served form; `None`: there is none), conformed but without defaults.
-    pub make: &'a (dyn Fn(&Call<'_>, Option<&Value>) -> Result<Made, Status> + Sync),
+    pub make: &'a Make<'a>,
     /// Whether the object is created when it does not exist.
     pub creates: bool,
     /// A stale resourceVersion comes from the client, so trying again is no use. Else it is the one just read.
