@@ -29,7 +29,13 @@ impl Storage {
     ) -> Result<Arc<Entry>, CommitError> {
         let (group, plural) = row.storage_prefix();
         let stored = canonical(object);
-        let header = Arc::new(Header::of(object, Some(row)));
+        // The header speaks of the stored form, whichever row the request came by: else a core listing would not find
+        // by `involvedObject` what was written as an events.k8s.io event.
+        let stored_as = match &row.storage {
+            registry::Storage::Own => None,
+            registry::Storage::Shared { group, version, plural, .. } => registry::find(group, version, plural),
+        };
+        let header = Arc::new(Header::of(object, Some(stored_as.unwrap_or(row))));
         let fed = Arc::new(Fed { header: header.clone(), entry: OnceLock::new() });
         let write = Write {
             key: crate::cache::store_key(group, plural, key),
