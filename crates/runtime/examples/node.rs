@@ -40,7 +40,12 @@ fn main() -> ExitCode {
 async fn bench() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let clock = clock::system();
-    let native = NativeRuntime::open(NativeConfig::new(directory.path().join("root"), directory.path().join("run"), clock.clone())).await?;
+    let native = NativeRuntime::open(NativeConfig::new(
+        directory.path().join("root"),
+        directory.path().join("run"),
+        clock.clone(),
+    ))
+    .await?;
     let archive = directory.path().join("busybox.tar");
     busybox::archive(&archive, &["busybox:latest"])?;
     native.import_image(archive, None).await?;
@@ -48,7 +53,12 @@ async fn bench() -> Result<(), Box<dyn std::error::Error>> {
     let mut memory = 0;
     for number in 0..PODS {
         let config = PodSandboxConfig {
-            metadata: PodSandboxMetadata { name: format!("bench{number}"), uid: format!("{number}"), namespace: "default".into(), attempt: 0 },
+            metadata: PodSandboxMetadata {
+                name: format!("bench{number}"),
+                uid: format!("{number}"),
+                namespace: "default".into(),
+                attempt: 0,
+            },
             hostname: "bench".into(),
             log_directory: directory.path().join("logs").join(number.to_string()),
             pid: NamespaceMode::Container,
@@ -78,7 +88,9 @@ async fn bench() -> Result<(), Box<dyn std::error::Error>> {
         steps[3].push(marks[3] - marks[0]);
         steps[4].push(stopped);
     }
-    for (name, mut times) in ["run sandbox", "create container", "start container", "all three", "remove"].into_iter().zip(steps) {
+    for (name, mut times) in
+        ["run sandbox", "create container", "start container", "all three", "remove"].into_iter().zip(steps)
+    {
         times.sort();
         println!("{name:18} p50 {:6.2} ms   p90 {:6.2} ms", millis(times[PODS / 2]), millis(times[PODS * 9 / 10]));
     }
@@ -99,6 +111,7 @@ fn shim_private_kib(pid: &str) -> Option<u64> {
     let status = std::fs::read_to_string(Path::new("/proc").join(pid).join("status")).ok()?;
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().to_owned();
     let rollup = std::fs::read_to_string(Path::new("/proc").join(parent).join("smaps_rollup")).ok()?;
-    let private = rollup.lines().filter_map(|line| line.strip_prefix("Private_")?.split_whitespace().nth(1)?.parse::<u64>().ok());
+    let private =
+        rollup.lines().filter_map(|line| line.strip_prefix("Private_")?.split_whitespace().nth(1)?.parse::<u64>().ok());
     Some(private.sum())
 }

@@ -11,7 +11,17 @@ use std::path::{Path, PathBuf};
 
 /// The v1 controllers that pods and containers have groups in.
 const V1_CONTROLLERS: [&str; 12] = [
-    "cpu", "cpuacct", "cpuset", "devices", "hugetlb", "memory", "pids", "perf_event", "blkio", "net_prio", "net_cls",
+    "cpu",
+    "cpuacct",
+    "cpuset",
+    "devices",
+    "hugetlb",
+    "memory",
+    "pids",
+    "perf_event",
+    "blkio",
+    "net_prio",
+    "net_cls",
     "freezer",
 ];
 /// The v2 controllers handed down to pods.
@@ -88,7 +98,9 @@ impl Cgroups {
                 let mut directory = mount.clone();
                 for part in path.split('/').filter(|part| !part.is_empty()) {
                     let available = std::fs::read_to_string(directory.join("cgroup.controllers")).unwrap_or_default();
-                    for controller in V2_CONTROLLERS.iter().filter(|name| available.split_whitespace().any(|a| a == **name)) {
+                    for controller in
+                        V2_CONTROLLERS.iter().filter(|name| available.split_whitespace().any(|a| a == **name))
+                    {
                         // A busy root may refuse one controller; the others still count.
                         let _ = std::fs::write(directory.join("cgroup.subtree_control"), format!("+{controller}"));
                     }
@@ -127,7 +139,10 @@ impl Cgroups {
     pub(crate) fn processes(&self, path: &str) -> BTreeSet<i32> {
         let read = |directory: &PathBuf| std::fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
         let directories = self.directories(path);
-        directories.iter().flat_map(|directory| read(directory).lines().filter_map(|line| line.parse().ok()).collect::<Vec<i32>>()).collect()
+        directories
+            .iter()
+            .flat_map(|directory| read(directory).lines().filter_map(|line| line.parse().ok()).collect::<Vec<i32>>())
+            .collect()
     }
 
     /// Kills every process in the group; new forks too.
@@ -291,7 +306,8 @@ mod tests {
     use expect_test::{Expect, expect};
 
     fn check(resources: &ContainerResources, v2: bool, expected: Expect) {
-        let lines: Vec<String> = settings(resources, v2).iter().map(|(_, file, value)| format!("{file} = {value}")).collect();
+        let lines: Vec<String> =
+            settings(resources, v2).iter().map(|(_, file, value)| format!("{file} = {value}")).collect();
         expected.assert_eq(&lines.join("\n"));
     }
 
@@ -305,17 +321,25 @@ mod tests {
             pids_limit: Some(-1),
             ..ContainerResources::default()
         };
-        check(&resources, false, expect![[r#"
+        check(
+            &resources,
+            false,
+            expect![[r#"
             cpu.shares = 102
             cpu.cfs_period_us = 100000
             cpu.cfs_quota_us = 50000
             memory.limit_in_bytes = 67108864
-            pids.max = max"#]]);
-        check(&resources, true, expect![[r#"
+            pids.max = max"#]],
+        );
+        check(
+            &resources,
+            true,
+            expect![[r#"
             cpu.weight = 4
             cpu.max = 50000 100000
             memory.max = 67108864
-            pids.max = max"#]]);
+            pids.max = max"#]],
+        );
         check(&ContainerResources::default(), true, expect![""]);
     }
 

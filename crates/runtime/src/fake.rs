@@ -6,6 +6,8 @@
 mod images;
 mod script;
 mod service;
+#[cfg(test)]
+mod tests;
 
 pub use script::{Call, Script};
 
@@ -169,8 +171,11 @@ impl FakeRuntime {
             let changed = self.changed.notified();
             futures::pin_mut!(changed);
             changed.as_mut().enable();
-            let running =
-                self.lock().containers.get(id).is_some_and(|container| container.status.state == ContainerState::Running);
+            let running = self
+                .lock()
+                .containers
+                .get(id)
+                .is_some_and(|container| container.status.state == ContainerState::Running);
             if !running {
                 return;
             }
@@ -196,8 +201,7 @@ impl Inner {
 
     fn image(&self, reference: &str) -> Option<(String, ImageId, String)> {
         let normal = images::normal(reference);
-        let image =
-            self.images.get(&normal).or_else(|| self.images.values().find(|image| image.id.0 == reference))?;
+        let image = self.images.get(&normal).or_else(|| self.images.values().find(|image| image.id.0 == reference))?;
         Some((image.repo_tags.first().cloned().unwrap_or_default(), image.id.clone(), image.id.0.clone()))
     }
 }

@@ -25,8 +25,8 @@ use crate::cgroup::Cgroups;
 use crate::events::EventHub;
 use crate::images::ImageStore;
 use crate::service::{ContainerEvent, ContainerEventKind, ContainerId, RuntimeError, SandboxId};
-use clock::SharedClock;
 use client::{News, ShimClient};
+use clock::SharedClock;
 use record::{ContainerRecord, End, Phase, SandboxRecord};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -127,7 +127,9 @@ impl NativeRuntime {
         if trash.exists() {
             std::fs::remove_dir_all(&trash).map_err(RuntimeError::io(format!("clear {}", trash.display())))?;
         }
-        for directory in [trash, config.root.join("sandboxes"), config.root.join("containers"), config.run.join("sandboxes")] {
+        for directory in
+            [trash, config.root.join("sandboxes"), config.root.join("containers"), config.run.join("sandboxes")]
+        {
             std::fs::create_dir_all(&directory).map_err(RuntimeError::io(format!("create {}", directory.display())))?;
         }
         let images = ImageStore::open(&config.root.join("images"))?;

@@ -13,13 +13,14 @@ pub mod stream;
 
 pub use container::{
     Capabilities, ContainerConfig, ContainerEvent, ContainerEventKind, ContainerFilter, ContainerId, ContainerMetadata,
-    ContainerResources, ContainerState, ContainerStats, ContainerStatus, ContainerUser, Device, EnvVar, ExitReason, Mount,
-    MountPropagation, Rlimit, SeccompProfile, SecurityContext,
+    ContainerResources, ContainerState, ContainerStats, ContainerStatus, ContainerUser, Device, EnvVar, ExitReason,
+    Mount, MountPropagation, Rlimit, SeccompProfile, SecurityContext,
 };
 pub use error::{ExecError, ImageError, RuntimeError, StartFailure, StartFailureKind};
 pub use image::{Image, ImageConfig, ImageFsUsage, ImageId, PullProgress, RegistryAuth};
 pub use sandbox::{
-    DnsConfig, NamespaceMode, PodSandboxConfig, PodSandboxMetadata, PodSandboxStatus, SandboxFilter, SandboxId, SandboxState,
+    DnsConfig, NamespaceMode, PodSandboxConfig, PodSandboxMetadata, PodSandboxStatus, SandboxFilter, SandboxId,
+    SandboxState,
 };
 pub use stream::{BoxRead, BoxWrite, ContainerIo, ExecOutput, ExecRequest, ExitOutcome, ResizeSender, TerminalSize};
 

@@ -11,6 +11,7 @@ mod executor;
 mod launch;
 mod log;
 pub(crate) mod protocol;
+pub(crate) mod seccomp;
 mod server;
 
 use std::ffi::OsString;

@@ -16,8 +16,7 @@ pub(crate) const FDS_PER_MESSAGE_MAX: usize = 3;
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8], fds: &mut VecDeque<OwnedFd>) -> nix::Result<usize> {
     let mut space = nix::cmsg_space!([RawFd; FDS_PER_MESSAGE_MAX]);
     let mut parts = [IoSliceMut::new(buffer)];
-    let message =
-        recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let message = recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(received) = control {
             for fd in received {
@@ -80,4 +79,14 @@ pub(crate) fn register(fd: OwnedFd) -> std::io::Result<tokio::io::unix::AsyncFd<
     // SAFETY: an OwnedFd keeps its descriptor open, and its number the same, until it is dropped, which `AsyncFd` does after
     // deregistering it.
     unsafe { tokio::io::unix::AsyncFd::register(fd) }.map_err(|error| error.into_parts().1)
+}
+
+/// Puts a seccomp filter on this process, for good. Takes `no_new_privs` or CAP_SYS_ADMIN.
+pub(crate) fn install_filter(program: &[nix::libc::sock_filter]) -> nix::Result<()> {
+    let length = u16::try_from(program.len()).map_err(|_| nix::errno::Errno::EINVAL)?;
+    let filter = nix::libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    // SAFETY: the kernel copies the program, which lives across the call, and does not write to it.
+    let result =
+        unsafe { nix::libc::prctl(nix::libc::PR_SET_SECCOMP, nix::libc::SECCOMP_MODE_FILTER, std::ptr::from_ref(&filter)) };
+    nix::errno::Errno::result(result).map(drop)
 }

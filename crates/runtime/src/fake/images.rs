@@ -38,7 +38,8 @@ impl ImageService for FakeRuntime {
 
     fn image_status<'a>(&'a self, reference: &'a str) -> Reply<'a, Option<Image>, ImageError> {
         let inner = self.lock();
-        let found = inner.images.get(&normal(reference)).or_else(|| inner.images.values().find(|i| i.id.0 == reference));
+        let found =
+            inner.images.get(&normal(reference)).or_else(|| inner.images.values().find(|i| i.id.0 == reference));
         let found = found.cloned();
         Box::pin(async { Ok(found) })
     }

@@ -56,8 +56,7 @@ impl Source {
         file.seek(SeekFrom::Start(0)).map_err(doing())?;
         if is_gzip {
             let staged = scratch.join("archive.tar");
-            let mut inflated =
-                File::options().read(true).write(true).create_new(true).open(&staged).map_err(doing())?;
+            let mut inflated = File::options().read(true).write(true).create_new(true).open(&staged).map_err(doing())?;
             std::io::copy(&mut flate2::read::MultiGzDecoder::new(file), &mut inflated).map_err(doing())?;
             inflated.flush().map_err(doing())?;
             inflated.seek(SeekFrom::Start(0)).map_err(doing())?;
@@ -94,12 +93,16 @@ impl Source {
             return Err(ImageError::invalid(path.display().to_string(), "too large"));
         }
         let mut bytes = Vec::new();
-        reader.take(JSON_MAX_BYTES).read_to_end(&mut bytes).map_err(ImageError::io(format!("read {}", path.display())))?;
+        reader
+            .take(JSON_MAX_BYTES)
+            .read_to_end(&mut bytes)
+            .map_err(ImageError::io(format!("read {}", path.display())))?;
         Ok(bytes)
     }
 
     fn json<T: serde::de::DeserializeOwned>(&self, path: &Path) -> Result<T, ImageError> {
-        serde_json::from_slice(&self.bytes(path)?).map_err(|error| ImageError::invalid(path.display().to_string(), error))
+        serde_json::from_slice(&self.bytes(path)?)
+            .map_err(|error| ImageError::invalid(path.display().to_string(), error))
     }
 
     fn has(&self, path: &Path) -> bool {
@@ -188,7 +191,8 @@ pub(super) fn architecture() -> &'static str {
 
 fn name_of(descriptor: &Descriptor) -> Option<&str> {
     let annotations = descriptor.annotations().as_ref()?;
-    let full = annotations.get("io.containerd.image.name").or_else(|| annotations.get("org.opencontainers.image.ref.name"))?;
+    let full =
+        annotations.get("io.containerd.image.name").or_else(|| annotations.get("org.opencontainers.image.ref.name"))?;
     // A bare tag is no name: `skopeo` writes it so.
     (full.contains(['/', ':']) || full.bytes().any(|b| b.is_ascii_alphabetic()) && full != "latest").then_some(full)
 }
@@ -209,7 +213,8 @@ fn members(file: &File) -> std::io::Result<HashMap<PathBuf, (u64, u64)>> {
     let mut links = Vec::new();
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
-        let path: PathBuf = entry.path()?.components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect();
+        let path: PathBuf =
+            entry.path()?.components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect();
         match (entry.header().entry_type(), entry.link_name()?) {
             (tar::EntryType::Regular, _) => {
                 members.insert(path, (entry.raw_file_position(), entry.size()));

@@ -81,7 +81,9 @@ impl Index {
     /// Reads the index; a missing one is empty.
     pub(crate) fn load(path: &Path) -> Result<Self, ImageError> {
         match std::fs::read(path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| ImageError::invalid(path.display().to_string(), error)),
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|error| ImageError::invalid(path.display().to_string(), error))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(ImageError::io(format!("read {}", path.display()))(error)),
         }

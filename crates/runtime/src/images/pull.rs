@@ -58,7 +58,9 @@ impl ImageStore {
                     }
                     let scratch = self.scratch()?;
                     let path = scratch.path().join("blob");
-                    let file = tokio::fs::File::create(&path).await.map_err(ImageError::io(format!("create {}", path.display())))?;
+                    let file = tokio::fs::File::create(&path)
+                        .await
+                        .map_err(ImageError::io(format!("create {}", path.display())))?;
                     client.pull_blob(remote, layer, file).await.map_err(|error| classify(full, error))?;
                     self.add_layer_file(diff_id, path).await
                 }
@@ -101,7 +103,8 @@ fn client(reference: &Reference) -> oci_client::Client {
         platform_resolver: Some(Box::new(|entries| {
             let fits = entries.iter().find(|entry| {
                 entry.platform.as_ref().is_some_and(|platform| {
-                    platform.os.to_string() == "linux" && platform.architecture.to_string() == super::archive::architecture()
+                    platform.os.to_string() == "linux"
+                        && platform.architecture.to_string() == super::archive::architecture()
                 })
             });
             fits.map(|entry| entry.digest.clone())
@@ -129,7 +132,9 @@ fn classify(reference: &str, error: OciDistributionError) -> ImageError {
         OciDistributionError::AuthenticationFailure(_)
         | OciDistributionError::UnauthorizedError { .. }
         | OciDistributionError::ServerError { code: 401 | 403, .. } => ImageError::Unauthorized {
-            message: format!("{prefix}pull access denied, repository does not exist or may require authorization: {error}"),
+            message: format!(
+                "{prefix}pull access denied, repository does not exist or may require authorization: {error}"
+            ),
             reference,
         },
         OciDistributionError::DigestError(_)

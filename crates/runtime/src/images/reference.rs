@@ -113,7 +113,8 @@ fn check_name(domain: &str, repository: &str) -> Result<(), ReferenceError> {
     if domain.len() + 1 + repository.len() > NAME_LENGTH_MAX {
         return Err(ReferenceError::TooLong);
     }
-    let domain_good = domain.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']'));
+    let domain_good =
+        domain.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']'));
     if domain_good && repository.split('/').all(valid_component) { Ok(()) } else { Err(ReferenceError::Format) }
 }
 

@@ -73,10 +73,9 @@ impl ImageStore {
     /// Imports every image of a directory or archive. Blocks.
     pub fn import(&self, source: &Path, name: Option<&str>) -> Result<Vec<Image>, ImageError> {
         let name = name.map(|name| {
-            Reference::parse(name).map(|reference| reference.to_string()).map_err(|error| ImageError::InvalidName {
-                reference: name.to_owned(),
-                message: error.to_string(),
-            })
+            Reference::parse(name)
+                .map(|reference| reference.to_string())
+                .map_err(|error| ImageError::InvalidName { reference: name.to_owned(), message: error.to_string() })
         });
         let name = name.transpose()?;
         let scratch = self.scratch()?;
@@ -303,7 +302,9 @@ impl Drop for Scratch {
 }
 
 fn find_id(index: &Index, reference: &str) -> Option<ImageId> {
-    if let Some(id) = index.images.keys().find(|id| id.0 == reference || id.0.strip_prefix("sha256:") == Some(reference)) {
+    if let Some(id) =
+        index.images.keys().find(|id| id.0 == reference || id.0.strip_prefix("sha256:") == Some(reference))
+    {
         return Some(id.clone());
     }
     let parsed = Reference::parse(reference).ok()?;

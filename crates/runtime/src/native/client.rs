@@ -1,8 +1,8 @@
 //! The runtime's side of a shim's socket: numbered calls, events as they come.
 
+use crate::service::ContainerId;
 use crate::service::ExitOutcome;
 use crate::shim::protocol::{Answer, Call, ContainerRun, Event, Failure, Request, Response, decode, encode};
-use crate::service::ContainerId;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;

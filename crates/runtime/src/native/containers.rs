@@ -70,13 +70,16 @@ impl Inner {
             .ok_or_else(|| RuntimeError::NotFound { kind: "image", id: config.image.clone() })?;
         let _held = self.images.hold_layers(&image.diff_ids);
         let root = RootFs { directory: self.container_directory(id) };
-        std::fs::create_dir_all(&root.directory).map_err(RuntimeError::io(format!("create {}", root.directory.display())))?;
+        std::fs::create_dir_all(&root.directory)
+            .map_err(RuntimeError::io(format!("create {}", root.directory.display())))?;
         let layers = ImageStore::layer_names(&image);
         root.mount(&self.images.layers_directory(), &layers).map_err(RuntimeError::io("mount the container's root"))?;
-        let user = user::resolve(&config.security, &image.config.user, &root.read("/etc/passwd"), &root.read("/etc/group"))
-            .map_err(RuntimeError::InvalidArgument)?;
+        let user =
+            user::resolve(&config.security, &image.config.user, &root.read("/etc/passwd"), &root.read("/etc/group"))
+                .map_err(RuntimeError::InvalidArgument)?;
         let mut extra_mounts = self.sandbox_mounts(sandbox_id, &sandbox);
-        extra_mounts.extend(root.image_volumes(&image.config, &config.mounts).map_err(RuntimeError::io("fill image volumes"))?);
+        extra_mounts
+            .extend(root.image_volumes(&image.config, &config.mounts).map_err(RuntimeError::io("fill image volumes"))?);
         let mut all_mounts = extra_mounts.clone();
         all_mounts.extend(config.mounts.iter().cloned());
         root.make_working_directory(spec::working_directory(&config, &image.config), &all_mounts)
@@ -103,7 +106,11 @@ impl Inner {
             image_ref: image.digests.first().cloned().unwrap_or_else(|| image_id.0.clone()),
             image_id,
             created_at: self.now(),
-            log_path: if config.log_path.as_os_str().is_empty() { PathBuf::new() } else { sandbox.log_directory.join(&config.log_path) },
+            log_path: if config.log_path.as_os_str().is_empty() {
+                PathBuf::new()
+            } else {
+                sandbox.log_directory.join(&config.log_path)
+            },
             stop_signal: signal_name(stop_signal.as_deref()),
             user,
             layers,
@@ -237,10 +244,16 @@ impl Inner {
         write_json(&self.container_directory(id).join(RECORD), &container.record)
     }
 
-    pub(super) async fn stop_container(self: &Arc<Self>, id: &ContainerId, timeout: Duration) -> Result<(), RuntimeError> {
+    pub(super) async fn stop_container(
+        self: &Arc<Self>,
+        id: &ContainerId,
+        timeout: Duration,
+    ) -> Result<(), RuntimeError> {
         let Some((mut phase, shim, signal)) = self.stopping(id) else { return Ok(()) };
         // A start under way ends first, one way or the other: it is short.
-        if phase.wait_for(|phase| *phase != Phase::Starting).await.is_err() || !Self::is_running(&phase.borrow().clone()) {
+        if phase.wait_for(|phase| *phase != Phase::Starting).await.is_err()
+            || !Self::is_running(&phase.borrow().clone())
+        {
             return Ok(());
         }
         let Some(shim) = shim else { return Ok(()) }; // `lose_containers` ends it
@@ -294,7 +307,11 @@ impl Inner {
         Ok(())
     }
 
-    pub(super) fn update_container(&self, id: &ContainerId, resources: &ContainerResources) -> Result<(), RuntimeError> {
+    pub(super) fn update_container(
+        &self,
+        id: &ContainerId,
+        resources: &ContainerResources,
+    ) -> Result<(), RuntimeError> {
         let mut state = self.lock();
         let container = state.containers.get_mut(id).ok_or_else(|| no_container(id))?;
         if matches!(*container.phase.borrow(), Phase::Running(_)) {
@@ -305,7 +322,10 @@ impl Inner {
     }
 
     /// The shim of a container that runs, and what its phase is.
-    pub(super) fn shim_of(&self, id: &ContainerId) -> Result<(Option<ShimClient>, watch::Receiver<Phase>), RuntimeError> {
+    pub(super) fn shim_of(
+        &self,
+        id: &ContainerId,
+    ) -> Result<(Option<ShimClient>, watch::Receiver<Phase>), RuntimeError> {
         let state = self.lock();
         let container = state.containers.get(id).ok_or_else(|| no_container(id))?;
         let shim = state.sandboxes.get(&container.record.sandbox_id).and_then(|sandbox| sandbox.shim.clone());
@@ -327,7 +347,10 @@ fn devices_of(config: &ContainerConfig) -> Result<Vec<spec::HostDevice>, Runtime
     let mut out = if config.security.privileged { devices::all() } else { Vec::new() };
     for device in &config.devices {
         let host: &Path = &device.host_path;
-        out.push(devices::device(host, &device.container_path).map_err(RuntimeError::io(format!("device {}", host.display())))?);
+        out.push(
+            devices::device(host, &device.container_path)
+                .map_err(RuntimeError::io(format!("device {}", host.display())))?,
+        );
     }
     Ok(out)
 }

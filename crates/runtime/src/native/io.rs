@@ -53,11 +53,19 @@ impl Inner {
         }
     }
 
-    pub(super) async fn exec(self: &Arc<Self>, id: &ContainerId, request: ExecRequest) -> Result<ContainerIo, ExecError> {
+    pub(super) async fn exec(
+        self: &Arc<Self>,
+        id: &ContainerId,
+        request: ExecRequest,
+    ) -> Result<ContainerIo, ExecError> {
         self.start_exec(id, request).await.map(|(io, _)| io)
     }
 
-    async fn start_exec(self: &Arc<Self>, id: &ContainerId, request: ExecRequest) -> Result<(ContainerIo, String), ExecError> {
+    async fn start_exec(
+        self: &Arc<Self>,
+        id: &ContainerId,
+        request: ExecRequest,
+    ) -> Result<(ContainerIo, String), ExecError> {
         if request.command.is_empty() {
             return Err(RuntimeError::InvalidArgument("exec needs a command".to_owned()).into());
         }
@@ -111,7 +119,8 @@ impl Inner {
         let stdout = tokio::spawn(collect(io.stdout));
         let stderr = tokio::spawn(collect(io.stderr));
         let clock = &*self.config.clock;
-        let exited = if timeout.is_zero() { Some(io.exit.await) } else { clock::timeout(clock, timeout, io.exit).await };
+        let exited =
+            if timeout.is_zero() { Some(io.exit.await) } else { clock::timeout(clock, timeout, io.exit).await };
         let Some(exited) = exited else {
             let (shim, _) = self.running_shim(id)?;
             let kill = Request::SignalExec { exec, signal: Signal::SIGKILL as i32 };
@@ -155,7 +164,9 @@ impl Inner {
         let exit = Box::pin(async move {
             let over = phase.wait_for(Phase::is_over).await;
             match over.as_deref() {
-                Ok(Phase::Exited(run)) => Ok(run.exit.as_ref().map_or(ExitOutcome { exit_code: 255, signal: None }, |e| e.outcome)),
+                Ok(Phase::Exited(run)) => {
+                    Ok(run.exit.as_ref().map_or(ExitOutcome { exit_code: 255, signal: None }, |e| e.outcome))
+                }
                 _ => Err(ExecError::NotRunning("CONTAINER_UNKNOWN".to_owned())),
             }
         });
@@ -163,14 +174,19 @@ impl Inner {
         Ok(ContainerIo { stdin: ours, stdout: Some(reader(out_read)?), stderr, resize, exit })
     }
 
-    pub(super) async fn port_forward(self: &Arc<Self>, id: &SandboxId, port: u16) -> Result<tokio::net::TcpStream, RuntimeError> {
+    pub(super) async fn port_forward(
+        self: &Arc<Self>,
+        id: &SandboxId,
+        port: u16,
+    ) -> Result<tokio::net::TcpStream, RuntimeError> {
         let netns = {
             let state = self.lock();
             let sandbox = state.sandboxes.get(id).ok_or_else(|| no_sandbox(id))?;
             if sandbox.record.stopped || sandbox.lost {
                 return Err(RuntimeError::InvalidState(format!("sandbox {id} is not ready")));
             }
-            (sandbox.record.config.network != NamespaceMode::Node).then(|| namespaces::file(&self.sandbox_run(id), "net"))
+            (sandbox.record.config.network != NamespaceMode::Node)
+                .then(|| namespaces::file(&self.sandbox_run(id), "net"))
         };
         let (done, result) = tokio::sync::oneshot::channel();
         // A thread of its own, since it stays in the other namespace; the socket it makes belongs there wherever it is used.
@@ -226,7 +242,8 @@ enum Ours {
 impl Ends {
     fn pipes(request: &ExecRequest) -> Result<Self, RuntimeError> {
         let null = || -> Result<OwnedFd, RuntimeError> {
-            let file = std::fs::File::options().read(true).write(true).open("/dev/null").map_err(io("open /dev/null"))?;
+            let file =
+                std::fs::File::options().read(true).write(true).open("/dev/null").map_err(io("open /dev/null"))?;
             Ok(file.into())
         };
         let (mut theirs, mut ours) = (Vec::new(), [None, None, None]);
@@ -293,8 +310,11 @@ impl Ours {
                 let mut fds = VecDeque::new();
                 crate::sys::receive(stream.as_fd(), &mut [0; 256], &mut fds).map_err(os("receive a terminal"))?;
                 let master = fds.pop_front().ok_or_else(|| RuntimeError::Shim("no terminal was sent".to_owned()))?;
-                let flags = OFlag::from_bits_truncate(nix::fcntl::fcntl(master.as_raw_fd(), nix::fcntl::FcntlArg::F_GETFL).map_err(os("fcntl"))?);
-                nix::fcntl::fcntl(master.as_raw_fd(), nix::fcntl::FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map_err(os("fcntl"))?;
+                let flags = OFlag::from_bits_truncate(
+                    nix::fcntl::fcntl(master.as_raw_fd(), nix::fcntl::FcntlArg::F_GETFL).map_err(os("fcntl"))?,
+                );
+                nix::fcntl::fcntl(master.as_raw_fd(), nix::fcntl::FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))
+                    .map_err(os("fcntl"))?;
                 let terminal = Terminal(Arc::new(crate::sys::register(master).map_err(io("register a terminal"))?));
                 let for_resize = Arc::clone(&terminal.0);
                 let input = Terminal(Arc::clone(&terminal.0));
@@ -316,7 +336,11 @@ impl Ours {
 struct Terminal(Arc<AsyncFd<OwnedFd>>);
 
 impl AsyncRead for Terminal {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         loop {
             let mut guard = ready!(self.0.poll_read_ready(context))?;
             let read = guard.try_io(|fd| {

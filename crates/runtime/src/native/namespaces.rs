@@ -50,7 +50,8 @@ pub(super) fn create(run: &Path, config: &PodSandboxConfig) -> io::Result<()> {
             }
         }
         for (name, value) in &config.sysctls {
-            write_sysctl(name, value).map_err(|error| io::Error::new(error.kind(), format!("sysctl {name}={value}: {error}")))?;
+            write_sysctl(name, value)
+                .map_err(|error| io::Error::new(error.kind(), format!("sysctl {name}={value}: {error}")))?;
         }
         for kind in kinds {
             let target = file(&run, kind);
@@ -64,7 +65,8 @@ pub(super) fn create(run: &Path, config: &PodSandboxConfig) -> io::Result<()> {
 }
 
 fn write_sysctl(name: &str, value: &str) -> io::Result<()> {
-    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/')) || name.contains("..") {
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/')) || name.contains("..")
+    {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a sysctl's name"));
     }
     std::fs::write(Path::new("/proc/sys").join(name.replace('.', "/")), value)

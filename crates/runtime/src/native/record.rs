@@ -162,10 +162,9 @@ impl ContainerRecord {
 /// Replaces a JSON file whole.
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RuntimeError> {
     let staged = path.with_extension("new");
-    let written = serde_json::to_vec(value).map_err(std::io::Error::from).and_then(|bytes| std::fs::write(&staged, bytes));
-    written
-        .and_then(|()| std::fs::rename(&staged, path))
-        .map_err(RuntimeError::io(format!("write {}", path.display())))
+    let written =
+        serde_json::to_vec(value).map_err(std::io::Error::from).and_then(|bytes| std::fs::write(&staged, bytes));
+    written.and_then(|()| std::fs::rename(&staged, path)).map_err(RuntimeError::io(format!("write {}", path.display())))
 }
 
 /// Reads a JSON file; `None` if it is missing.

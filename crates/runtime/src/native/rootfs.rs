@@ -45,9 +45,8 @@ impl RootFs {
         let mounted = std::thread::spawn(move || -> io::Result<()> {
             nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS)?;
             std::env::set_current_dir(&store)?;
-            let overlay = |options: &str| {
-                mount(Some("overlay"), &target, Some("overlay"), MsFlags::empty(), Some(options))
-            };
+            let overlay =
+                |options: &str| mount(Some("overlay"), &target, Some("overlay"), MsFlags::empty(), Some(options));
             // Volatile leaves out the flush of the whole disk at unmounting: a container's own layer need not survive a crash of the
             // machine. Kernels before 5.10 do not know it.
             overlay(&format!("{options},volatile")).or_else(|_| overlay(&options)).map_err(io::Error::from)
@@ -116,7 +115,9 @@ fn make_directories(root: &Path, path: &Path) -> io::Result<()> {
     let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut so_far = PathBuf::new();
     let mut parent = open_in_root(root.as_fd(), Path::new("."), OFlags::PATH | OFlags::DIRECTORY)?;
-    for component in path.components().filter(|component| matches!(component, Component::Normal(_) | Component::ParentDir)) {
+    for component in
+        path.components().filter(|component| matches!(component, Component::Normal(_) | Component::ParentDir))
+    {
         so_far.push(component);
         let open = || open_in_root(root.as_fd(), &so_far, OFlags::PATH | OFlags::DIRECTORY);
         parent = match open() {

@@ -18,7 +18,10 @@ use std::time::Duration;
 const DEFAULT_CGROUP_PARENT: &str = "/pintle";
 
 impl Inner {
-    pub(super) async fn run_pod_sandbox(self: &Arc<Self>, config: PodSandboxConfig) -> Result<PodSandboxStatus, RuntimeError> {
+    pub(super) async fn run_pod_sandbox(
+        self: &Arc<Self>,
+        config: PodSandboxConfig,
+    ) -> Result<PodSandboxStatus, RuntimeError> {
         let id = SandboxId(new_id());
         let made = self.make_sandbox(&id, config).await;
         if made.is_err() {
@@ -30,7 +33,11 @@ impl Inner {
         made
     }
 
-    async fn make_sandbox(self: &Arc<Self>, id: &SandboxId, mut config: PodSandboxConfig) -> Result<PodSandboxStatus, RuntimeError> {
+    async fn make_sandbox(
+        self: &Arc<Self>,
+        id: &SandboxId,
+        mut config: PodSandboxConfig,
+    ) -> Result<PodSandboxStatus, RuntimeError> {
         if config.cgroup_parent.is_empty() {
             config.cgroup_parent = DEFAULT_CGROUP_PARENT.to_owned();
         }
@@ -175,7 +182,8 @@ impl Inner {
 
     pub(super) fn list_sandboxes(&self, filter: &SandboxFilter) -> Vec<PodSandboxStatus> {
         let ids: Vec<SandboxId> = self.lock().sandboxes.keys().cloned().collect();
-        let mut out: Vec<_> = ids.iter().filter_map(|id| self.sandbox_status(id).ok()).filter(|s| filter.matches(s)).collect();
+        let mut out: Vec<_> =
+            ids.iter().filter_map(|id| self.sandbox_status(id).ok()).filter(|s| filter.matches(s)).collect();
         out.sort_by_key(|status| status.created_at);
         out
     }

@@ -4,8 +4,8 @@ use super::record::Phase;
 use super::{Inner, NativeRuntime, no_container, to_the_end};
 use crate::service::{
     ContainerConfig, ContainerEvent, ContainerFilter, ContainerId, ContainerIo, ContainerResources, ContainerStats,
-    ContainerStatus, ExecError, ExecOutput, ExecRequest, Image, ImageError, ImageFsUsage, ImageService, PodSandboxConfig,
-    PodSandboxStatus, RegistryAuth, Reply, RuntimeError, RuntimeService, SandboxFilter, SandboxId,
+    ContainerStatus, ExecError, ExecOutput, ExecRequest, Image, ImageError, ImageFsUsage, ImageService,
+    PodSandboxConfig, PodSandboxStatus, RegistryAuth, Reply, RuntimeError, RuntimeService, SandboxFilter, SandboxId,
 };
 use crate::shim::protocol::Request;
 use futures::stream::BoxStream;
@@ -40,7 +40,9 @@ impl Inner {
     }
 }
 
-async fn image_work<T: Send + 'static>(work: impl FnOnce() -> Result<T, ImageError> + Send + 'static) -> Result<T, ImageError> {
+async fn image_work<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ImageError> + Send + 'static,
+) -> Result<T, ImageError> {
     let joined = tokio::task::spawn_blocking(work).await;
     joined.unwrap_or_else(|error| Err(ImageError::invalid("image store", error)))
 }
@@ -71,12 +73,20 @@ impl RuntimeService for NativeRuntime {
         Box::pin(async { Ok(list) })
     }
 
-    fn update_pod_sandbox_resources<'a>(&'a self, id: &'a SandboxId, resources: ContainerResources) -> Reply<'a, (), RuntimeError> {
+    fn update_pod_sandbox_resources<'a>(
+        &'a self,
+        id: &'a SandboxId,
+        resources: ContainerResources,
+    ) -> Reply<'a, (), RuntimeError> {
         let result = self.inner.update_sandbox(id, resources);
         Box::pin(async { result })
     }
 
-    fn create_container<'a>(&'a self, sandbox: &'a SandboxId, config: ContainerConfig) -> Reply<'a, ContainerId, RuntimeError> {
+    fn create_container<'a>(
+        &'a self,
+        sandbox: &'a SandboxId,
+        config: ContainerConfig,
+    ) -> Reply<'a, ContainerId, RuntimeError> {
         let (inner, sandbox) = (Arc::clone(&self.inner), sandbox.clone());
         Box::pin(to_the_end(async move { inner.create_container(&sandbox, config).await }))
     }
@@ -105,7 +115,11 @@ impl RuntimeService for NativeRuntime {
         Box::pin(async { status })
     }
 
-    fn update_container_resources<'a>(&'a self, id: &'a ContainerId, resources: ContainerResources) -> Reply<'a, (), RuntimeError> {
+    fn update_container_resources<'a>(
+        &'a self,
+        id: &'a ContainerId,
+        resources: ContainerResources,
+    ) -> Reply<'a, (), RuntimeError> {
         let result = self.inner.update_container(id, &resources);
         Box::pin(async { result })
     }
@@ -126,13 +140,22 @@ impl RuntimeService for NativeRuntime {
         Box::pin(async move {
             let cgroup = {
                 let state = self.inner.lock();
-                state.containers.get(id).map(|container| container.record.cgroup.clone()).ok_or_else(|| no_container(id))?
+                state
+                    .containers
+                    .get(id)
+                    .map(|container| container.record.cgroup.clone())
+                    .ok_or_else(|| no_container(id))?
             };
             Ok(self.inner.cgroups.stats(&cgroup))
         })
     }
 
-    fn exec_sync<'a>(&'a self, id: &'a ContainerId, command: Vec<String>, timeout: Duration) -> Reply<'a, ExecOutput, ExecError> {
+    fn exec_sync<'a>(
+        &'a self,
+        id: &'a ContainerId,
+        command: Vec<String>,
+        timeout: Duration,
+    ) -> Reply<'a, ExecOutput, ExecError> {
         Box::pin(self.inner.exec_sync(id, command, timeout))
     }
 

@@ -2,17 +2,27 @@
 
 use super::capabilities;
 use crate::service::{
-    ContainerConfig, ContainerResources, ContainerUser, ImageConfig, Mount, MountPropagation,
+    ContainerConfig, ContainerResources, ContainerUser, ImageConfig, Mount, MountPropagation, SeccompProfile,
     SecurityContext,
 };
+use crate::shim::seccomp;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// The search path of an image that sets none.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const MASKED_PATHS: [&str; 11] = [
-    "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-    "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
 ];
 const READONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
@@ -99,8 +109,12 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Value, String> {
     if args.iter().chain(&env).any(|text| text.contains('\0')) {
         return Err("a command or environment variable holds a zero byte".to_owned());
     }
-    let capabilities = capabilities::names(security, inputs.bounding)?;
-    let rlimits: Vec<Value> = inputs.config.rlimits.iter()
+    let mut capabilities = capabilities::names(security, inputs.bounding)?;
+    let annotations = seccomp(security, &mut capabilities)?;
+    let rlimits: Vec<Value> = inputs
+        .config
+        .rlimits
+        .iter()
         .map(|limit| json!({"type": limit.name, "soft": limit.soft, "hard": limit.hard}))
         .collect();
     let mut process = json!({
@@ -115,7 +129,9 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Value, String> {
     if security.no_new_privs {
         process["noNewPrivileges"] = json!(true);
     }
-    let namespaces: Vec<Value> = inputs.namespaces.iter()
+    let namespaces: Vec<Value> = inputs
+        .namespaces
+        .iter()
         .map(|(kind, path)| match path {
             Some(path) => json!({"type": kind, "path": path}),
             None => json!({"type": kind}),
@@ -141,7 +157,27 @@ pub(super) fn build(inputs: &Inputs<'_>) -> Result<Value, String> {
         "root": {"path": inputs.rootfs, "readonly": security.readonly_rootfs},
         "mounts": mounts(inputs),
         "linux": linux,
+        "annotations": annotations,
     }))
+}
+
+/// Tells the shim about the default filter. Without `no_new_privs`, installing it takes capabilities that the shim drops again right after.
+fn seccomp(security: &SecurityContext, capabilities: &mut Vec<String>) -> Result<Value, String> {
+    match &security.seccomp {
+        SeccompProfile::Localhost(path) => {
+            return Err(format!("seccomp profiles of the node ({}) are not supported", path.display()));
+        }
+        SeccompProfile::RuntimeDefault if !security.privileged => {}
+        SeccompProfile::RuntimeDefault | SeccompProfile::Unconfined => return Ok(json!({})),
+    }
+    let mut extra = Vec::new();
+    if !security.no_new_privs {
+        for name in seccomp::NEEDED_CAPABILITIES.iter().filter(|name| !capabilities.iter().any(|own| own == *name)) {
+            extra.push((*name).to_owned());
+        }
+        capabilities.extend(extra.iter().cloned());
+    }
+    Ok(json!({seccomp::ANNOTATION: "true", seccomp::EXTRA_CAPABILITIES: extra.join(",")}))
 }
 
 fn wider(a: MountPropagation, b: MountPropagation) -> MountPropagation {
@@ -212,7 +248,12 @@ fn mounts(inputs: &Inputs<'_>) -> Vec<Value> {
     let all = [
         ("/proc", "proc", "proc", vec!["nosuid", "noexec", "nodev"]),
         ("/dev", "tmpfs", "tmpfs", vec!["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        ("/dev/pts", "devpts", "devpts", vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        (
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
         ("/dev/mqueue", "mqueue", "mqueue", vec!["nosuid", "noexec", "nodev"]),
         ("/sys", "sysfs", "sysfs", vec!["nosuid", "noexec", "nodev", sys]),
         ("/sys/fs/cgroup", "cgroup", "cgroup", vec!["nosuid", "noexec", "nodev", "relatime", sys]),

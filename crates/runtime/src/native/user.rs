@@ -104,8 +104,16 @@ mod tests {
         check(SecurityContext::default(), "nginx:adm", expect!["101:4 [4]"]);
         check(SecurityContext::default(), "5000", expect!["5000:0 [0]"]);
         check(SecurityContext::default(), "5000:7", expect!["5000:7 [7]"]);
-        check(SecurityContext::default(), "nobody", expect!["unable to find user nobody: no matching entries in passwd file"]);
-        check(SecurityContext::default(), "0:none", expect!["unable to find group none: no matching entries in group file"]);
+        check(
+            SecurityContext::default(),
+            "nobody",
+            expect!["unable to find user nobody: no matching entries in passwd file"],
+        );
+        check(
+            SecurityContext::default(),
+            "0:none",
+            expect!["unable to find group none: no matching entries in group file"],
+        );
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //!
 //! Why not libcontainer's own: its failures are untyped text. Ours go over a pipe that closes by itself when the exec succeeds.
 
+use super::seccomp;
 use crate::service::{StartFailure, StartFailureKind};
-use oci_spec::runtime::{Process, Spec};
 use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError};
 use nix::errno::Errno;
 use nix::unistd::AccessFlags;
+use oci_spec::runtime::{Process, Spec};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -53,7 +54,10 @@ impl Executor for ReportingExecutor {
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
         let process = spec.process().as_ref().ok_or(ExecutorError::InvalidArg)?;
         let failure = match look_path(process) {
-            Ok(path) => self.become_command(process, &path),
+            Ok(path) => match confine(spec, process) {
+                Ok(()) => self.become_command(process, &path),
+                Err(error) => StartFailure::new(StartFailureKind::CannotRun, format!("seccomp: {error}")),
+            },
             Err(failure) => failure,
         };
         self.report(&failure);
@@ -86,6 +90,26 @@ impl ReportingExecutor {
         };
         StartFailure::new(kind, format!("exec {path}: {}", go_words(errno)))
     }
+}
+
+/// Installs the default seccomp filter if the container is to have it, and gives up the capabilities that only this took.
+fn confine(spec: &Spec, process: &Process) -> Result<(), Box<dyn std::error::Error>> {
+    let Some(annotations) = spec.annotations().as_ref().filter(|all| all.contains_key(seccomp::ANNOTATION)) else {
+        return Ok(());
+    };
+    let extra = annotations.get(seccomp::EXTRA_CAPABILITIES).map(String::as_str).unwrap_or_default();
+    let extra: Vec<&str> = extra.split(',').filter(|name| !name.is_empty()).collect();
+    let own = process.capabilities().as_ref().and_then(|sets| sets.bounding().clone()).unwrap_or_default();
+    let own: Vec<String> = own.iter().map(|capability| format!("CAP_{capability}")).collect();
+    let own: Vec<String> = own.into_iter().filter(|name| !extra.contains(&name.as_str())).collect();
+    crate::sys::install_filter(&seccomp::program(&own))?;
+    // The bounding set first: dropping from it takes CAP_SETPCAP, which may be among those to go.
+    for set in [caps::CapSet::Bounding, caps::CapSet::Effective, caps::CapSet::Permitted] {
+        for name in &extra {
+            caps::drop(None, set, name.parse()?)?;
+        }
+    }
+    Ok(())
 }
 
 /// The words that Go has for an error number.
@@ -123,8 +147,7 @@ fn look_path(process: &Process) -> Result<String, StartFailure> {
 }
 
 fn executable(path: &str) -> Result<(), Errno> {
-    let metadata = std::fs::metadata(path)
-        .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    let metadata = std::fs::metadata(path).map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
     if metadata.is_dir() {
         return Err(Errno::EISDIR);
     }

@@ -37,7 +37,9 @@ pub(super) fn start_container(
 ) -> Result<(Pid, Option<OwnedFd>), StartFailure> {
     let console = match &stdio {
         Some(_) => None,
-        None => Some(Console::listen(&launch.root.join(format!("console-{}", launch.id))).map_err(cannot_run("terminal"))?),
+        None => {
+            Some(Console::listen(&launch.root.join(format!("console-{}", launch.id))).map_err(cannot_run("terminal"))?)
+        }
     };
     let (report, executor) = executor().map_err(cannot_run("pipe"))?;
     let created = create(launch, stdio, console.as_ref(), executor);
@@ -88,7 +90,10 @@ pub(super) fn start_exec(
     console: Option<&Path>,
 ) -> Result<Pid, StartFailure> {
     let exec_failed = |failure: StartFailure| StartFailure {
-        message: format!("OCI runtime exec failed: exec failed: unable to start container process: {}", failure.message),
+        message: format!(
+            "OCI runtime exec failed: exec failed: unable to start container process: {}",
+            failure.message
+        ),
         ..failure
     };
     let (report, executor) = executor().map_err(cannot_run("pipe"))?;

@@ -131,16 +131,22 @@ mod tests {
 
     #[test]
     fn lines_become_visible_with_their_newline_or_at_the_end() {
-        check(&["a\nb"], expect![[r#"
+        check(
+            &["a\nb"],
+            expect![[r#"
             1970-01-01T00:00:00.000000000Z stdout F a
             --
             1970-01-01T00:00:00.000000000Z stdout F b
-        "#]]);
-        check(&["a", "b", "\n", "\n"], expect![[r#"
+        "#]],
+        );
+        check(
+            &["a", "b", "\n", "\n"],
+            expect![[r#"
             1970-01-01T00:00:00.000000000Z stdout F ab
             1970-01-01T00:00:00.000000000Z stdout F 
             --
-        "#]]);
+        "#]],
+        );
         check(&[], expect!["--\n"]);
     }
 
@@ -148,7 +154,8 @@ mod tests {
     fn a_long_line_is_cut_into_parts() {
         let mut pending = Vec::new();
         let long = vec![b'x'; 2 * LINE_MAX_BYTES + 5];
-        let lines = format_lines(&mut pending, Stream::Stderr, &[&long[..], b"\n"].concat(), jiff::Timestamp::UNIX_EPOCH);
+        let lines =
+            format_lines(&mut pending, Stream::Stderr, &[&long[..], b"\n"].concat(), jiff::Timestamp::UNIX_EPOCH);
         let tags: Vec<(u8, usize)> = lines
             .split(|b| *b == b'\n')
             .filter(|line| !line.is_empty())

@@ -4,7 +4,8 @@ use super::container::{Client, Ready, Running, set_nonblocking};
 use super::launch::{self, Launch, Stdio};
 use super::log::ContainerLog;
 use super::protocol::{
-    Answer, Call, ContainerExit, ContainerRun, Event, ExecStart, Failure, Request, Response, StartRequest, decode, encode,
+    Answer, Call, ContainerExit, ContainerRun, Event, ExecStart, Failure, Request, Response, StartRequest, decode,
+    encode,
 };
 use super::{LIBCONTAINER, STATUS};
 use crate::cgroup::Cgroups;
@@ -196,7 +197,8 @@ impl Server {
             Request::Signal { container, signal, all } => self.signal(&container, signal, all)?,
             Request::Exec(exec) => return self.exec(exec, fds),
             Request::SignalExec { exec, signal } => {
-                let pid = self.execs.iter().find(|(_, id)| **id == exec).map(|(pid, _)| *pid).ok_or(Failure::NotRunning)?;
+                let pid =
+                    self.execs.iter().find(|(_, id)| **id == exec).map(|(pid, _)| *pid).ok_or(Failure::NotRunning)?;
                 send_signal(pid, signal)?;
             }
             Request::Resize { container, size } => {
@@ -238,7 +240,8 @@ impl Server {
 
     fn start(&mut self, request: StartRequest) -> Result<Response, Failure> {
         let log = request.log.as_deref().map(ContainerLog::open).transpose().map_err(other)?;
-        let (stdio, ours) = if request.tty { (None, [None, None, None]) } else { pipes(request.stdin).map_err(other)? };
+        let (stdio, ours) =
+            if request.tty { (None, [None, None, None]) } else { pipes(request.stdin).map_err(other)? };
         let launch = Launch {
             root: &self.root,
             id: &request.container.0,

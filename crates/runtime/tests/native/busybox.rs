@@ -35,8 +35,9 @@ pub fn directory<W: Write>(tar: &mut tar::Builder<W>, path: &str, mode: u32) -> 
 
 /// The layer: the binary, a link for each applet, accounts.
 pub fn layer() -> io::Result<Vec<u8>> {
-    let busybox = std::fs::read(BUSYBOX)
-        .map_err(|error| io::Error::new(error.kind(), format!("{BUSYBOX}: {error}; install it: apt-get install busybox-static")))?;
+    let busybox = std::fs::read(BUSYBOX).map_err(|error| {
+        io::Error::new(error.kind(), format!("{BUSYBOX}: {error}; install it: apt-get install busybox-static"))
+    })?;
     let applets = std::process::Command::new(BUSYBOX).arg("--list").output()?;
     let mut tar = tar::Builder::new(Vec::new());
     for (path, mode) in [("bin/", 0o755), ("etc/", 0o755), ("tmp/", 0o1777), ("root/", 0o700)] {

@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 use futures::StreamExt;
 use runtime::service::{
     Capabilities, ContainerConfig, ContainerEvent, ContainerEventKind, ContainerResources, ContainerState, DnsConfig,
-    EnvVar, ExitReason, Mount, NamespaceMode, RuntimeError, RuntimeService, SecurityContext,
+    EnvVar, ExitReason, Mount, NamespaceMode, RuntimeError, RuntimeService, SeccompProfile, SecurityContext,
 };
 use std::time::Duration;
 
@@ -63,7 +63,10 @@ fn check_start(rig: &Rig, config: ContainerConfig, expected: Expect) {
         let id = native.create_container(&sandbox.id, config).await.unwrap();
         let error = native.start_container(&id).await.unwrap_err();
         let status = native.container_status(&id).await.unwrap();
-        assert_eq!((status.state, status.exit_code, status.reason), (ContainerState::Exited, 128, Some(ExitReason::StartError)));
+        assert_eq!(
+            (status.state, status.exit_code, status.reason),
+            (ContainerState::Exited, 128, Some(ExitReason::StartError))
+        );
         assert_eq!(status.started_at, None);
         native.remove_pod_sandbox(&sandbox.id).await.unwrap();
         let RuntimeError::Start(failure) = error else { panic!("{error}") };
@@ -79,11 +82,41 @@ fn commands_that_cannot_start_say_so_in_upstreams_words() {
         return;
     }
     let rig = Rig::new();
-    check_start(&rig, command(&["lssssssss"]), expect![[r#"ExecutableNotFound: OCI runtime create failed: unable to start container process: error during container init: exec: "lssssssss": executable file not found in $PATH"#]]);
-    check_start(&rig, command(&["/nosuch"]), expect![[r#"NoSuchFile: OCI runtime create failed: unable to start container process: error during container init: exec: "/nosuch": stat /nosuch: no such file or directory"#]]);
-    check_start(&rig, command(&["/etc/plain"]), expect![[r#"PermissionDenied: OCI runtime create failed: unable to start container process: error during container init: exec: "/etc/plain": permission denied"#]]);
-    check_start(&rig, command(&["/etc"]), expect![[r#"IsADirectory: OCI runtime create failed: unable to start container process: error during container init: exec: "/etc": is a directory"#]]);
-    check_start(&rig, command(&["garbage"]), expect!["ExecFormat: OCI runtime create failed: unable to start container process: error during container init: exec /bin/garbage: exec format error"]);
+    check_start(
+        &rig,
+        command(&["lssssssss"]),
+        expect![[
+            r#"ExecutableNotFound: OCI runtime create failed: unable to start container process: error during container init: exec: "lssssssss": executable file not found in $PATH"#
+        ]],
+    );
+    check_start(
+        &rig,
+        command(&["/nosuch"]),
+        expect![[
+            r#"NoSuchFile: OCI runtime create failed: unable to start container process: error during container init: exec: "/nosuch": stat /nosuch: no such file or directory"#
+        ]],
+    );
+    check_start(
+        &rig,
+        command(&["/etc/plain"]),
+        expect![[
+            r#"PermissionDenied: OCI runtime create failed: unable to start container process: error during container init: exec: "/etc/plain": permission denied"#
+        ]],
+    );
+    check_start(
+        &rig,
+        command(&["/etc"]),
+        expect![[
+            r#"IsADirectory: OCI runtime create failed: unable to start container process: error during container init: exec: "/etc": is a directory"#
+        ]],
+    );
+    check_start(
+        &rig,
+        command(&["garbage"]),
+        expect![
+            "ExecFormat: OCI runtime create failed: unable to start container process: error during container init: exec /bin/garbage: exec format error"
+        ],
+    );
     let mount = Mount { host_path: "/nosuch".into(), container_path: "/m".into(), ..Mount::default() };
     let sandbox = rig.sandbox("mount");
     rig.block(async |native| {
@@ -130,7 +163,11 @@ fn too_much_memory_is_told_apart() {
     }
     let rig = Rig::new();
     let sandbox = rig.sandbox("p");
-    let resources = ContainerResources { memory_limit_bytes: Some(16 << 20), oom_score_adj: Some(-997), ..ContainerResources::default() };
+    let resources = ContainerResources {
+        memory_limit_bytes: Some(16 << 20),
+        oom_score_adj: Some(-997),
+        ..ContainerResources::default()
+    };
     let config = ContainerConfig { resources, ..sh("exec tail /dev/zero") };
     let (status, _) = rig.finish(rig.run(&sandbox, config));
     assert_eq!((status.exit_code, status.reason), (137, Some(ExitReason::OOMKilled)));
@@ -152,13 +189,17 @@ fn what_a_container_finds_inside() {
     }
     let rig = Rig::new();
     let status = "grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status";
-    output(&rig, sh("id; pwd; hostname; echo $HOME; cat /etc/hostname"), expect![[r#"
+    output(
+        &rig,
+        sh("id; pwd; hostname; echo $HOME; cat /etc/hostname"),
+        expect![[r#"
         uid=0(root) gid=0(root) groups=0(root)
         /
         inside
         /root
         inside
-    "#]]);
+    "#]],
+    );
     let security = SecurityContext {
         run_as_user: Some(1000),
         run_as_group: Some(3000),
@@ -167,24 +208,47 @@ fn what_a_container_finds_inside() {
         capabilities: Capabilities { add: vec![], drop: vec!["ALL".into()] },
         ..SecurityContext::default()
     };
-    output(&rig, ContainerConfig { security, ..sh(&format!("id; {status}; echo $HOME")) }, expect![[r#"
+    output(
+        &rig,
+        ContainerConfig { security, ..sh(&format!("id; {status}; echo $HOME")) },
+        expect![[r#"
         uid=1000(bob) gid=3000 groups=50(staff),2000,3000,4000
         CapEff:	0000000000000000
         CapBnd:	0000000000000000
         NoNewPrivs:	1
         /home/bob
-    "#]]);
-    output(&rig, sh(status), expect![[r#"
+    "#]],
+    );
+    output(
+        &rig,
+        sh(status),
+        expect![[r#"
         CapEff:	00000000a80425fb
         CapBnd:	00000000a80425fb
         NoNewPrivs:	0
-    "#]]);
+    "#]],
+    );
+    for (no_new_privs, run_as_user) in [(true, None), (false, None), (false, Some(1000))] {
+        let security =
+            SecurityContext { seccomp: SeccompProfile::RuntimeDefault, no_new_privs, run_as_user, ..SecurityContext::default() };
+        let text = "grep -E '^(CapBnd|Seccomp):' /proc/self/status; unshare -U true 2>&1";
+        output(&rig, ContainerConfig { security, ..sh(text) }, expect![[r#"
+            CapBnd:	00000000a80425fb
+            Seccomp:	2
+            unshare: unshare(0x10000000): Operation not permitted
+        "#]]);
+    }
     let readonly = SecurityContext { readonly_rootfs: true, ..SecurityContext::default() };
-    output(&rig, ContainerConfig { security: readonly, ..sh("touch /x 2>&1; touch /dev/shm/x && echo shm") }, expect![[r#"
+    output(
+        &rig,
+        ContainerConfig { security: readonly, ..sh("touch /x 2>&1; touch /dev/shm/x && echo shm") },
+        expect![[r#"
         touch: /x: Read-only file system
         shm
-    "#]]);
-    let text = "echo $0; tr '\\0' '\\n' < /proc/1/environ; cat /proc/1/oom_score_adj; ls -ld /work/dir | cut -c1-10; pwd";
+    "#]],
+    );
+    let text =
+        "echo $0; tr '\\0' '\\n' < /proc/1/environ; cat /proc/1/oom_score_adj; ls -ld /work/dir | cut -c1-10; pwd";
     let env = |name: &str, value: &str| EnvVar { name: name.into(), value: value.into() };
     let config = ContainerConfig {
         envs: vec![env("B", "two words"), env("A", "$B")],
@@ -193,7 +257,10 @@ fn what_a_container_finds_inside() {
         resources: ContainerResources { oom_score_adj: Some(1000), ..ContainerResources::default() },
         ..sh(text)
     };
-    output(&rig, config, expect![[r#"
+    output(
+        &rig,
+        config,
+        expect![[r#"
         zero
         PATH=/bin:/usr/bin
         HOSTNAME=inside
@@ -203,13 +270,20 @@ fn what_a_container_finds_inside() {
         1000
         drwxr-xr-x
         /work/dir
-    "#]]);
-    output(&rig, sh("ls /dev | tr '\\n' ' '; echo; echo $$; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; ls /sys/fs/cgroup | wc -l"), expect![[r#"
+    "#]],
+    );
+    output(
+        &rig,
+        sh(
+            "ls /dev | tr '\\n' ' '; echo; echo $$; cat /proc/sys/net/ipv4/ip_unprivileged_port_start; ls /sys/fs/cgroup | wc -l",
+        ),
+        expect![[r#"
         fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero 
         1
         0
         9
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -236,17 +310,26 @@ fn mounts_and_a_working_directory_inside_one() {
     let host = rig.path("host");
     std::fs::create_dir(&host).unwrap();
     std::fs::write(host.join("in"), "123\n").unwrap();
-    let mount = |path: &str, readonly| Mount { host_path: host.clone(), container_path: path.into(), readonly, ..Mount::default() };
+    let mount = |path: &str, readonly| Mount {
+        host_path: host.clone(),
+        container_path: path.into(),
+        readonly,
+        ..Mount::default()
+    };
     let config = ContainerConfig {
         mounts: vec![mount("/test", false), mount("/ro/deep", true)],
         working_dir: "/test/made".into(),
         ..sh("cat /test/in; echo out > /test/out; touch /ro/deep/x 2>&1; pwd")
     };
-    output(&rig, config, expect![[r#"
+    output(
+        &rig,
+        config,
+        expect![[r#"
         123
         touch: /ro/deep/x: Read-only file system
         /test/made
-    "#]]);
+    "#]],
+    );
     assert_eq!(std::fs::read_to_string(host.join("out")).unwrap(), "out\n");
 }
 
@@ -260,7 +343,11 @@ fn namespaces_are_shared_as_asked() {
         let mut config = rig.sandbox_config("shared");
         config.pid = NamespaceMode::Pod;
         config.sysctls = [("net.ipv4.ip_local_port_range".to_owned(), "32768 40000".to_owned())].into();
-        let dns = DnsConfig { servers: vec!["10.96.0.10".into()], searches: vec!["a.b".into(), "b".into()], options: vec!["ndots:5".into()] };
+        let dns = DnsConfig {
+            servers: vec!["10.96.0.10".into()],
+            searches: vec!["a.b".into(), "b".into()],
+            options: vec!["ndots:5".into()],
+        };
         config.dns = Some(dns);
         rig.block(async |native| native.run_pod_sandbox(config).await.unwrap())
     };
@@ -292,7 +379,8 @@ fn namespaces_are_shared_as_asked() {
     rig.script(&host, &format!("sleep {marker} & sleep 0.05"));
     let alive = || {
         std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
-            std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == format!("sleep\0{marker}\0").as_bytes())
+            std::fs::read(entry.path().join("cmdline"))
+                .is_ok_and(|line| line == format!("sleep\0{marker}\0").as_bytes())
         })
     };
     let clock = clock::system();
@@ -310,10 +398,19 @@ fn limits_change_in_place_and_use_is_counted() {
     }
     let rig = Rig::new();
     let sandbox = rig.sandbox("p");
-    let resources = ContainerResources { memory_limit_bytes: Some(64 << 20), cpu_shares: Some(102), ..ContainerResources::default() };
+    let resources = ContainerResources {
+        memory_limit_bytes: Some(64 << 20),
+        cpu_shares: Some(102),
+        ..ContainerResources::default()
+    };
     let id = rig.run(&sandbox, ContainerConfig { resources, ..sh("while :; do :; done") });
     rig.block(async |native| {
-        let more = ContainerResources { memory_limit_bytes: Some(128 << 20), cpu_quota_us: Some(50_000), cpu_period_us: Some(100_000), ..ContainerResources::default() };
+        let more = ContainerResources {
+            memory_limit_bytes: Some(128 << 20),
+            cpu_quota_us: Some(50_000),
+            cpu_period_us: Some(100_000),
+            ..ContainerResources::default()
+        };
         native.update_container_resources(&id, more.clone()).await.unwrap();
         assert_eq!(native.container_status(&id).await.unwrap().resources, more);
         let clock = clock::system();

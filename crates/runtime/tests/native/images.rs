@@ -116,7 +116,8 @@ fn a_layer_in_use_is_not_collected() {
     rig.block(async |native| {
         native.remove_image("busybox").await.unwrap();
         native.remove_image("example.com/box:1").await.unwrap();
-        let output = native.exec_sync(&id, vec!["echo".into(), "still".into()], std::time::Duration::ZERO).await.unwrap();
+        let output =
+            native.exec_sync(&id, vec!["echo".into(), "still".into()], std::time::Duration::ZERO).await.unwrap();
         assert_eq!(output.stdout, b"still\n");
     });
 }
@@ -177,17 +178,26 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// Blobs of one image: its digests, and the manifest's.
 fn blobs(layers: &[Vec<u8>]) -> (HashMap<String, Vec<u8>>, Vec<u8>) {
     let diff_ids: Vec<String> = layers.iter().map(|layer| format!("{:?}", digest(layer))).collect();
-    let config = format!(r#"{{"architecture":"amd64","os":"linux","config":{{"Cmd":["sh"],"Env":["PATH=/bin"]}},"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#, diff_ids.join(","));
+    let config = format!(
+        r#"{{"architecture":"amd64","os":"linux","config":{{"Cmd":["sh"],"Env":["PATH=/bin"]}},"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#,
+        diff_ids.join(",")
+    );
     let mut all = HashMap::new();
     let mut descriptors = Vec::new();
     for layer in layers {
         let packed = gzip(layer);
-        descriptors.push(format!(r#"{{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"{}","size":{}}}"#, digest(&packed), packed.len()));
+        descriptors.push(format!(
+            r#"{{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"{}","size":{}}}"#,
+            digest(&packed),
+            packed.len()
+        ));
         all.insert(digest(&packed), packed);
     }
     let manifest = format!(
         r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{}","size":{}}},"layers":[{}]}}"#,
-        digest(config.as_bytes()), config.len(), descriptors.join(",")
+        digest(config.as_bytes()),
+        config.len(),
+        descriptors.join(",")
     );
     all.insert(digest(config.as_bytes()), config.into_bytes());
     (all, manifest.into_bytes())
@@ -202,7 +212,8 @@ fn an_oci_layout_with_gzipped_layers() {
     let (mut all, manifest) = blobs(&[busybox::layer().unwrap(), second_layer()]);
     let index = format!(
         r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{}","size":{},"annotations":{{"org.opencontainers.image.ref.name":"example.com/layout:1"}}}}]}}"#,
-        digest(&manifest), manifest.len()
+        digest(&manifest),
+        manifest.len()
     );
     let digest_ = digest(&manifest);
     all.insert(digest_.clone(), manifest);
@@ -237,7 +248,11 @@ async fn registry(blobs: HashMap<String, Vec<u8>>, manifest: Vec<u8>, log: Arc<M
                 let authorized = head.to_ascii_lowercase().contains("authorization: basic dtpw"); // u:p
                 let last = path.rsplit('/').next().unwrap();
                 let (status, kind, body) = if !authorized {
-                    ("401 Unauthorized", "application/json", br#"{"errors":[{"code":"UNAUTHORIZED","message":"no","detail":null}]}"#.to_vec())
+                    (
+                        "401 Unauthorized",
+                        "application/json",
+                        br#"{"errors":[{"code":"UNAUTHORIZED","message":"no","detail":null}]}"#.to_vec(),
+                    )
                 } else if path.contains("/manifests/v1") {
                     ("200 OK", "application/vnd.oci.image.manifest.v1+json", manifest)
                 } else if let Some(blob) = blobs.get(last) {
@@ -245,10 +260,17 @@ async fn registry(blobs: HashMap<String, Vec<u8>>, manifest: Vec<u8>, log: Arc<M
                 } else if path == "/v2/" {
                     ("200 OK", "application/json", b"{}".to_vec())
                 } else {
-                    ("404 Not Found", "application/json", br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"no","detail":null}]}"#.to_vec())
+                    (
+                        "404 Not Found",
+                        "application/json",
+                        br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"no","detail":null}]}"#.to_vec(),
+                    )
                 };
                 let challenge = if authorized { "" } else { "WWW-Authenticate: Basic realm=\"r\"\r\n" };
-                let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n{challenge}Connection: close\r\n\r\n", body.len());
+                let head = format!(
+                    "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n{challenge}Connection: close\r\n\r\n",
+                    body.len()
+                );
                 let _ = stream.write_all(head.as_bytes()).await;
                 let _ = stream.write_all(&body).await;
                 let _ = stream.shutdown().await;
@@ -271,9 +293,10 @@ fn a_pull_with_credentials_and_what_it_says_when_refused() {
         let auth = || Some(RegistryAuth::Basic { username: "u".into(), password: "p".into() });
         let name = format!("127.0.0.1:{port}/team/app:v1");
         let image = native.pull_image(&name, auth()).await.unwrap();
-        assert_eq!(image.repo_tags, [name.clone()]);
+        assert_eq!(image.repo_tags, std::slice::from_ref(&name));
         assert_eq!(image.repo_digests, [format!("127.0.0.1:{port}/team/app@{}", digest(&manifest))]);
-        let fetched = |log: &Mutex<Vec<String>>| log.lock().unwrap().iter().filter(|path| path.contains("/blobs/")).count();
+        let fetched =
+            |log: &Mutex<Vec<String>>| log.lock().unwrap().iter().filter(|path| path.contains("/blobs/")).count();
         assert_eq!(fetched(&log), 2, "busybox's layer was here already: one layer and the configuration");
         assert_eq!(native.pull_image(&name, auth()).await.unwrap(), image);
         assert_eq!(fetched(&log), 3, "nothing but the configuration again");

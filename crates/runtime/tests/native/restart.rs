@@ -14,7 +14,8 @@ fn containers_outlive_the_runtime_and_no_code_is_lost() {
     let sandbox = rig.sandbox("p");
     let flag = rig.path("flag");
     std::fs::create_dir(&flag).unwrap();
-    let mount = runtime::service::Mount { host_path: flag.clone(), container_path: "/flag".into(), ..Default::default() };
+    let mount =
+        runtime::service::Mount { host_path: flag.clone(), container_path: "/flag".into(), ..Default::default() };
     let until = "while ! test -e /flag/go; do sleep 0.02; done; echo went; exit 42";
     let ends = rig.run(&sandbox, ContainerConfig { mounts: vec![mount], log_path: "ends.log".into(), ..sh(until) });
     let stays = rig.run(&sandbox, ContainerConfig { log_path: "stays.log".into(), ..sh("sleep 3600") });

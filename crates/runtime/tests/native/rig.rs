@@ -184,7 +184,11 @@ impl Drop for Rig {
         self.native = None;
         let directory = self.directory.path().display().to_string();
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let left: Vec<&str> = mounts.lines().filter_map(|line| line.split(' ').nth(4)).filter(|path| path.starts_with(&directory)).collect();
+        let left: Vec<&str> = mounts
+            .lines()
+            .filter_map(|line| line.split(' ').nth(4))
+            .filter(|path| path.starts_with(&directory))
+            .collect();
         for path in left.iter().rev() {
             let _ = nix::mount::umount2(*path, nix::mount::MntFlags::MNT_DETACH);
         }

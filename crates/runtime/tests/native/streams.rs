@@ -94,7 +94,8 @@ fn attach_reads_and_feeds_the_first_process() {
     }
     let rig = Rig::new();
     let sandbox = rig.sandbox("p");
-    let config = ContainerConfig { stdin: true, stdin_once: true, ..sh("while read line; do echo got $line; done; echo over") };
+    let config =
+        ContainerConfig { stdin: true, stdin_once: true, ..sh("while read line; do echo got $line; done; echo over") };
     let id = rig.run(&sandbox, config);
     let status = rig.block(async |native| {
         let mut first = native.attach(&id, true).await.unwrap();
