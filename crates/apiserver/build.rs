@@ -26,27 +26,18 @@ fn main() {
     fs::write(out.join("descriptions.txt"), text).expect("OUT_DIR is writable");
 }
 
-/// Where cargo has unpacked k8s-openapi: `cargo metadata` knows, wherever crates come from.
+/// Where cargo has unpacked k8s-openapi: `cargo metadata` knows, wherever crates come from. Only for this platform, as
+/// crates for others may never have been fetched.
 fn sources() -> Option<PathBuf> {
-    let cargo = env::var_os("CARGO")?;
-    let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--offline"])
-        .output()
-        .ok()?;
+    let arguments = ["metadata", "--format-version", "1", "--offline", "--filter-platform"];
+    let output = Command::new(env::var_os("CARGO")?).args(arguments).arg(env::var_os("TARGET")?).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     // The only file name of this shape in the whole document; not worth a JSON parser in every build.
     let marker = "\"manifest_path\":\"";
-    let manifest = text
-        .split(marker)
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .find(|path| {
-            let package = Path::new(path)
-                .parent()
-                .and_then(Path::file_name)
-                .and_then(|name| name.to_str());
-            package.is_some_and(|name| name.starts_with("k8s-openapi-") && !name.starts_with("k8s-openapi-derive"))
-        })?;
+    let manifest = text.split(marker).skip(1).filter_map(|rest| rest.split('"').next()).find(|path| {
+        let package = Path::new(path).parent().and_then(Path::file_name).and_then(|name| name.to_str());
+        package.is_some_and(|name| name.starts_with("k8s-openapi-") && !name.starts_with("k8s-openapi-derive"))
+    })?;
     let folder = Path::new(manifest).parent()?.join("src").join(API_VERSION);
     folder.is_dir().then_some(folder)
 }
@@ -57,9 +48,7 @@ fn collect(folder: &Path, types: &mut BTreeMap<String, String>) {
         if path.is_dir() {
             collect(&path, types);
         } else if let Ok(source) = fs::read_to_string(&path)
-            && let Some(definition) = source
-                .lines()
-                .find_map(|line| line.strip_prefix("// Generated from definition "))
+            && let Some(definition) = source.lines().find_map(|line| line.strip_prefix("// Generated from definition "))
         {
             types.insert(definition.to_owned(), describe(definition, &source));
         }
