@@ -17,7 +17,7 @@ pub use container::{
     Mount, MountPropagation, Rlimit, SeccompProfile, SecurityContext,
 };
 pub use error::{ExecError, ImageError, RuntimeError, StartFailure, StartFailureKind};
-pub use image::{Image, ImageConfig, ImageFsUsage, ImageId, PullProgress, RegistryAuth};
+pub use image::{Image, ImageConfig, ImageFsUsage, ImageId, RegistryAuth};
 pub use sandbox::{
     DnsConfig, NamespaceMode, PodSandboxConfig, PodSandboxMetadata, PodSandboxStatus, SandboxFilter, SandboxId,
     SandboxState,

@@ -76,15 +76,6 @@ impl std::fmt::Debug for RegistryAuth {
     }
 }
 
-/// How far a pull is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PullProgress {
-    /// Bytes here.
-    pub done_bytes: u64,
-    /// Bytes in all.
-    pub total_bytes: u64,
-}
-
 /// Disk use of the image store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImageFsUsage {
