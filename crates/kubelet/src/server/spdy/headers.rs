@@ -16,6 +16,9 @@ const MAX_PAIRS: u32 = 256;
 const MAX_STORED_BYTES: usize = 0xffff;
 /// zlib's header: deflate, 32 KiB window, no dictionary.
 const ZLIB_HEADER: [u8; 2] = [0x78, 0x01];
+/// An empty stored block: readers hand out what they have when they meet it (Go's waits for more without it, and takes
+/// the end of the frame for a broken stream).
+const SYNC_FLUSH: [u8; 5] = [0, 0, 0, 0xff, 0xff];
 /// The flag in the second byte that says that a dictionary's checksum follows.
 const FDICT: u8 = 0x20;
 
@@ -183,6 +186,7 @@ impl Encoder {
             block.extend_from_slice(&(!length).to_le_bytes());
             block.extend_from_slice(piece);
         }
+        block.extend_from_slice(&SYNC_FLUSH);
         block
     }
 }

@@ -41,6 +41,15 @@ fn what_we_write_we_can_read() {
 }
 
 #[test]
+fn every_block_ends_with_a_sync_flush() {
+    let mut encoder = Encoder::default();
+    // Without it, a Go reader fails at the second block.
+    for want in ["7801000400fbff00000000000000ffff", "000400fbff00000000000000ffff"] {
+        assert_eq!(hex::encode(encoder.encode(&[])), want);
+    }
+}
+
+#[test]
 fn blocks_of_zlib_with_the_dictionary_are_read() {
     // python3: zlib.compressobj(9, zlib.DEFLATED, 15, 9, zlib.Z_DEFAULT_STRATEGY, dictionary), Z_SYNC_FLUSH after each.
     let mut decoder = Decoder::new();
