@@ -222,6 +222,8 @@ pub enum KubeconfigFile {
     ControllerManager,
     /// `scheduler.conf`
     Scheduler,
+    /// `kube-proxy.conf`
+    Proxy,
     /// `kubelet.conf` of a node.
     Kubelet(String),
 }
@@ -234,6 +236,7 @@ impl KubeconfigFile {
             Self::SuperAdmin => "super-admin.conf",
             Self::ControllerManager => "controller-manager.conf",
             Self::Scheduler => "scheduler.conf",
+            Self::Proxy => "kube-proxy.conf",
             Self::Kubelet(_) => "kubelet.conf",
         }
     }
@@ -245,6 +248,7 @@ impl KubeconfigFile {
             Self::SuperAdmin => client_issue("kubernetes-super-admin", Some("system:masters")),
             Self::ControllerManager => client_issue("system:kube-controller-manager", None),
             Self::Scheduler => client_issue("system:kube-scheduler", None),
+            Self::Proxy => client_issue("system:kube-proxy", None),
             Self::Kubelet(node) => request::kubelet_client(node, VALIDITY_SECONDS),
         }
     }

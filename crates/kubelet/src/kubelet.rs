@@ -33,6 +33,9 @@ use tokio::sync::mpsc;
 pub struct Dependencies {
     /// The API server; `None`: static pods only.
     pub client: Option<Client>,
+    /// The API server under the identity of kube-proxy: nodes may not read each other, it may. `None`: no routes to
+    /// other nodes' pods are set.
+    pub proxy_client: Option<Client>,
     /// Sandboxes and containers.
     pub runtime: Arc<dyn RuntimeService>,
     /// Images.
@@ -80,7 +83,7 @@ impl ServiceLister for InformerServices {
 impl Kubelet {
     /// Puts a kubelet together; nothing of the node is touched before [`Kubelet::run`]. Must be called inside a tokio runtime.
     pub fn new(config: Config, dependencies: Dependencies, shutdown: &Shutdown) -> Arc<Self> {
-        let Dependencies { client, runtime, images, network, clock } = dependencies;
+        let Dependencies { client, proxy_client, runtime, images, network, clock } = dependencies;
         let (events, recorder): (Arc<dyn EventSink>, _) = match &client {
             Some(client) => {
                 let source = EventSource::Core { component: "kubelet".to_owned(), host: config.node_name.clone() };
@@ -104,6 +107,7 @@ impl Kubelet {
             watches: Arc::new(ObjectWatches::new(watched)),
             node: RwLock::new(facts),
             sandbox_index: SandboxIndex::default(),
+            proxy_client,
             observed: ObservedCache::default(),
             services: lister,
             config,

@@ -72,7 +72,9 @@ pub fn start(
     };
     tasks.spawn(keeper.run(shutdown.clone()));
     tasks.spawn(lease::run(client.clone(), shared.clone(), shutdown.clone()));
-    tasks.spawn(routes::run(client.clone(), shared.clone(), shutdown.clone()));
+    if let Some(client) = shared.proxy_client.clone() {
+        tasks.spawn(routes::run(client, shared.clone(), shutdown.clone()));
+    }
 }
 
 struct Keeper {

@@ -67,6 +67,8 @@ pub struct Shared {
     pub images: Arc<dyn ImageService>,
     /// The pod network.
     pub network: Arc<dyn PodNetworking>,
+    /// Reads all nodes, as kube-proxy may.
+    pub proxy_client: Option<client::Client>,
     /// The API server, where there is one.
     pub api: Option<Arc<dyn KubeletApi>>,
     /// Events.

@@ -140,6 +140,7 @@ impl World {
             ..Config::default()
         };
         let shared = Arc::new(Shared {
+            proxy_client: None,
             api: Some(api.clone()),
             statuses: Arc::new(StatusManager::new(shared_clock.clone())),
             watches: Arc::new(ObjectWatches::new(None)),

@@ -22,6 +22,8 @@ pub struct Agent {
     pub config: Config,
     /// The API server; `None`: static pods only.
     pub client: Option<Client>,
+    /// The API server under the identity of kube-proxy, which may read all nodes: for routes to their pods.
+    pub proxy_client: Option<Client>,
     /// `--cluster-cidr`
     pub cluster_cidr: Cidr,
     /// Images, records and writable layers.
@@ -52,7 +54,7 @@ pub enum AgentError {
 
 /// Runs the agent until `shutdown`. Containers go on running after it.
 pub async fn run(agent: Agent, shutdown: Shutdown) -> Result<(), AgentError> {
-    let Agent { config, client, cluster_cidr, runtime_root, run_dir, serving, client_ca_pem, clock } = agent;
+    let Agent { config, client, proxy_client, cluster_cidr, runtime_root, run_dir, serving, client_ca_pem, clock } = agent;
     let runtime = NativeRuntime::open(NativeConfig::new(&runtime_root, &run_dir, clock.clone())).await?;
     let runtime = Arc::new(runtime);
     let network = NodeNetwork::new(runtime_root.join("network"), cluster_cidr);
@@ -66,6 +68,7 @@ pub async fn run(agent: Agent, shutdown: Shutdown) -> Result<(), AgentError> {
     };
     let dependencies = Dependencies {
         client,
+        proxy_client,
         runtime: runtime.clone(),
         images: runtime,
         network: Arc::new(network),

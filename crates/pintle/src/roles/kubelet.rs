@@ -21,6 +21,9 @@ pub struct KubeletFlags {
     /// Path to a kubeconfig file that is used to get a client certificate, when --kubeconfig does not exist yet.
     #[arg(long, value_name = "FILE")]
     bootstrap_kubeconfig: Option<PathBuf>,
+    /// Path to a kubeconfig file of kube-proxy's identity, by which the node learns of the other nodes' pods.
+    #[arg(long, value_name = "FILE", default_value = "/etc/kubernetes/kube-proxy.conf")]
+    proxy_kubeconfig: PathBuf,
     /// The kubelet's configuration file.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -87,6 +90,10 @@ pub async fn run(flags: KubeletFlags, clock: SharedClock) -> Result<(), Box<dyn 
     }
     apply_flags(&mut config, &flags)?;
     let client = client(&flags).await?;
+    let proxy_client = match flags.proxy_kubeconfig.exists() && client.is_some() {
+        true => Some(Client::from_kubeconfig(&flags.proxy_kubeconfig, &format!("kube-proxy/{KUBELET_VERSION}")).await?),
+        false => None,
+    };
     let client_ca = flags.client_ca_file.clone().or_else(|| {
         let file = document.pointer("/authentication/x509/clientCAFile");
         file.and_then(Value::as_str).map(PathBuf::from)
@@ -97,6 +104,7 @@ pub async fn run(flags: KubeletFlags, clock: SharedClock) -> Result<(), Box<dyn 
     let agent = Agent {
         config,
         client,
+        proxy_client,
         cluster_cidr: flags.cluster_cidr,
         runtime_root: flags.runtime_root,
         run_dir: PathBuf::from(super::images::RUN_DIR),

@@ -211,16 +211,16 @@ fn control_plane(
         tasks.push(tokio::spawn(scheduler::run(config, dependencies, shutdown.clone())));
     }
     if !flags.disable_controller_manager {
-        // proves that clients can be made, so that the closure below cannot fail
-        let fallback = client(server, UserInfo::new("system:kube-controller-manager", &[AUTHENTICATED]), CONTROLLERS)?;
-        let services = controller_clients(server, fallback);
+        let informers = client(server, UserInfo::new("system:kube-controller-manager", &[AUTHENTICATED]), CONTROLLERS)?;
+        let client_for = controller_clients(server, informers.clone());
         let settings = controllers::Settings {
             cluster_cidr: flags.cluster_cidr.to_string(),
             node_cidr_mask_size: NODE_CIDR_MASK_SIZE,
             root_ca: pki.authority.certificate_pem().to_owned(),
         };
         let context = controllers::Context {
-            client_for: services,
+            client_for,
+            informers,
             clock: place.clock.clone(),
             shutdown: shutdown.clone(),
             settings,
@@ -262,6 +262,7 @@ fn node(flags: &ServerFlags, place: &Place, pki: &Pki, server: &Server) -> Resul
     Ok(Agent {
         config,
         client: Some(client(server, user, "kubelet")?),
+        proxy_client: Some(client(server, UserInfo::new("system:kube-proxy", &[AUTHENTICATED]), "kube-proxy")?),
         cluster_cidr: flags.cluster_cidr,
         runtime_root: root.join("runtime"),
         run_dir: PathBuf::from(images::RUN_DIR),

@@ -1,6 +1,7 @@
 //! The transcripts of a real Kubernetes node (../shared/golden/article), typed again: the same lines must appear.
 
 use crate::cluster::{Cluster, golden};
+use crate::expectation::judge;
 use crate::transcript::{self, Step};
 
 /// The transcripts were taken on one node without kubeadm's label and taint.
@@ -27,6 +28,10 @@ fn adjust(step: &Step, mut lines: Vec<String>) -> Vec<String> {
 }
 
 fn replay(name: &str) {
+    judge(name, || replay_now(name));
+}
+
+fn replay_now(name: &str) {
     let Some(directory) = golden().map(|golden| golden.join("article")) else {
         eprintln!("the golden corpus is not beside this repository: nothing to compare with");
         return;

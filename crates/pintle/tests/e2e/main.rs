@@ -3,5 +3,6 @@
 
 mod article;
 mod cluster;
+mod expectation;
 mod transcript;
 mod tutorial;

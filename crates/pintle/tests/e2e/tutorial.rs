@@ -1,6 +1,7 @@
 //! docs/tutorial.md, typed line by line, so that the page cannot go stale.
 
 use crate::cluster::Cluster;
+use crate::expectation::judge;
 use crate::transcript;
 use std::path::Path;
 
@@ -34,6 +35,10 @@ fn both_languages_show_the_same_commands() {
 
 #[test]
 fn the_page_can_be_followed() {
+    judge("tutorial", follow_the_page);
+}
+
+fn follow_the_page() {
     let cluster = Cluster::up("master,node1,node2");
     for (info, content) in blocks(&page("tutorial.md")) {
         if let Some(file) = info.strip_prefix("yaml file=") {
