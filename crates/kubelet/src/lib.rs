@@ -14,6 +14,7 @@ pub mod dns;
 pub mod env;
 mod events;
 mod hooks;
+mod image_name;
 mod kubelet;
 pub mod mirror;
 mod network;

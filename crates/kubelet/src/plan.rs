@@ -76,6 +76,8 @@ pub struct BackingOff {
     pub delay: Duration,
     /// Its end.
     pub until: Timestamp,
+    /// Whether to say so yet: a failure to start is shown as such for a moment first.
+    pub announce: bool,
 }
 
 /// What to do, in this order. Doing it changes what is observed: plan again until there is nothing left.
@@ -106,6 +108,9 @@ impl PodActions {
         self.wake_at = Some(self.wake_at.map_or(at, |old| old.min(at)));
     }
 }
+
+/// How long RunContainerError is shown before CrashLoopBackOff takes its place, so that people and watches see why.
+const START_ERROR_SHOWN: Duration = Duration::from_secs(2);
 
 /// Instances of each container that are kept: the newest, and the one before it for `logs --previous` and `lastState`.
 const INSTANCES_KEPT: usize = 2;
@@ -243,9 +248,12 @@ fn plan_container(input: &PlanInput<'_>, role: Role, container: &Container, acti
             let delay = input.backoff.delay(&container.name);
             let until = current.finished_at.unwrap_or(current.created_at) + delay;
             if !delay.is_zero() && until > input.now {
+                let announce_at = current.finished_at.filter(|_| current.started_at.is_none()).map(|t| t + START_ERROR_SHOWN);
+                let announce = announce_at.is_none_or(|at| at <= input.now);
                 let instance = current.id.clone();
-                actions.wake(until);
-                actions.backing_off.push(BackingOff { name: container.name.clone(), role, instance, delay, until });
+                actions.wake(announce_at.filter(|_| !announce).unwrap_or(until));
+                let name = container.name.clone();
+                actions.backing_off.push(BackingOff { name, role, instance, delay, until, announce });
             } else {
                 plan_start(input, role, &container.name, actions);
             }

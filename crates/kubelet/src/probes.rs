@@ -1,6 +1,6 @@
 //! Probes of a pod's running containers: one task per probe, results where the worker reads them.
 //!
-//! postStart hooks are run here too, as a container is not started before its hook is done.
+//! What not: lifecycle hooks; the worker runs them.
 
 use crate::events::PodEvents;
 use crate::hooks::{self, HandlerError};
@@ -109,14 +109,13 @@ impl Prober {
         addresses: &[IpAddr],
         fresh: bool,
     ) {
-        let hook = container.lifecycle.as_ref().and_then(|l| l.post_start.clone()).filter(|_| fresh);
         let probed = [&container.startup_probe, &container.liveness_probe, &container.readiness_probe];
-        if hook.is_none() && probed.iter().all(|p| p.is_none()) {
+        if probed.iter().all(|p| p.is_none()) {
             self.tasks.insert(id.clone(), Vec::new());
             return;
         }
         let result = ProbeResult {
-            started: !fresh || (hook.is_none() && container.startup_probe.is_none()),
+            started: !fresh || container.startup_probe.is_none(),
             ready: !fresh || container.readiness_probe.is_none(),
             failed: None,
         };
@@ -133,7 +132,7 @@ impl Prober {
         });
         let mut tasks = Vec::new();
         if fresh {
-            tasks.push(tokio::spawn(start_up(task.clone(), hook)));
+            tasks.push(tokio::spawn(start_up(task.clone())));
         }
         for (kind, probe) in
             [(Kind::Liveness, &container.liveness_probe), (Kind::Readiness, &container.readiness_probe)]
@@ -214,22 +213,8 @@ impl Task {
     }
 }
 
-/// The postStart hook, then the startup probe; then the container has started.
-async fn start_up(task: Arc<Task>, hook: Option<k8s_openapi::api::core::v1::LifecycleHandler>) {
-    if let Some(hook) = hook
-        && let Err(error) = hooks::run(&task.shared, &task.id, &task.container, &hook, &task.addresses).await
-    {
-        tracing::warn!(container = %task.id, %error, "postStart hook failed");
-        let events = task.events();
-        events.warning(task.role, &task.container, "FailedPostStartHook", "PostStartHook failed");
-        events.normal(task.role, &task.container, "Killing", "FailedPostStartHook");
-        let grace = crate::pod::grace_period_seconds(&task.pod);
-        let grace = Duration::from_secs(grace.unsigned_abs());
-        if let Err(error) = task.shared.runtime.stop_container(&task.id, grace).await {
-            tracing::warn!(container = %task.id, %error, "cannot stop a container whose hook failed");
-        }
-        return;
-    }
+/// The startup probe; then the container has started.
+async fn start_up(task: Arc<Task>) {
     match task.container.startup_probe.clone() {
         Some(probe) => watch(task, Kind::Startup, probe).await,
         None => task.change(|result| result.started = true),

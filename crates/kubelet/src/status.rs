@@ -97,6 +97,14 @@ pub fn generate(input: &StatusInput<'_>) -> PodStatus {
         (None, _) => counted,
     };
     let conditions = conditions::conditions(input, phase, &init, &app);
+    // the end is told when nothing runs any more and the sandbox is down
+    let phase = match (input.stage, phase) {
+        (Stage::Sync | Stage::Terminating, phase::Phase::Succeeded | phase::Phase::Failed) => {
+            let ran = input.old.phase.as_deref() == Some("Running");
+            if ran { phase::Phase::Running } else { phase::Phase::Pending }
+        }
+        (_, phase) => phase,
+    };
     // a pod that was wound up before it could say how it ended has failed
     let phase = match (input.stage, phase) {
         (Stage::Terminated, phase::Phase::Pending | phase::Phase::Running) => phase::Phase::Failed,

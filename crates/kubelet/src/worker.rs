@@ -228,7 +228,7 @@ impl Worker {
     }
 
     fn pod_addresses(&self) -> Vec<IpAddr> {
-        if pod::host_network(&self.pod) && self.addresses.is_some() {
+        if pod::host_network(&self.pod) {
             return self.shared.node().addresses;
         }
         self.addresses.clone().unwrap_or_default()

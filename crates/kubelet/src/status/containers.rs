@@ -33,6 +33,10 @@ pub fn container_status(input: &StatusInput<'_>, role: Role, container: &Contain
         last_state: Some(ContainerState::default()),
         ..ContainerStatus::default()
     };
+    if role == Role::Ephemeral {
+        // it has no probes that could say so
+        status.started = None;
+    }
     let waiting = input.waiting.get(&container.name);
     let Some(latest) = latest else {
         status.state = Some(ContainerState {
@@ -60,7 +64,7 @@ pub fn container_status(input: &StatusInput<'_>, role: Role, container: &Contain
                 running: Some(ContainerStateRunning { started_at }),
                 ..ContainerState::default()
             });
-            status.started = Some(probes.started);
+            status.started = (role != Role::Ephemeral).then_some(probes.started);
             status.ready = match role {
                 Role::Init | Role::Ephemeral => false,
                 Role::Sidecar | Role::App => probes.started && probes.ready,

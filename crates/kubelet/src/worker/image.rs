@@ -56,6 +56,11 @@ impl Worker {
         if let Some(ensured) = self.pull_in_flight(role, container, &name) {
             return ensured;
         }
+        if let Err(error) = crate::image_name::check(&name) {
+            let message = format!("Failed to apply default image tag {name:?}: couldn't parse image name {name:?}: {error}");
+            self.events().warning(role, container, "InspectFailed", &message);
+            return self.image_failed("InvalidImageName", message, MISCONFIGURED_RETRY);
+        }
         let present = match self.shared.images.image_status(&name).await {
             Ok(image) => image,
             Err(error @ ImageError::InvalidName { .. }) => {

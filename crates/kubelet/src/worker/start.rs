@@ -4,6 +4,7 @@ use super::Worker;
 use super::image::{Ensured, MISCONFIGURED_RETRY};
 use crate::container_config::{ContainerInput, container_config};
 use crate::env::{self, EnvironmentInput};
+use crate::hooks;
 use crate::plan::StartContainer;
 use crate::pod::{self, Role};
 use crate::security;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 /// What came of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +73,41 @@ impl Worker {
         self.waiting.remove(&container.name);
         self.events().normal(role, &container, "Started", "Container started");
         self.link_log(&container, start.attempt, &created);
+        if !self.post_start(role, &container, &created).await {
+            return Started::Changed;
+        }
         self.prober.started(&self.pod, role, &container, &created, &self.pod_addresses());
         Started::Changed
+    }
+
+    /// The postStart hook; until it is done the container counts as being created. False: it failed, and the container is
+    /// stopped. The end of the pod does not wait for it.
+    async fn post_start(&mut self, role: Role, container: &Container, id: &ContainerId) -> bool {
+        let Some(hook) = container.lifecycle.as_ref().and_then(|l| l.post_start.clone()) else { return true };
+        self.publish_status();
+        let addresses = self.pod_addresses();
+        let outcome = {
+            let run = hooks::run(&self.shared, id, container, &hook, &addresses);
+            let ends = async {
+                while !self.inbox.peek().ends() {
+                    self.inbox.changed().await;
+                }
+            };
+            futures::pin_mut!(run, ends);
+            match futures::future::select(run, ends).await {
+                futures::future::Either::Left((outcome, _)) => outcome,
+                futures::future::Either::Right(_) => return true,
+            }
+        };
+        let Err(error) = outcome else { return true };
+        tracing::warn!(container = %id, %error, "postStart hook failed");
+        self.events().warning(role, container, "FailedPostStartHook", "PostStartHook failed");
+        self.events().normal(role, container, "Killing", "FailedPostStartHook");
+        let grace = Duration::from_secs(pod::grace_period_seconds(&self.pod).unsigned_abs());
+        if let Err(error) = self.shared.runtime.stop_container(id, grace).await {
+            tracing::warn!(container = %id, %error, "cannot stop a container whose hook failed");
+        }
+        false
     }
 
     fn hold(&mut self, name: &str, waiting: Waiting, until: Timestamp) -> Started {

@@ -54,7 +54,11 @@ impl Worker {
         }
         let result = self.act().await;
         match result {
-            Acted::Finished => Next::Terminate,
+            Acted::Finished => {
+                // its containers' ends are told before it is wound up
+                self.publish_status();
+                Next::Terminate
+            }
             Acted::Settled(wake_at) => {
                 self.failures = 0;
                 self.publish_status();
@@ -208,6 +212,9 @@ impl Worker {
     }
 
     fn announce_backoff(&mut self, waiting: &BackingOff) {
+        if !waiting.announce {
+            return;
+        }
         let pod = self.pod.clone();
         let text = pod::format_pod(&pod);
         let message = format!("back-off {} restarting failed container={} pod={text}", go_seconds(waiting.delay), waiting.name);

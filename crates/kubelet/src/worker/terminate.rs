@@ -52,12 +52,13 @@ impl Worker {
             self.stop_sandbox(&sandbox.id).await?;
         }
         self.observe().await?;
-        self.addresses = None;
         self.waiting.clear();
         self.stage = crate::status::Stage::Terminated;
-        if !pod::is_terminal_phase(&self.pod) {
+        // where the object, or the manifest, is gone, nobody is told how it ended
+        if !pod::is_terminal_phase(&self.pod) && !self.inbox.peek().removed {
             self.publish_status();
         }
+        self.addresses = None;
         self.shared.watches.set(&pod::uid(&self.pod), &std::collections::BTreeSet::new());
         let (shared, uid) = (self.shared.clone(), pod::uid(&self.pod).0);
         let cleaned = tokio::task::spawn_blocking(move || volumes::tear_down(&shared.config.paths, &uid)).await;

@@ -72,10 +72,15 @@ async fn a_command_that_does_not_exist_backs_off() {
     let pod = pod_of(json!({"containers": [container("c")]}));
     world.workers.update(pod.clone());
     // the first restart comes at once, the second after ten seconds
+    world.until("it could not start", |w| waits(w, &pod, "RunContainerError") && restarts(w, &pod) == 1).await;
+    // why it failed is shown for a moment before the back-off is
+    world.advance(2).await;
     world.until("it backs off", |w| waits(w, &pod, "CrashLoopBackOff") && restarts(w, &pod) == 1).await;
-    world.advance(9).await;
+    world.advance(7).await;
     world.advance(1).await;
-    world.until("it was tried again", |w| restarts(w, &pod) == 2).await;
+    world.until("it was tried again", |w| waits(w, &pod, "RunContainerError") && restarts(w, &pod) == 2).await;
+    world.advance(2).await;
+    world.until("it backs off again", |w| waits(w, &pod, "CrashLoopBackOff")).await;
     let status = world.shared.statuses.get(&pod::uid(&pod)).unwrap();
     let container = &status.container_statuses.unwrap()[0];
     let waiting = container.state.clone().unwrap().waiting.unwrap();
