@@ -25,8 +25,7 @@ const PASSWD: (&str, &str) = (
     "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n\
      www-data:x:33:33:www-data:/var/www:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
 );
-const GROUP: (&str, &str) =
-    ("etc/group", "root:x:0:\ndaemon:x:1:\ntty:x:5:\nwww-data:x:33:\nnogroup:x:65534:\n");
+const GROUP: (&str, &str) = ("etc/group", "root:x:0:\ndaemon:x:1:\ntty:x:5:\nwww-data:x:33:\nnogroup:x:65534:\n");
 const NGINX_CONF: &str = "user www-data;\nworker_processes 1;\npid /run/nginx.pid;\nerror_log /dev/stderr notice;\n\
 events { worker_connections 512; }\nhttp {\n  access_log /dev/stdout;\n  default_type text/html;\n\
   server { listen 80; root /usr/share/nginx/html; index index.html; }\n}\n";

@@ -17,16 +17,11 @@ const fn needed(program: &'static str, package: &'static str) -> Needed {
 pub const BUILD: [Needed; 1] = [needed("cc", "gcc")];
 
 /// For `cargo xtask images`.
-pub const IMAGES: [Needed; 3] =
-    [needed("dpkg-deb", "dpkg"), needed("tar", "tar"), needed("sha256sum", "coreutils")];
+pub const IMAGES: [Needed; 3] = [needed("dpkg-deb", "dpkg"), needed("tar", "tar"), needed("sha256sum", "coreutils")];
 
 /// For running nodes on this machine.
-pub const NODES: [Needed; 4] = [
-    needed("nft", "nftables"),
-    needed("ip", "iproute2"),
-    needed("nsenter", "util-linux"),
-    needed("mount", "mount"),
-];
+pub const NODES: [Needed; 4] =
+    [needed("nft", "nftables"), needed("ip", "iproute2"), needed("nsenter", "util-linux"), needed("mount", "mount")];
 
 /// For the tests.
 pub const TESTS: [Needed; 3] =

@@ -74,9 +74,12 @@ fn layers() -> Result<Vec<String>, String> {
 }
 
 fn source_files(root: &Path) -> Result<Vec<PathBuf>, String> {
-    let text = command::output(
-        std::process::Command::new("git").current_dir(root).args(["ls-files", "-co", "--exclude-standard", "*.rs"]),
-    )?;
+    let text = command::output(std::process::Command::new("git").current_dir(root).args([
+        "ls-files",
+        "-co",
+        "--exclude-standard",
+        "*.rs",
+    ]))?;
     Ok(text.lines().map(|line| root.join(line)).filter(|path| path.is_file()).collect())
 }
 

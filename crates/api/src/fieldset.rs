@@ -97,10 +97,7 @@ fn push_json(text: &mut String, value: &Value) {
 
 /// A JSON string as Go writes it into path elements; plain names, which nearly all are, take the short way.
 fn push_json_string(text: &mut String, string: &str) {
-    if string
-        .bytes()
-        .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\' && byte.is_ascii())
-    {
+    if string.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\' && byte.is_ascii()) {
         text.push('"');
         text.push_str(string);
         text.push('"');
@@ -154,11 +151,7 @@ impl Set {
             return;
         };
         let node = self.node_mut(first);
-        if rest.is_empty() {
-            node.member = true
-        } else {
-            node.children.insert(rest)
-        }
+        if rest.is_empty() { node.member = true } else { node.children.insert(rest) }
     }
 
     /// Whether `path` itself is a member.
@@ -169,11 +162,7 @@ impl Set {
         let Some(node) = self.get(first.as_str()) else {
             return false;
         };
-        if rest.is_empty() {
-            node.member
-        } else {
-            node.children.has(rest)
-        }
+        if rest.is_empty() { node.member } else { node.children.has(rest) }
     }
 
     /// All members, in upstream's order: at each level first the members, then what is below the elements.
@@ -184,10 +173,7 @@ impl Set {
     }
 
     pub(crate) fn get(&self, element: &str) -> Option<&Node> {
-        let at = self
-            .nodes
-            .binary_search_by(|(here, _)| here.as_str().cmp(element))
-            .ok()?;
+        let at = self.nodes.binary_search_by(|(here, _)| here.as_str().cmp(element)).ok()?;
         Some(&self.nodes[at].1)
     }
 

@@ -76,17 +76,12 @@ impl PatchError {
         match self {
             Self::Decode(_) => Status::bad_request(self.to_string()),
             Self::BadFormat(words) => Status::bad_request(*words),
-            Self::TooManyOperations { .. } => Status::plain(
-                413,
-                "RequestEntityTooLarge",
-                format!("Request entity too large: {self}"),
-            ),
+            Self::TooManyOperations { .. } => {
+                Status::plain(413, "RequestEntityTooLarge", format!("Request entity too large: {self}"))
+            }
             Self::Operation(_) | Self::ListOfLists => {
-                let mut status = Status::plain(
-                    422,
-                    "Invalid",
-                    "the server rejected our request due to an error in our request",
-                );
+                let mut status =
+                    Status::plain(422, "Invalid", "the server rejected our request due to an error in our request");
                 status.details = Value::Object(serde_json::Map::new());
                 status
             }
@@ -99,14 +94,7 @@ impl PatchError {
 /// object as it came out of the patch.
 pub fn undecodable(patched: &Value, words: &str) -> Status {
     let error = field::Error::invalid(&field::Path::new("patch"), patched.to_string(), words);
-    Status::invalid(
-        &Subject {
-            group: "",
-            resource: "",
-            name: "",
-        },
-        &[error],
-    )
+    Status::invalid(&Subject { group: "", resource: "", name: "" }, &[error])
 }
 
 /// Go's word for the JSON type of a value in `json: cannot unmarshal …`.

@@ -13,28 +13,8 @@ const NOW: &str = "2026-11-23T20:00:00Z";
 /// What admission and storage set after the fields were tracked: taken off before tracking is checked, where the
 /// request did not have it.
 const SET_LATER: &[(&str, &str, &[&str])] = &[
-    (
-        "Pod",
-        "spec",
-        &[
-            "serviceAccountName",
-            "serviceAccount",
-            "tolerations",
-            "priority",
-            "preemptionPolicy",
-        ],
-    ),
-    (
-        "Service",
-        "spec",
-        &[
-            "clusterIP",
-            "clusterIPs",
-            "ipFamilies",
-            "ipFamilyPolicy",
-            "healthCheckNodePort",
-        ],
-    ),
+    ("Pod", "spec", &["serviceAccountName", "serviceAccount", "tolerations", "priority", "preemptionPolicy"]),
+    ("Service", "spec", &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort"]),
     ("Node", "spec", &["taints"]),
 ];
 
@@ -127,20 +107,12 @@ fn schema_of(object: &Value) -> Option<(&'static Schema, String, String)> {
     let api_version = object.get("apiVersion")?.as_str()?;
     let kind = object.get("kind")?.as_str().filter(|kind| *kind != "Status")?;
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    Some((
-        builtin(definition_for(group, version, kind)?)?,
-        api_version.to_owned(),
-        kind.to_owned(),
-    ))
+    Some((builtin(definition_for(group, version, kind)?)?, api_version.to_owned(), kind.to_owned()))
 }
 
 /// `managedFields` without times, sorted.
 fn managed(object: &Value) -> Vec<Value> {
-    let list = object
-        .pointer("/metadata/managedFields")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
+    let list = object.pointer("/metadata/managedFields").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut list: Vec<Value> = list
         .into_iter()
         .map(|mut entry| {
@@ -173,26 +145,17 @@ impl Run {
     fn same(&mut self, what: &str, actual: &Value, expected: &Value) {
         self.checked += 1;
         if actual != expected {
-            self.failures
-                .push(format!("{what}\n    expected {expected}\n    actual   {actual}"));
+            self.failures.push(format!("{what}\n    expected {expected}\n    actual   {actual}"));
         }
     }
 }
 
 fn query(request: &Value, name: &str) -> String {
-    request
-        .pointer(&format!("/query/{name}"))
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
+    request.pointer(&format!("/query/{name}")).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn header(request: &Value, name: &str) -> String {
-    request
-        .pointer(&format!("/headers/{name}"))
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
+    request.pointer(&format!("/headers/{name}")).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn scenario(run: &mut Run, name: &str, steps: &[Value]) {
@@ -209,12 +172,7 @@ fn scenario(run: &mut Run, name: &str, steps: &[Value]) {
         if SERVER_ONLY.contains(&what.as_str()) {
             known.remove(&at.object);
             if method == "POST" {
-                at.object.push_str(
-                    answer
-                        .pointer("/metadata/name")
-                        .and_then(Value::as_str)
-                        .unwrap_or_default(),
-                );
+                at.object.push_str(answer.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default());
             }
             if schema_of(answer).is_some() {
                 known.insert(at.object, answer.clone());
@@ -231,12 +189,7 @@ fn scenario(run: &mut Run, name: &str, steps: &[Value]) {
             continue;
         }
         if at.object.ends_with('/') {
-            at.object.push_str(
-                answer
-                    .pointer("/metadata/name")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default(),
-            );
+            at.object.push_str(answer.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default());
         }
         if !whole || answer.get("metadata").is_none() || answer["kind"] == "Status" || request.get("auth").is_some() {
             // What the step did cannot be seen: forget the object.
@@ -246,10 +199,7 @@ fn scenario(run: &mut Run, name: &str, steps: &[Value]) {
             }
             continue;
         }
-        if matches!(
-            at.subresource.as_str(),
-            "" | "status" | "finalize" | "ephemeralcontainers" | "resize"
-        ) {
+        if matches!(at.subresource.as_str(), "" | "status" | "finalize" | "ephemeralcontainers" | "resize") {
             let live = known.get(&at.object).cloned();
             if matches!(method, "POST" | "PUT" | "PATCH") {
                 written(run, &what, method, request, &at, live.as_ref(), answer);
@@ -286,11 +236,7 @@ fn written(
     let mut manager = query(request, "fieldManager");
     if manager.is_empty() {
         let agent = header(request, "User-Agent");
-        manager = if agent.is_empty() {
-            "golden".to_owned()
-        } else {
-            manager_from_user_agent(&agent)
-        };
+        manager = if agent.is_empty() { "golden".to_owned() } else { manager_from_user_agent(&agent) };
     }
     let has_status = schema.field("status").is_some();
     let reset = reset_fields(&at.group, &at.plural, &at.subresource, has_status);
@@ -308,15 +254,7 @@ fn written(
             return;
         }
         let force = query(request, "force") == "true";
-        match apply(
-            live,
-            ApplyRequest {
-                config: &sent,
-                kind: &kind,
-                force,
-            },
-            &writer,
-        ) {
+        match apply(live, ApplyRequest { config: &sent, kind: &kind, force }, &writer) {
             Ok(object) => run.same(what, &managed(&object).into(), &managed(answer).into()),
             Err(error) => run.failures.push(format!("{what}: {error}")),
         }
@@ -358,11 +296,7 @@ fn written(
                 let value = object["metadata"].get(field).cloned().unwrap_or(Value::Null);
                 part.insert(
                     field.to_owned(),
-                    if value.as_object().is_some_and(Map::is_empty) {
-                        Value::Null
-                    } else {
-                        value
-                    },
+                    if value.as_object().is_some_and(Map::is_empty) { Value::Null } else { value },
                 );
             }
             part.into()
@@ -400,42 +334,23 @@ fn failed_patch(run: &mut Run, what: &str, request: &Value, at: &Endpoint, live:
     let error = match PatchType::from_content_type(&header(request, "Content-Type")) {
         Some(PatchType::Json) => patch::json::apply(live, sent).err().map(|error| error.to_status()),
         Some(PatchType::Merge) => patch::merge::apply(live, sent).err().map(|error| error.to_status()),
-        Some(PatchType::StrategicMerge) => patch::strategic::apply(live, sent, schema)
-            .err()
-            .map(|error| error.to_status()),
+        Some(PatchType::StrategicMerge) => {
+            patch::strategic::apply(live, sent, schema).err().map(|error| error.to_status())
+        }
         Some(PatchType::Apply) => {
             let manager = query(request, "fieldManager");
             let reset = reset_fields(&at.group, &at.plural, &at.subresource, schema.field("status").is_some());
             let subresource = &at.subresource;
-            let writer = Writer {
-                schema,
-                manager: &manager,
-                api_version: &api_version,
-                subresource,
-                reset: &reset,
-                now: NOW,
-            };
+            let writer =
+                Writer { schema, manager: &manager, api_version: &api_version, subresource, reset: &reset, now: NOW };
             let force = query(request, "force") == "true";
-            apply(
-                Some(live),
-                ApplyRequest {
-                    config: sent,
-                    kind: &kind,
-                    force,
-                },
-                &writer,
-            )
-            .err()
-            .map(|error| error.to_status())
+            apply(Some(live), ApplyRequest { config: sent, kind: &kind, force }, &writer)
+                .err()
+                .map(|error| error.to_status())
         }
         None => None,
     };
-    let own = [
-        "the server rejected our request",
-        "Apply failed",
-        "failed to create typed",
-        "error decoding patch",
-    ];
+    let own = ["the server rejected our request", "Apply failed", "failed to create typed", "error decoding patch"];
     let message = answer["message"].as_str().unwrap_or_default();
     match error {
         Some(status) => run.same(what, &status.to_value(), answer),
@@ -453,10 +368,7 @@ fn writes_of_the_corpus() {
         eprintln!("no corpus at {}: skipped", folder.display());
         return;
     };
-    let mut run = Run {
-        checked: 0,
-        failures: Vec::new(),
-    };
+    let mut run = Run { checked: 0, failures: Vec::new() };
     let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
     paths.sort();
     for path in paths {

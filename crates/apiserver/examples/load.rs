@@ -23,7 +23,12 @@ async fn send(client: &Http, method: &str, url: &str, body: String) -> (u16, usi
 }
 
 /// Runs `count` requests on `connections` connections; `make` gives method, URL and body of the n-th.
-async fn run(what: &str, connections: usize, count: usize, make: impl Fn(usize) -> (&'static str, String, String) + Send + Sync + 'static) {
+async fn run(
+    what: &str,
+    connections: usize,
+    count: usize,
+    make: impl Fn(usize) -> (&'static str, String, String) + Send + Sync + 'static,
+) {
     let (next, make, clock) = (Arc::new(AtomicUsize::new(0)), Arc::new(make), clock::system());
     let started = clock.monotonic();
     let workers = (0..connections).map(|_| {
@@ -82,7 +87,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client: Http = Client::builder(TokioExecutor::new()).build_http();
     send(&client, "POST", &format!("{base}/serviceaccounts"), r#"{"metadata":{"name":"default"}}"#.to_owned()).await;
     let pod = |name: String| {
-        format!(r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{name}","labels":{{"app":"load"}}}},"spec":{{"containers":[{{"name":"c","image":"nginx"}}]}}}}"#)
+        format!(
+            r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{name}","labels":{{"app":"load"}}}},"spec":{{"containers":[{{"name":"c","image":"nginx"}}]}}}}"#
+        )
     };
     let url = format!("{base}/pods");
     let to = url.clone();

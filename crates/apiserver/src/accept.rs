@@ -55,8 +55,7 @@ const AVAILABLE: &str = "application/json, application/yaml, application/vnd.kub
                          application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
 
 /// What 406 says to one who asked for another form of the objects.
-const TRANSFORMS_AVAILABLE: &str =
-    "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
+const TRANSFORMS_AVAILABLE: &str = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 struct Clause<'a> {
     range: &'a str,

@@ -40,12 +40,7 @@ impl Authenticators {
         static_tokens: StaticTokens,
         service_accounts: Arc<ServiceAccountTokens>,
     ) -> Self {
-        Self {
-            reader,
-            clock,
-            static_tokens,
-            service_accounts,
-        }
+        Self { reader, clock, static_tokens, service_accounts }
     }
 
     /// Who holds a token, if it is good for one of the audiences (empty: for the server's own).
@@ -56,10 +51,7 @@ impl Authenticators {
             .service_accounts
             .authenticate(token, audiences)
             .or_else(|| ours.then(|| self.static_tokens.authenticate(token)).flatten())
-            .or_else(|| {
-                ours.then(|| bootstrap_token::authenticate(&self.reader, &*self.clock, token))
-                    .flatten()
-            });
+            .or_else(|| ours.then(|| bootstrap_token::authenticate(&self.reader, &*self.clock, token)).flatten());
         user.map(authenticated)
     }
 }
@@ -91,12 +83,7 @@ impl Authenticator for Authenticators {
 fn certificate_user(der: &CertificateDer<'static>) -> Option<UserInfo> {
     let peer = certs::peer_identity(der).ok().flatten()?;
     let extra = BTreeMap::from([(CREDENTIAL_ID.to_owned(), vec![peer.credential_id])]);
-    Some(UserInfo {
-        name: peer.name,
-        uid: String::new(),
-        groups: peer.groups,
-        extra,
-    })
+    Some(UserInfo { name: peer.name, uid: String::new(), groups: peer.groups, extra })
 }
 
 /// Upstream's `NewAuthenticatedGroupAdder`.

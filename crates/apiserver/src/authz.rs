@@ -29,10 +29,7 @@ pub struct Authorizers {
 impl Authorizers {
     /// Both authorizers over one view of the cluster.
     pub fn new(reader: crate::SharedReader, rbac: Arc<Rbac>) -> Self {
-        Self {
-            node: NodeAuthorizer::new(reader),
-            rbac,
-        }
+        Self { node: NodeAuthorizer::new(reader), rbac }
     }
 }
 
@@ -55,10 +52,7 @@ impl Authorizer for Authorizers {
     fn rules_for(&self, user: &UserInfo, namespace: &str) -> (Vec<Value>, Vec<Value>) {
         if user.in_group(SYSTEM_PRIVILEGED_GROUP) {
             let all = serde_json::json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]});
-            return (
-                vec![all],
-                vec![serde_json::json!({"verbs": ["*"], "nonResourceURLs": ["*"]})],
-            );
+            return (vec![all], vec![serde_json::json!({"verbs": ["*"], "nonResourceURLs": ["*"]})]);
         }
         self.rbac.rules_for(user, namespace)
     }
@@ -68,11 +62,7 @@ impl Authorizer for Authorizers {
 pub fn forbidden(user: &UserInfo, request: &RequestInfo, reason: &str) -> Status {
     let mut why = format!("User {:?} cannot {} ", user.name, request.verb);
     if request.is_resource_request {
-        why += &format!(
-            "resource {:?} in API group {:?}",
-            request.resource_and_subresource(),
-            request.api_group
-        );
+        why += &format!("resource {:?} in API group {:?}", request.resource_and_subresource(), request.api_group);
         if request.namespace.is_empty() {
             why += " at the cluster scope";
         } else {
@@ -86,24 +76,10 @@ pub fn forbidden(user: &UserInfo, request: &RequestInfo, reason: &str) -> Status
     }
     if request.is_resource_request {
         // A list by `metadata.name=x` is about the collection.
-        let name = if matches!(request.verb.as_str(), "list" | "watch") {
-            ""
-        } else {
-            &request.name
-        };
-        Status::forbidden(
-            &Subject {
-                group: &request.api_group,
-                resource: &request.resource,
-                name,
-            },
-            &why,
-        )
+        let name = if matches!(request.verb.as_str(), "list" | "watch") { "" } else { &request.name };
+        Status::forbidden(&Subject { group: &request.api_group, resource: &request.resource, name }, &why)
     } else {
-        Status {
-            details: serde_json::json!({}),
-            ..Status::plain(403, "Forbidden", format!("forbidden: {why}"))
-        }
+        Status { details: serde_json::json!({}), ..Status::plain(403, "Forbidden", format!("forbidden: {why}")) }
     }
 }
 

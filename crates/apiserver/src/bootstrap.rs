@@ -3,9 +3,9 @@
 //! Level-triggered: what is there stays as it is, what is missing is made; so it runs at every start.
 
 use crate::cache::Cache;
+use crate::reader::ObjectReader;
 use crate::rows::Rows;
 use crate::storage::Storage;
-use crate::reader::ObjectReader;
 use api::meta::metadata_mut;
 use clock::Clock;
 use serde_json::{Value, json};

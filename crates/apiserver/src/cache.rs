@@ -9,8 +9,8 @@ mod feed;
 mod shelf;
 
 pub use encode::{canonical, splice_revision};
-pub use entry::{Entry, Header};
 pub(crate) use entry::key;
+pub use entry::{Entry, Header};
 pub(crate) use feed::store_key;
 pub use feed::{Fed, FeedError, follow};
 pub use shelf::{Change, ChangeKind, Expired, Interest, Shelf, Snapshot, Subscription};
@@ -108,7 +108,14 @@ impl ObjectReader for Cache {
 /// Resources that the server itself reads over and over and of which there are few: their parsed form is kept. Keeping
 /// that of pods would multiply the memory of a large cluster.
 const KEPT_PARSED: [&str; 8] = [
-    "clusterrolebindings", "clusterroles", "namespaces", "priorityclasses", "rolebindings", "roles", "serviceaccounts", "services",
+    "clusterrolebindings",
+    "clusterroles",
+    "namespaces",
+    "priorityclasses",
+    "rolebindings",
+    "roles",
+    "serviceaccounts",
+    "services",
 ];
 
 fn value_of(group: &str, plural: &str, entry: &Entry) -> Arc<Value> {

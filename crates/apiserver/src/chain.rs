@@ -108,8 +108,13 @@ pub trait Admission: Send + Sync {
 /// The body has been decoded and conformed.
 pub trait Reviews: Send + Sync {
     /// The answer to a `create` of such a resource, or why not. `None`: not a review that this knows.
-    fn review(&self, user: &UserInfo, request: &RequestInfo, resource: &Resource, body: &Value)
-    -> Option<Result<Value, Status>>;
+    fn review(
+        &self,
+        user: &UserInfo,
+        request: &RequestInfo,
+        resource: &Resource,
+        body: &Value,
+    ) -> Option<Result<Value, Status>>;
 }
 
 /// Serves what is no object but a connection: `pods/log`, `exec`, `attach`, `portforward`, `proxy` of pods, services and

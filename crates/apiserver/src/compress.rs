@@ -14,7 +14,9 @@ const MIN_BYTES: usize = 128 << 10;
 pub fn compress(response: Answer, request: &HeaderMap) -> Answer {
     let accepts = request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let size = http_body::Body::size_hint(response.body()).exact().unwrap_or(0);
-    if size < MIN_BYTES as u64 || !accepts.split(',').any(|one| one.split(';').next().unwrap_or_default().trim() == "gzip") {
+    if size < MIN_BYTES as u64
+        || !accepts.split(',').any(|one| one.split(';').next().unwrap_or_default().trim() == "gzip")
+    {
         return response;
     }
     let (mut parts, body) = response.into_parts();

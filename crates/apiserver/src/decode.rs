@@ -69,9 +69,8 @@ pub fn value(call: &Call<'_>, wanted: Wanted<'_>) -> Result<Decoded, Status> {
 pub fn object(call: &mut Call<'_>, wanted: Wanted<'_>, schema: &Schema) -> Result<Value, Status> {
     let mut decoded = value(call, wanted)?;
     check_type(&decoded.value, wanted, &call.body)?;
-    let conformed = codec::conform(&mut decoded.value, schema).map_err(|error| {
-        codec::cannot_be_handled(wanted.kind, wanted.version, wanted.kind, &error.to_string())
-    })?;
+    let conformed = codec::conform(&mut decoded.value, schema)
+        .map_err(|error| codec::cannot_be_handled(wanted.kind, wanted.version, wanted.kind, &error.to_string()))?;
     // Protobuf has no unknown fields to complain of; newer ones are left out in silence, as upstream does.
     let is_text = call.content_type() != "application/vnd.kubernetes.protobuf";
     let strict = if is_text { codec::strict_errors(&call.body, &decoded, &conformed) } else { Vec::new() };
@@ -107,8 +106,7 @@ fn report(call: &mut Call<'_>, strict: Vec<String>, kind: &str, version: &str) -
 }
 
 fn check_type(value: &Value, wanted: Wanted<'_>, body: &[u8]) -> Result<(), Status> {
-    let (api_version, kind) =
-        codec::type_meta(value).map_err(|why| codec::unrecognized(wanted.kind, &why, body))?;
+    let (api_version, kind) = codec::type_meta(value).map_err(|why| codec::unrecognized(wanted.kind, &why, body))?;
     let same_version = api_version.is_empty() || api_version == wanted.api_version();
     if same_version && (kind.is_empty() || kind == wanted.kind) {
         return Ok(());
@@ -120,10 +118,13 @@ fn check_type(value: &Value, wanted: Wanted<'_>, body: &[u8]) -> Result<(), Stat
     let known = schema::definition_for(group, version, kind).or(schema::definition_for(group, version, listed));
     let why = match known {
         Some(_) => {
-            let internal = if wanted.group.is_empty() { "core" } else { wanted.group.split('.').next().unwrap_or_default() };
+            let internal =
+                if wanted.group.is_empty() { "core" } else { wanted.group.split('.').next().unwrap_or_default() };
             format!("converting ({version}.{kind}) to ({internal}.{}): unknown conversion", wanted.kind)
         }
-        None => format!("no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""),
+        None => format!(
+            "no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+        ),
     };
     Err(codec::cannot_be_handled(kind, version, wanted.kind, &why))
 }

@@ -43,9 +43,9 @@ pub use chain::{
     Admission, Attributes, Authenticator, Authorizer, Chain, ChainBuilder, Connector, Decision, Operation, Reviews,
 };
 pub use reader::{ObjectReader, SharedReader};
+pub use request::{Query, RequestInfo};
 pub use rows::Rows;
+pub use server::{Config, InProcess, Server, StartError};
 pub use streaming::KubeletClient;
 pub use tokens::{jwks, openid_configuration};
-pub use request::{Query, RequestInfo};
-pub use server::{Config, InProcess, Server, StartError};
 pub use user::UserInfo;

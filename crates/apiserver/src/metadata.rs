@@ -54,7 +54,11 @@ pub fn keep_system_fields(new: &mut Value, old: &Value) {
 /// What is wrong with the metadata of an object.
 pub fn validate(object: &Value, row: &Resource) -> ErrorList {
     api::objectmeta::validate(object, row.scope == Scope::Namespaced, |name, is_prefix| {
-        if is_prefix { row.strategy.validate_name(&api::names::mask_trailing_dash(name)) } else { row.strategy.validate_name(name) }
+        if is_prefix {
+            row.strategy.validate_name(&api::names::mask_trailing_dash(name))
+        } else {
+            row.strategy.validate_name(name)
+        }
     })
 }
 

@@ -26,7 +26,9 @@ pub fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &HeaderMap
     let mut response = match path {
         "/version" => version(),
         "/healthz" | "/livez" | "/readyz" => health(api, info),
-        "/metrics" => answer::answer(200, "text/plain; version=0.0.4; charset=utf-8", api.metrics.text(api.cache.revision())),
+        "/metrics" => {
+            answer::answer(200, "text/plain; version=0.0.4; charset=utf-8", api.metrics.text(api.cache.revision()))
+        }
         "" => paths(api),
         _ if path.starts_with("/openapi/") => openapi(api, path, headers),
         _ => match api.discovery.respond(path, accept) {
@@ -108,7 +110,8 @@ fn version() -> Answer {
 }
 
 /// The checks that exist. A server that answers has its cache filled, since it listens only then.
-const CHECKS: [&str; 5] = ["ping", "log", "etcd", "informer-sync", "poststarthook/start-apiserver-admission-initializer"];
+const CHECKS: [&str; 5] =
+    ["ping", "log", "etcd", "informer-sync", "poststarthook/start-apiserver-admission-initializer"];
 
 fn health(api: &Api, info: &RequestInfo) -> Answer {
     let stopping = api.stopping.is_cancelled();

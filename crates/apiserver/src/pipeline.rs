@@ -76,12 +76,7 @@ async fn respond(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInf
     serve(api, request, info, user, row).await
 }
 
-fn authenticate(
-    api: &Api,
-    headers: &HeaderMap,
-    identity: Identity,
-    info: &RequestInfo,
-) -> Result<UserInfo, Status> {
+fn authenticate(api: &Api, headers: &HeaderMap, identity: Identity, info: &RequestInfo) -> Result<UserInfo, Status> {
     let user = match identity {
         Identity::User(user) => (*user).clone(),
         Identity::Peer(certificates) => match api.chain.authenticator.authenticate(headers, &certificates)? {
@@ -200,17 +195,11 @@ async fn connect(call: &mut Call<'_>, request: Request<RequestBody>) -> Answer {
     if call.info.subresource != "log" {
         let old = endpoints::page::entry(call, &call.info.name).map_or(Value::Null, |entry| entry.value());
         let subresource = call.info.subresource.clone();
-        let asked = endpoints::create::admit(
-            call,
-            Operation::Connect,
-            &subresource,
-            Value::Null,
-            &old,
-            |call, attributes| {
+        let asked =
+            endpoints::create::admit(call, Operation::Connect, &subresource, Value::Null, &old, |call, attributes| {
                 call.api.chain.admission.admit(attributes)?;
                 call.api.chain.admission.validate(attributes)
-            },
-        );
+            });
         if let Err(status) = asked {
             return endpoints::error(&status);
         }

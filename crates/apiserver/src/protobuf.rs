@@ -27,7 +27,9 @@ pub enum ProtobufError {
     #[error("proto: {0}")]
     Wire(#[from] WireError),
     /// The table does not have the type.
-    #[error("no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\"")]
+    #[error(
+        "no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+    )]
     UnknownType {
         /// `apps/v1`
         api_version: String,

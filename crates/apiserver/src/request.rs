@@ -170,7 +170,11 @@ impl RequestInfo {
 
     /// `pods/status`, `pods`: the resource as RBAC names it.
     pub fn resource_and_subresource(&self) -> String {
-        if self.subresource.is_empty() { self.resource.clone() } else { format!("{}/{}", self.resource, self.subresource) }
+        if self.subresource.is_empty() {
+            self.resource.clone()
+        } else {
+            format!("{}/{}", self.resource, self.subresource)
+        }
     }
 }
 
@@ -201,7 +205,12 @@ mod tests {
         check(Method::GET, "/api/v1/namespaces/a/pods", "", expect!["true list /v1 ns=a pods name= sub="]);
         check(Method::GET, "/api/v1/pods", "watch=1", expect!["true watch /v1 ns= pods name= sub="]);
         check(Method::GET, "/api/v1/namespaces/a", "", expect!["true get /v1 ns=a namespaces name=a sub="]);
-        check(Method::PUT, "/api/v1/namespaces/a/finalize", "", expect!["true update /v1 ns=a namespaces name=a sub=finalize"]);
+        check(
+            Method::PUT,
+            "/api/v1/namespaces/a/finalize",
+            "",
+            expect!["true update /v1 ns=a namespaces name=a sub=finalize"],
+        );
         check(
             Method::DELETE,
             "/apis/apps/v1/namespaces/a/deployments",
@@ -215,7 +224,12 @@ mod tests {
             expect!["true watch /v1 ns= nodes name=n1 sub="],
         );
         check(Method::GET, "/apis/apps/v1", "", expect!["false get / ns=  name= sub="]);
-        check(Method::POST, "/api/v1/namespaces/a/pods/p/eviction", "", expect!["true create /v1 ns=a pods name=p sub=eviction"]);
+        check(
+            Method::POST,
+            "/api/v1/namespaces/a/pods/p/eviction",
+            "",
+            expect!["true create /v1 ns=a pods name=p sub=eviction"],
+        );
         check(Method::GET, "/api/v1/watch/namespaces/a/pods", "", expect!["true watch /v1 ns=a pods name= sub="]);
     }
 }

@@ -62,14 +62,8 @@ pub fn chain(config: SecurityConfig) -> ChainBuilder {
             config.signer,
             config.verifier,
         ));
-        let authenticators = || {
-            Authenticators::new(
-                reader.clone(),
-                config.clock.clone(),
-                config.static_tokens.clone(),
-                tokens.clone(),
-            )
-        };
+        let authenticators =
+            || Authenticators::new(reader.clone(), config.clock.clone(), config.static_tokens.clone(), tokens.clone());
         let authorizers = || Authorizers::new(reader.clone(), rbac.clone());
         Chain {
             authenticator: Box::new(authenticators()),

@@ -147,7 +147,11 @@ impl Server {
         });
         let mut all = vec![listener];
         for inherited in config.listeners {
-            inherited.set_nonblocking(true).and_then(|()| TcpListener::from_std(inherited)).map(|l| all.push(l)).map_err(bind_error)?;
+            inherited
+                .set_nonblocking(true)
+                .and_then(|()| TcpListener::from_std(inherited))
+                .map(|l| all.push(l))
+                .map_err(bind_error)?;
         }
         let serve = |listener| tokio::spawn(connection::listen(api.clone(), listener, config.tls.clone()));
         let listeners = all.into_iter().map(serve).collect();

@@ -148,19 +148,24 @@ impl Services {
                 spec["clusterIPs"] = json!([before]);
                 return Ok(());
             }
-            let address = self.free_address(taken).ok_or_else(|| Status::internal("failed to allocate a serviceIP: range is full"))?;
+            let address = self
+                .free_address(taken)
+                .ok_or_else(|| Status::internal("failed to allocate a serviceIP: range is full"))?;
             spec["clusterIP"] = address.to_string().into();
             spec["clusterIPs"] = json!([address.to_string()]);
             allocation.addresses.push(address);
             return Ok(());
         }
         let path = Path::new("spec").child("clusterIPs");
-        let failed = |why: String| Error::invalid(&path, json!([given]), format!("failed to allocate IP {given}: {why}"));
+        let failed =
+            |why: String| Error::invalid(&path, json!([given]), format!("failed to allocate IP {given}: {why}"));
         match given.parse::<Ipv4Addr>() {
             Ok(address) if u32::from(address).wrapping_sub(self.base) >= self.size => {
                 errors.push(failed("the provided network does not match the current range".to_owned()));
             }
-            Ok(address) if taken.contains(&address) => errors.push(failed("provided IP is already allocated".to_owned())),
+            Ok(address) if taken.contains(&address) => {
+                errors.push(failed("provided IP is already allocated".to_owned()))
+            }
             Ok(address) => {
                 spec["clusterIPs"] = json!([given]);
                 allocation.addresses.push(address);
@@ -220,7 +225,8 @@ fn allocate_ports(
         spec["healthCheckNodePort"] = port.into();
     }
     let ports = spec.get_mut("ports").and_then(Value::as_array_mut);
-    let used: HashSet<u64> = ports.iter().flat_map(|ports| ports.iter()).filter_map(|port| port["nodePort"].as_u64()).collect();
+    let used: HashSet<u64> =
+        ports.iter().flat_map(|ports| ports.iter()).filter_map(|port| port["nodePort"].as_u64()).collect();
     for (index, port) in ports.into_iter().flatten().enumerate() {
         let given = port["nodePort"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
         if given != 0 {
@@ -228,7 +234,11 @@ fn allocate_ports(
             if own.contains(&given) || mine.contains(&given) {
                 mine.insert(given);
             } else if !NODE_PORTS.contains(&given) {
-                let why = format!("provided port is not in the valid range. The range of valid ports is {}-{}", NODE_PORTS.start(), NODE_PORTS.end());
+                let why = format!(
+                    "provided port is not in the valid range. The range of valid ports is {}-{}",
+                    NODE_PORTS.start(),
+                    NODE_PORTS.end()
+                );
                 errors.push(Error::invalid(&path, given, why));
             } else if !taken.insert(given) {
                 errors.push(Error::invalid(&path, given, "provided port is already allocated"));

@@ -49,11 +49,7 @@ impl Connector for Streaming {
                     *response.status_mut() = StatusCode::NO_CONTENT;
                     Ok(response)
                 }
-                Plan::Kubelet {
-                    address,
-                    target,
-                    answer,
-                } => {
+                Plan::Kubelet { address, target, answer } => {
                     let Some(kubelet) = kubelet else {
                         return Err(Status::internal("this server has no credentials for kubelets"));
                     };

@@ -43,20 +43,8 @@ impl ServiceAccountTokens {
         signer: Arc<TokenSigner>,
         verifier: TokenVerifier,
     ) -> Self {
-        let audiences = if audiences.is_empty() {
-            vec![issuer.clone()]
-        } else {
-            audiences
-        };
-        Self {
-            reader,
-            clock,
-            issuer,
-            audiences,
-            signer,
-            verifier,
-            remembered: Mutex::default(),
-        }
+        let audiences = if audiences.is_empty() { vec![issuer.clone()] } else { audiences };
+        Self { reader, clock, issuer, audiences, signer, verifier, remembered: Mutex::default() }
     }
 
     pub(crate) fn is_own_audience(&self, audience: &str) -> bool {
@@ -66,37 +54,18 @@ impl ServiceAccountTokens {
     /// Who a token is, if it was made here, holds now, and is good for one of the audiences (empty: the server's own).
     pub(crate) fn authenticate(&self, token: &str, audiences: &[String]) -> Option<UserInfo> {
         let claims = self.verified(token)?;
-        let wanted = if audiences.is_empty() {
-            &self.audiences
-        } else {
-            audiences
-        };
-        let good = claims["aud"]
-            .as_array()?
-            .iter()
-            .any(|own| wanted.iter().any(|one| own == one));
-        if good {
-            claims::user(&claims, &self.reader, self.clock.now())
-        } else {
-            None
-        }
+        let wanted = if audiences.is_empty() { &self.audiences } else { audiences };
+        let good = claims["aud"].as_array()?.iter().any(|own| wanted.iter().any(|one| own == one));
+        if good { claims::user(&claims, &self.reader, self.clock.now()) } else { None }
     }
 
     /// Which of the audiences a token is good for.
     pub(crate) fn matching_audiences(&self, token: &str, audiences: &[String]) -> Vec<String> {
-        let wanted = if audiences.is_empty() {
-            &self.audiences
-        } else {
-            audiences
-        };
+        let wanted = if audiences.is_empty() { &self.audiences } else { audiences };
         let claims = self.verified(token);
         let own = claims.as_ref().and_then(|claims| claims["aud"].as_array());
         match own {
-            Some(own) => wanted
-                .iter()
-                .filter(|one| own.iter().any(|own| own == *one))
-                .cloned()
-                .collect(),
+            Some(own) => wanted.iter().filter(|one| own.iter().any(|own| own == *one)).cloned().collect(),
             // Tokens of other kinds have no audiences: they are the server's.
             None => wanted.iter().filter(|one| self.is_own_audience(one)).cloned().collect(),
         }

@@ -94,7 +94,8 @@ async fn the_corpus_passes_but_for_the_expected_failures() {
     .unwrap();
     server.shutdown().await;
     if std::env::var_os("UPDATE_EXPECT").is_some() {
-        let header: String = text.lines().filter(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+        let header: String =
+            text.lines().filter(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect();
         let lines: String = found.iter().map(|step| format!("{step}\n")).collect();
         std::fs::write(&list, header + &lines).unwrap();
         return;

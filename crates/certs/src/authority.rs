@@ -50,9 +50,7 @@ pub struct KeyCertificate {
 
 impl std::fmt::Debug for KeyCertificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyCertificate")
-            .field("certificate_pem", &self.certificate_pem)
-            .finish_non_exhaustive()
+        f.debug_struct("KeyCertificate").field("certificate_pem", &self.certificate_pem).finish_non_exhaustive()
     }
 }
 
@@ -62,10 +60,7 @@ impl KeyCertificate {
     /// # Errors
     /// [`FileError`] when one of them cannot be read.
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, FileError> {
-        Ok(Self {
-            certificate_pem: file::read(certificate)?,
-            key_pem: file::read(key)?,
-        })
+        Ok(Self { certificate_pem: file::read(certificate)?, key_pem: file::read(key)? })
     }
 
     /// Writes both, the key first and private: a certificate on disk always has its key.
@@ -95,17 +90,11 @@ impl Authority {
         let key = KeyPair::generate().map_err(generate(what))?;
         let mut params = params(common_name, None, validity_seconds, now);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::KeyEncipherment,
-            KeyUsagePurpose::KeyCertSign,
-        ];
+        params.key_usages =
+            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment, KeyUsagePurpose::KeyCertSign];
         params.subject_alt_names = dns_names(&[common_name.to_owned()])?;
         let certificate_pem = params.self_signed(&key).map_err(generate(what))?.pem();
-        Ok(Self {
-            certificate_pem,
-            issuer: Issuer::new(params, key),
-        })
+        Ok(Self { certificate_pem, issuer: Issuer::new(params, key) })
     }
 
     /// An authority from its PEM parts. Further certificates in `certificate_pem` are kept as the bundle.
@@ -116,10 +105,7 @@ impl Authority {
         let what = || "reading an authority".to_owned();
         let key = KeyPair::from_pem(key_pem).map_err(generate(what))?;
         let issuer = Issuer::from_ca_cert_pem(certificate_pem, key).map_err(generate(what))?;
-        Ok(Self {
-            certificate_pem: certificate_pem.to_owned(),
-            issuer,
-        })
+        Ok(Self { certificate_pem: certificate_pem.to_owned(), issuer })
     }
 
     /// The authority's certificate (or bundle), PEM.
@@ -140,10 +126,7 @@ impl Authority {
         let what = || format!("making the key of {}", issue.common_name);
         let key = KeyPair::generate().map_err(generate(what))?;
         let certificate_pem = self.sign(issue, &key, now)?;
-        Ok(KeyCertificate {
-            certificate_pem,
-            key_pem: key.serialize_pem(),
-        })
+        Ok(KeyCertificate { certificate_pem, key_pem: key.serialize_pem() })
     }
 
     /// A certificate for a public key that someone else holds (certificate signing requests).
@@ -154,12 +137,7 @@ impl Authority {
         now: jiff::Timestamp,
     ) -> Result<String, CertError> {
         let what = || format!("making the certificate of {}", issue.common_name);
-        let mut params = params(
-            &issue.common_name,
-            issue.organization.as_deref(),
-            issue.validity_seconds,
-            now,
-        );
+        let mut params = params(&issue.common_name, issue.organization.as_deref(), issue.validity_seconds, now);
         params.subject_alt_names = dns_names(&issue.alt_names)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = match issue.usage {

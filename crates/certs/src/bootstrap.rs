@@ -35,10 +35,7 @@ impl BootstrapToken {
     pub fn generate(random: &dyn SecureRandom) -> Result<Self, BootstrapTokenError> {
         let text = random_text(random, ID_LENGTH + SECRET_LENGTH)?;
         let (id, secret) = text.split_at(ID_LENGTH);
-        Ok(Self {
-            id: id.to_owned(),
-            secret: secret.to_owned(),
-        })
+        Ok(Self { id: id.to_owned(), secret: secret.to_owned() })
     }
 
     /// The public half: names the secret `bootstrap-token-<id>` and the user `system:bootstrap:<id>`.
@@ -58,10 +55,9 @@ impl FromStr for BootstrapToken {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fits = |part: &str, length| part.len() == length && part.bytes().all(|byte| ALPHABET.contains(&byte));
         match text.split_once('.') {
-            Some((id, secret)) if fits(id, ID_LENGTH) && fits(secret, SECRET_LENGTH) => Ok(Self {
-                id: id.to_owned(),
-                secret: secret.to_owned(),
-            }),
+            Some((id, secret)) if fits(id, ID_LENGTH) && fits(secret, SECRET_LENGTH) => {
+                Ok(Self { id: id.to_owned(), secret: secret.to_owned() })
+            }
             _ => Err(BootstrapTokenError::Form(text.to_owned())),
         }
     }
@@ -87,10 +83,8 @@ fn random_text(random: &dyn SecureRandom, length: usize) -> Result<String, Boots
     let mut bytes = [0_u8; 64];
     while text.len() < length {
         random.fill(&mut bytes).map_err(|_| BootstrapTokenError::Random)?;
-        let letters = bytes
-            .iter()
-            .filter(|byte| **byte < UNBIASED)
-            .map(|byte| char::from(ALPHABET[usize::from(byte % 36)]));
+        let letters =
+            bytes.iter().filter(|byte| **byte < UNBIASED).map(|byte| char::from(ALPHABET[usize::from(byte % 36)]));
         text.extend(letters.take(length - text.len()));
     }
     Ok(text)
@@ -114,10 +108,7 @@ pub fn ca_cert_hashes(ca_pem: &str) -> Result<Vec<String>, CertError> {
         .iter()
         .map(|der| {
             let info = identity::public_key_info(der)?;
-            Ok(format!(
-                "sha256:{}",
-                hex::encode(ring::digest::digest(&ring::digest::SHA256, &info))
-            ))
+            Ok(format!("sha256:{}", hex::encode(ring::digest::digest(&ring::digest::SHA256, &info))))
         })
         .collect()
 }

@@ -16,10 +16,7 @@ pub struct FileError {
 
 impl FileError {
     fn at(path: &Path) -> impl Fn(std::io::Error) -> Self + '_ {
-        |source| Self {
-            path: path.to_owned(),
-            source,
-        }
+        |source| Self { path: path.to_owned(), source }
     }
 }
 
@@ -52,8 +49,6 @@ fn write(path: &Path, content: &str, mode: u32) -> Result<(), FileError> {
         .mode(mode)
         .open(&temporary)
         .map_err(FileError::at(&temporary))?;
-    file.write_all(content.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(FileError::at(&temporary))?;
+    file.write_all(content.as_bytes()).and_then(|()| file.sync_all()).map_err(FileError::at(&temporary))?;
     std::fs::rename(&temporary, path).map_err(FileError::at(path))
 }

@@ -46,15 +46,8 @@ pub fn peer_identity(der: &[u8]) -> Result<Option<PeerIdentity>, CertError> {
         return Ok(None);
     };
     let groups = all(certificate.subject().iter_organization());
-    let credential_id = format!(
-        "X509SHA256={}",
-        hex::encode(ring::digest::digest(&ring::digest::SHA256, der))
-    );
-    Ok(Some(PeerIdentity {
-        name,
-        groups,
-        credential_id,
-    }))
+    let credential_id = format!("X509SHA256={}", hex::encode(ring::digest::digest(&ring::digest::SHA256, der)));
+    Ok(Some(PeerIdentity { name, groups, credential_id }))
 }
 
 /// Subject, validity and names of the first certificate in a PEM text.
@@ -63,9 +56,7 @@ pub fn peer_identity(der: &[u8]) -> Result<Option<PeerIdentity>, CertError> {
 /// [`CertError::Parse`] when there is none.
 pub fn certificate_info(pem: &str) -> Result<CertificateInfo, CertError> {
     let certificates = certificates_from_pem(pem)?;
-    let der = certificates.first().ok_or_else(|| CertError::Parse {
-        what: "an empty PEM text".to_owned(),
-    })?;
+    let der = certificates.first().ok_or_else(|| CertError::Parse { what: "an empty PEM text".to_owned() })?;
     let certificate = parse(der, "the PEM text")?;
     let mut alt_names = Vec::new();
     if let Ok(Some(extension)) = certificate.subject_alternative_name() {
@@ -93,12 +84,8 @@ pub fn certificate_info(pem: &str) -> Result<CertificateInfo, CertError> {
 /// # Errors
 /// [`CertError::Parse`] when a block is broken, or there is none.
 pub fn certificates_from_pem(pem: &str) -> Result<Vec<CertificateDer<'static>>, CertError> {
-    let broken = || CertError::Parse {
-        what: "a PEM bundle".to_owned(),
-    };
-    let all: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|_| broken())?;
+    let broken = || CertError::Parse { what: "a PEM bundle".to_owned() };
+    let all: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(|_| broken())?;
     if all.is_empty() { Err(broken()) } else { Ok(all) }
 }
 
@@ -115,9 +102,7 @@ fn parse<'a>(der: &'a [u8], what: &str) -> Result<X509Certificate<'a>, CertError
 }
 
 fn all<'a>(attributes: impl Iterator<Item = &'a x509_parser::x509::AttributeTypeAndValue<'a>>) -> Vec<String> {
-    attributes
-        .filter_map(|attribute| attribute.as_str().ok().map(str::to_owned))
-        .collect()
+    attributes.filter_map(|attribute| attribute.as_str().ok().map(str::to_owned)).collect()
 }
 
 fn first<'a>(attributes: impl Iterator<Item = &'a x509_parser::x509::AttributeTypeAndValue<'a>>) -> Option<String> {
@@ -132,7 +117,5 @@ fn address(bytes: &[u8]) -> Option<String> {
     if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
         return Some(std::net::Ipv4Addr::from(v4).to_string());
     }
-    <[u8; 16]>::try_from(bytes)
-        .ok()
-        .map(|v6| std::net::Ipv6Addr::from(v6).to_string())
+    <[u8; 16]>::try_from(bytes).ok().map(|v6| std::net::Ipv6Addr::from(v6).to_string())
 }

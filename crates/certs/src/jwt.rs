@@ -53,10 +53,7 @@ impl Jwk {
         }
         let info = [&P256_SPKI_PREFIX[..], point].concat();
         let digest = ring::digest::digest(&ring::digest::SHA256, &info);
-        Ok(Self {
-            key_id: URL_SAFE_NO_PAD.encode(digest),
-            point: point.to_vec(),
-        })
+        Ok(Self { key_id: URL_SAFE_NO_PAD.encode(digest), point: point.to_vec() })
     }
 
     /// The key in a `PUBLIC KEY` block.
@@ -110,10 +107,7 @@ impl TokenSigner {
         let header = json!({"alg": "ES256", "kid": self.jwk.key_id});
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&header), part(claims));
-        let signature = self
-            .key
-            .sign(&self.random, signed.as_bytes())
-            .map_err(|_| JwtError::Sign)?;
+        let signature = self.key.sign(&self.random, signed.as_bytes()).map_err(|_| JwtError::Sign)?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref())))
     }
 }
@@ -127,9 +121,7 @@ pub struct TokenVerifier {
 impl TokenVerifier {
     /// A verifier with these keys.
     pub fn new(keys: impl IntoIterator<Item = Jwk>) -> Self {
-        Self {
-            keys: keys.into_iter().collect(),
-        }
+        Self { keys: keys.into_iter().collect() }
     }
 
     /// From `PUBLIC KEY` blocks, one per text.
@@ -137,9 +129,7 @@ impl TokenVerifier {
     /// # Errors
     /// [`JwtError::Key`]
     pub fn from_pems<'a>(pems: impl IntoIterator<Item = &'a str>) -> Result<Self, JwtError> {
-        Ok(Self {
-            keys: pems.into_iter().map(Jwk::from_pem).collect::<Result<_, _>>()?,
-        })
+        Ok(Self { keys: pems.into_iter().map(Jwk::from_pem).collect::<Result<_, _>>()? })
     }
 
     /// The keys, for `/openid/v1/jwks`.
@@ -175,9 +165,7 @@ impl TokenVerifier {
         let named = |key: &&Jwk| header["kid"] == *key.key_id;
         let (first, rest): (Vec<&Jwk>, Vec<&Jwk>) = self.keys.iter().partition(named);
         let good = first.iter().chain(&rest).any(|key| {
-            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &key.point)
-                .verify(signed.as_bytes(), &signature)
-                .is_ok()
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &key.point).verify(signed.as_bytes(), &signature).is_ok()
         });
         if good { decode(claims) } else { Err(JwtError::Signature) }
     }
@@ -202,10 +190,7 @@ mod tests {
         let token = one.sign(&json!({"sub": "x"})).unwrap();
         let both = TokenVerifier::new([two.jwk().clone(), one.jwk().clone()]);
         assert_eq!(both.verify(&token).unwrap(), json!({"sub": "x"}));
-        assert_eq!(
-            TokenVerifier::new([two.jwk().clone()]).verify(&token),
-            Err(JwtError::Signature)
-        );
+        assert_eq!(TokenVerifier::new([two.jwk().clone()]).verify(&token), Err(JwtError::Signature));
     }
 
     #[test]

@@ -83,11 +83,7 @@ impl Kubeconfig {
             }
             Credentials::Certificate(pair) => {
                 text.push_str("  user:\n");
-                line(
-                    &mut text,
-                    "client-certificate-data",
-                    &STANDARD.encode(&pair.certificate_pem),
-                );
+                line(&mut text, "client-certificate-data", &STANDARD.encode(&pair.certificate_pem));
                 line(&mut text, "client-key-data", &STANDARD.encode(&pair.key_pem));
             }
             Credentials::CertificateFiles { certificate, key } => {
@@ -104,32 +100,19 @@ impl Kubeconfig {
     /// # Errors
     /// [`KubeconfigError::Missing`] and [`KubeconfigError::Data`].
     pub fn from_value(config: &Value) -> Result<Self, KubeconfigError> {
-        let current = config["current-context"]
-            .as_str()
-            .ok_or(KubeconfigError::Missing("current-context"))?;
+        let current = config["current-context"].as_str().ok_or(KubeconfigError::Missing("current-context"))?;
         let context = named(config, "contexts", current).ok_or(KubeconfigError::Missing("current context"))?;
-        let cluster = context["context"]["cluster"]
-            .as_str()
-            .ok_or(KubeconfigError::Missing("cluster"))?;
+        let cluster = context["context"]["cluster"].as_str().ok_or(KubeconfigError::Missing("cluster"))?;
         let user = context["context"]["user"].as_str().unwrap_or_default();
         let entry = &named(config, "clusters", cluster).ok_or(KubeconfigError::Missing("cluster"))?["cluster"];
         let certificate_authority = match data(entry, "certificate-authority-data")? {
             Some(pem) => Some(pem),
             None => file(entry, "certificate-authority")?,
         };
-        let server = entry["server"]
-            .as_str()
-            .ok_or(KubeconfigError::Missing("server"))?
-            .to_owned();
+        let server = entry["server"].as_str().ok_or(KubeconfigError::Missing("server"))?.to_owned();
         let nobody = json!({"user": {}});
         let credentials = credentials(&named(config, "users", user).unwrap_or(&nobody)["user"])?;
-        Ok(Self {
-            cluster: cluster.to_owned(),
-            server,
-            certificate_authority,
-            user: user.to_owned(),
-            credentials,
-        })
+        Ok(Self { cluster: cluster.to_owned(), server, certificate_authority, user: user.to_owned(), credentials })
     }
 }
 
@@ -137,16 +120,10 @@ fn credentials(user: &Value) -> Result<Credentials, KubeconfigError> {
     let certificate = data(user, "client-certificate-data")?;
     let key = data(user, "client-key-data")?;
     if let (Some(certificate_pem), Some(key_pem)) = (certificate, key) {
-        return Ok(Credentials::Certificate(KeyCertificate {
-            certificate_pem,
-            key_pem,
-        }));
+        return Ok(Credentials::Certificate(KeyCertificate { certificate_pem, key_pem }));
     }
     if let (Some(certificate), Some(key)) = (user["client-certificate"].as_str(), user["client-key"].as_str()) {
-        return Ok(Credentials::CertificateFiles {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-        });
+        return Ok(Credentials::CertificateFiles { certificate: certificate.to_owned(), key: key.to_owned() });
     }
     if let Some(token) = user["token"].as_str() {
         return Ok(Credentials::Token(token.to_owned()));
@@ -170,10 +147,7 @@ fn data(entry: &Value, key: &'static str) -> Result<Option<String>, KubeconfigEr
 }
 
 fn file(entry: &Value, key: &str) -> Result<Option<String>, KubeconfigError> {
-    Ok(entry[key]
-        .as_str()
-        .map(|path| crate::file::read(path.as_ref()))
-        .transpose()?)
+    Ok(entry[key].as_str().map(|path| crate::file::read(path.as_ref())).transpose()?)
 }
 
 fn line(text: &mut String, key: &str, value: &str) {
@@ -190,11 +164,7 @@ fn scalar(value: &str) -> String {
             value.to_ascii_lowercase().as_str(),
             "null" | "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n"
         );
-    if plain {
-        value.to_owned()
-    } else {
-        Value::from(value).to_string()
-    }
+    if plain { value.to_owned() } else { Value::from(value).to_string() }
 }
 
 #[cfg(test)]
@@ -244,10 +214,7 @@ mod tests {
         });
         let config = Kubeconfig::from_value(&good).unwrap();
         assert_eq!(config.certificate_authority.as_deref(), Some("CA"));
-        let pair = KeyCertificate {
-            certificate_pem: "C".to_owned(),
-            key_pem: "K".to_owned(),
-        };
+        let pair = KeyCertificate { certificate_pem: "C".to_owned(), key_pem: "K".to_owned() };
         assert_eq!(config.credentials, Credentials::Certificate(pair));
         for (pointer, value) in [
             ("/current-context", json!("other")),

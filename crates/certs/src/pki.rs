@@ -88,14 +88,8 @@ pub fn ensure(dir: &Path, config: &PkiConfig, now: jiff::Timestamp) -> Result<Pk
     let api_server_kubelet_client = ensure_pair(&paths, "apiserver-kubelet-client", &authority, now, || {
         client("kube-apiserver-kubelet-client", Some("kubeadm:cluster-admins"))
     })?;
-    ensure_pair(&paths, "front-proxy-client", &front_proxy_authority, now, || {
-        client("front-proxy-client", None)
-    })?;
-    let etcd_authority = if config.etcd_names.is_empty() {
-        None
-    } else {
-        Some(ensure_etcd(&paths, config, now)?)
-    };
+    ensure_pair(&paths, "front-proxy-client", &front_proxy_authority, now, || client("front-proxy-client", None))?;
+    let etcd_authority = if config.etcd_names.is_empty() { None } else { Some(ensure_etcd(&paths, config, now)?) };
     let (token_signer, token_verifier) = ensure_token_keys(&paths)?;
     Ok(Pki {
         paths,
@@ -157,9 +151,7 @@ fn ensure_etcd(paths: &Paths, config: &PkiConfig, now: jiff::Timestamp) -> Resul
     ensure_pair(paths, "etcd/healthcheck-client", &authority, now, || {
         client_issue("kube-etcd-healthcheck-client", None)
     })?;
-    ensure_pair(paths, "apiserver-etcd-client", &authority, now, || {
-        client_issue("kube-apiserver-etcd-client", None)
-    })?;
+    ensure_pair(paths, "apiserver-etcd-client", &authority, now, || client_issue("kube-apiserver-etcd-client", None))?;
     Ok(authority)
 }
 
@@ -193,10 +185,8 @@ fn ensure_pair(
 fn ensure_token_keys(paths: &Paths) -> Result<(TokenSigner, TokenVerifier), CertError> {
     let (private, public) = (paths.key("sa"), paths.service_account_public_key());
     if !private.exists() {
-        let key = rcgen::KeyPair::generate().map_err(|source| CertError::Generate {
-            what: "making the service account key".to_owned(),
-            source,
-        })?;
+        let key = rcgen::KeyPair::generate()
+            .map_err(|source| CertError::Generate { what: "making the service account key".to_owned(), source })?;
         write_private(&private, &key.serialize_pem())?;
         write_public(&public, &key.public_key_pem())?;
     }

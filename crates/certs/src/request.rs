@@ -29,10 +29,7 @@ pub fn certificate_request(common_name: &str, organization: Option<&str>) -> Res
     params.distinguished_name = name;
     let request = params.serialize_request(&key).map_err(generate(what))?;
     let request_pem = request.pem().map_err(generate(what))?;
-    Ok(SigningRequest {
-        request_pem,
-        key_pem: key.serialize_pem(),
-    })
+    Ok(SigningRequest { request_pem, key_pem: key.serialize_pem() })
 }
 
 impl Authority {

@@ -41,9 +41,7 @@ pub fn server_config(
         }
     };
     let chain = certificates_from_pem(&pair.certificate_pem)?;
-    let mut config = builder
-        .with_single_cert(chain, key(&pair.key_pem)?)
-        .map_err(tls("the server's certificate"))?;
+    let mut config = builder.with_single_cert(chain, key(&pair.key_pem)?).map_err(tls("the server's certificate"))?;
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
 }
@@ -74,17 +72,11 @@ pub fn client_config(
 fn roots(bundle: &str) -> Result<RootCertStore, CertError> {
     let mut store = RootCertStore::empty();
     let (added, _) = store.add_parsable_certificates(certificates_from_pem(bundle)?);
-    if added == 0 {
-        Err(CertError::NoAuthority)
-    } else {
-        Ok(store)
-    }
+    if added == 0 { Err(CertError::NoAuthority) } else { Ok(store) }
 }
 
 fn key(pem: &str) -> Result<PrivateKeyDer<'static>, CertError> {
-    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| CertError::Parse {
-        what: "a private key".to_owned(),
-    })
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| CertError::Parse { what: "a private key".to_owned() })
 }
 
 fn tls(what: &'static str) -> impl FnOnce(rustls::Error) -> CertError {

@@ -43,10 +43,7 @@ fn the_directory_is_kubeadms_and_a_second_ensure_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     ensure(dir.path(), &config(), now()).unwrap();
     let first = files(dir.path(), "");
-    let listing: Vec<String> = first
-        .iter()
-        .map(|(name, (mode, _))| format!("{mode:o} {name}"))
-        .collect();
+    let listing: Vec<String> = first.iter().map(|(name, (mode, _))| format!("{mode:o} {name}")).collect();
     expect![[r#"
         600 apiserver-etcd-client.key
         600 apiserver-kubelet-client.key
@@ -59,14 +56,7 @@ fn the_directory_is_kubeadms_and_a_second_ensure_changes_nothing() {
         600 front-proxy-ca.key
         600 front-proxy-client.key
         600 sa.key"#]]
-    .assert_eq(
-        &listing
-            .iter()
-            .filter(|line| line.ends_with(".key"))
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("\n"),
-    );
+    .assert_eq(&listing.iter().filter(|line| line.ends_with(".key")).cloned().collect::<Vec<_>>().join("\n"));
     expect![[r#"
         644 apiserver-etcd-client.crt
         644 apiserver-kubelet-client.crt
@@ -79,14 +69,7 @@ fn the_directory_is_kubeadms_and_a_second_ensure_changes_nothing() {
         644 front-proxy-ca.crt
         644 front-proxy-client.crt
         644 sa.pub"#]]
-    .assert_eq(
-        &listing
-            .iter()
-            .filter(|line| !line.ends_with(".key"))
-            .cloned()
-            .collect::<Vec<_>>()
-            .join("\n"),
-    );
+    .assert_eq(&listing.iter().filter(|line| !line.ends_with(".key")).cloned().collect::<Vec<_>>().join("\n"));
     std::fs::remove_file(dir.path().join("apiserver.crt")).unwrap();
     ensure(dir.path(), &config(), now()).unwrap();
     let second = files(dir.path(), "");
@@ -175,9 +158,7 @@ fn tls_between_the_parts() {
     let server = certs::server_config(&pki.api_server, ClientAuth::Optional(ca), &[b"h2"]).unwrap();
     let admin = pki.authority.issue(&KubeconfigFile::Admin.issue(), now()).unwrap();
     let client = |pair| certs::client_config(ca, pair, &[b"h2"]).unwrap();
-    let peer = handshake(client(Some(&admin)), server.clone(), "kubernetes.default")
-        .unwrap()
-        .unwrap();
+    let peer = handshake(client(Some(&admin)), server.clone(), "kubernetes.default").unwrap().unwrap();
     assert_eq!(peer_identity(&peer).unwrap().unwrap().name, "kubernetes-admin");
     assert_eq!(handshake(client(None), server.clone(), "127.0.0.1").unwrap(), None);
     assert!(handshake(client(None), server.clone(), "example.com").is_err());
@@ -198,10 +179,7 @@ fn a_signed_request_carries_the_subject_that_the_signer_chose() {
         (info.common_name.as_str(), info.organizations.as_slice()),
         ("system:node:node2", &["system:nodes".to_owned()][..])
     );
-    let pair = certs::KeyCertificate {
-        certificate_pem: pem,
-        key_pem: request.key_pem,
-    };
+    let pair = certs::KeyCertificate { certificate_pem: pem, key_pem: request.key_pem };
     assert!(certs::client_config(authority.certificate_pem(), Some(&pair), &[]).is_ok());
 }
 

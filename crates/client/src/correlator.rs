@@ -208,7 +208,8 @@ mod tests {
     use super::*;
 
     fn event(reason: &str, message: &str) -> Event {
-        let mut event = Event { reason: Some(reason.to_owned()), message: Some(message.to_owned()), ..Event::default() };
+        let mut event =
+            Event { reason: Some(reason.to_owned()), message: Some(message.to_owned()), ..Event::default() };
         event.metadata.name = Some("p.1".to_owned());
         event.count = Some(1);
         event

@@ -81,8 +81,7 @@ fn check_ports(input: &AdmissionInput<'_>) -> Result<(), Failure> {
 
 fn check_node_affinity(input: &AdmissionInput<'_>) -> Result<(), Failure> {
     let spec = pod::spec(input.pod);
-    let selected =
-        spec.node_selector.iter().flatten().all(|(key, value)| input.labels.get(key) == Some(value));
+    let selected = spec.node_selector.iter().flatten().all(|(key, value)| input.labels.get(key) == Some(value));
     let required = spec
         .affinity
         .as_ref()

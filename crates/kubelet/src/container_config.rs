@@ -40,10 +40,7 @@ pub fn sandbox_config(pod: &Pod, config: &Config, attempt: u32) -> PodSandboxCon
         dns: None,
         labels: pod_labels(pod),
         annotations: BTreeMap::from([
-            (
-                labels::CONFIG_SOURCE.to_owned(),
-                pod::annotation(pod, pod::CONFIG_SOURCE).unwrap_or("api").to_owned(),
-            ),
+            (labels::CONFIG_SOURCE.to_owned(), pod::annotation(pod, pod::CONFIG_SOURCE).unwrap_or("api").to_owned()),
             (labels::GRACE_PERIOD_SECONDS.to_owned(), grace(pod)),
         ]),
         network: node_or(spec.host_network, NamespaceMode::Pod),

@@ -27,7 +27,9 @@ pub fn parse_resolv_conf(text: &str) -> ResolvConf {
         let mut words = line.split_whitespace();
         match words.next() {
             Some("nameserver") => result.nameservers.extend(words.next().map(str::to_owned)),
-            Some("search") => result.searches = words.map(|w| if w == "." { w } else { w.trim_end_matches('.') }.to_owned()).collect(),
+            Some("search") => {
+                result.searches = words.map(|w| if w == "." { w } else { w.trim_end_matches('.') }.to_owned()).collect()
+            }
             Some("options") => result.options = words.map(str::to_owned).collect(),
             _ => {}
         }

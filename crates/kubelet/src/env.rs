@@ -165,9 +165,8 @@ fn value_of(
 ) -> Result<Option<String>, EnvError> {
     match (&variable.value, &variable.value_from) {
         (Some(value), _) if !value.is_empty() => {
-            let lookup = |name: &str| {
-                env.get(name).or_else(|| env_from.get(name)).or_else(|| input.services.get(name)).cloned()
-            };
+            let lookup =
+                |name: &str| env.get(name).or_else(|| env_from.get(name)).or_else(|| input.services.get(name)).cloned();
             Ok(Some(expand(value, lookup)))
         }
         (_, Some(source)) => value_from(input, source),
@@ -178,8 +177,7 @@ fn value_of(
 fn value_from(input: &EnvironmentInput<'_>, source: &EnvVarSource) -> Result<Option<String>, EnvError> {
     let namespace = pod::namespace(input.pod).to_owned();
     if let Some(field) = &source.field_ref {
-        let context =
-            field_path::Addresses { pod: input.pod_addresses, host: input.host_addresses };
+        let context = field_path::Addresses { pod: input.pod_addresses, host: input.host_addresses };
         return field_path::value(input.pod, &field.field_path, &context)
             .map(Some)
             .ok_or_else(|| EnvError::FieldPath(field.field_path.clone()));
@@ -202,7 +200,9 @@ fn value_from(input: &EnvironmentInput<'_>, source: &EnvVarSource) -> Result<Opt
         return match config_map.data.as_ref().and_then(|data| data.get(&reference.key)) {
             Some(value) => Ok(Some(value.clone())),
             None if optional => Ok(None),
-            None => Err(EnvError::NoConfigMapKey { key: reference.key.clone(), namespace, name: reference.name.clone() }),
+            None => {
+                Err(EnvError::NoConfigMapKey { key: reference.key.clone(), namespace, name: reference.name.clone() })
+            }
         };
     }
     if let Some(reference) = &source.secret_key_ref {

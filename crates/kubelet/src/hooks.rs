@@ -124,10 +124,7 @@ pub async fn tcp(
     addresses: &[IpAddr],
 ) -> Result<(), HandlerError> {
     let address = SocketAddr::new(host(named, addresses)?, port(container, named_port)?);
-    TcpStream::connect(address)
-        .await
-        .map(drop)
-        .map_err(|error| HandlerError::Dial { address, reason: words(&error) })
+    TcpStream::connect(address).await.map(drop).map_err(|error| HandlerError::Dial { address, reason: words(&error) })
 }
 
 /// Go's words for the ways in which a connection fails.
@@ -153,12 +150,10 @@ pub async fn http_get(container: &Container, get: &HTTPGetAction, addresses: &[I
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     let url = format!("http://{address}{path}");
     let failed = |reason: String| HandlerError::Http(format!("Get \"{url}\": {reason}"));
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|error| failed(format!("dial tcp {address}: {}", words(&error))))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| failed(error.to_string()))?;
+    let stream =
+        TcpStream::connect(address).await.map_err(|error| failed(format!("dial tcp {address}: {}", words(&error))))?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(error.to_string()))?;
     let uri: Uri = path.parse().map_err(|_| HandlerError::Invalid(format!("invalid path {path:?}")))?;
     let mut request = http::Request::get(uri).header(http::header::USER_AGENT, "kube-probe/1.36");
     let mut has_host = false;

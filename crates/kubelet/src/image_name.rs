@@ -95,7 +95,12 @@ mod tests {
     #[test]
     fn names() {
         for name in [
-            "nginx", "centos:7", "docker.io/library/nginx:latest", "localhost/x", "127.0.0.1:9/no/img:1", "a/b__c/d-e.f",
+            "nginx",
+            "centos:7",
+            "docker.io/library/nginx:latest",
+            "localhost/x",
+            "127.0.0.1:9/no/img:1",
+            "a/b__c/d-e.f",
             "registry.k8s.io/pause@sha256:0123456789abcdef0123456789abcdef",
         ] {
             assert_eq!(check(name), Ok(()), "{name}");

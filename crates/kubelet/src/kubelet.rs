@@ -15,8 +15,7 @@ use crate::status;
 use crate::status_manager::StatusManager;
 use crate::watches::ObjectWatches;
 use client::{
-    Change, Client, EventRecorder, EventSource, EventType, Informer, InformerBuilder, RecorderTask, Selection,
-    Shutdown,
+    Change, Client, EventRecorder, EventSource, EventType, Informer, InformerBuilder, RecorderTask, Selection, Shutdown,
 };
 use clock::SharedClock;
 use futures::StreamExt;
@@ -92,9 +91,8 @@ impl Kubelet {
             }
             None => (Arc::new(LogSink), None),
         };
-        let services = client
-            .as_ref()
-            .map(|c| InformerBuilder::new(c, clock.clone(), Selection::all()).start(shutdown.clone()));
+        let services =
+            client.as_ref().map(|c| InformerBuilder::new(c, clock.clone(), Selection::all()).start(shutdown.clone()));
         let lister: Arc<dyn ServiceLister> = match &services {
             Some(informer) => Arc::new(InformerServices(informer.clone())),
             None => Arc::new(NoServices),
@@ -273,7 +271,8 @@ impl Kubelet {
     ) -> Informer<Pod> {
         let name = &self.shared.config.node_name;
         let selection = Selection::fields(format!("spec.nodeName={name}"));
-        let informer = InformerBuilder::<Pod>::new(&client, self.shared.clock.clone(), selection).start(shutdown.clone());
+        let informer =
+            InformerBuilder::<Pod>::new(&client, self.shared.clock.clone(), selection).start(shutdown.clone());
         if let Some(api) = self.shared.api.clone() {
             let (statuses, stop, status_api) = (self.shared.statuses.clone(), shutdown.clone(), api.clone());
             tasks.spawn(async move { statuses.run(status_api, stop).await });
@@ -437,9 +436,7 @@ impl Kubelet {
             let pod = orphans.entry(uid).or_insert_with(|| orphan(&sandbox));
             let of_it = containers.iter().filter(|c| c.sandbox_id == sandbox.id);
             let spec = pod.spec.get_or_insert_default();
-            spec.containers.extend(
-                of_it.map(|c| Container { name: c.metadata.name.clone(), ..Container::default() }),
-            );
+            spec.containers.extend(of_it.map(|c| Container { name: c.metadata.name.clone(), ..Container::default() }));
         }
         for (uid, pod) in orphans {
             tracing::info!(%uid, pod = %pod::full_name(&pod), "winding up a pod that is wanted no more");
@@ -515,7 +512,9 @@ async fn dispatch(
         };
         let Some(event) = event else { return };
         let sandbox = match event {
-            ContainerEvent::Container { kind: runtime::service::ContainerEventKind::Stopped, sandbox_id, .. } => sandbox_id,
+            ContainerEvent::Container { kind: runtime::service::ContainerEventKind::Stopped, sandbox_id, .. } => {
+                sandbox_id
+            }
             // the worker itself did it
             ContainerEvent::Container { .. } => continue,
             ContainerEvent::SandboxLost { id, .. } => id,

@@ -89,13 +89,7 @@ impl MirrorManager {
     }
 
     /// Works until `shutdown`.
-    pub async fn run(
-        &self,
-        api: Arc<dyn KubeletApi>,
-        store: Store<Pod>,
-        workers: Arc<PodWorkers>,
-        shutdown: Shutdown,
-    ) {
+    pub async fn run(&self, api: Arc<dyn KubeletApi>, store: Store<Pod>, workers: Arc<PodWorkers>, shutdown: Shutdown) {
         let (api, store, workers) = (&*api, &store, &workers);
         run_workers("mirror-pods", &self.queue, WORKERS, &shutdown, |name| async move {
             self.reconcile(api, store, workers, &name).await

@@ -239,7 +239,8 @@ impl Keeper {
 /// Noted down, so that pods have their network when the kubelet starts again while no API server answers.
 fn remember_pod_cidrs(config: &Config, pod_cidrs: &[String]) {
     let path = config.paths.pod_cidrs();
-    let written = std::fs::create_dir_all(&config.paths.root).and_then(|()| std::fs::write(&path, pod_cidrs.join("\n")));
+    let written =
+        std::fs::create_dir_all(&config.paths.root).and_then(|()| std::fs::write(&path, pod_cidrs.join("\n")));
     if let Err(error) = written {
         tracing::warn!(path = %path.display(), %error, "cannot note the node's pod ranges down");
     }

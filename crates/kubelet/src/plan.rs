@@ -155,9 +155,10 @@ pub fn is_finished(input: &PlanInput<'_>) -> bool {
     }
     let any_app_ran = apps.iter().any(|c| observed.latest(&c.name).is_some());
     !any_app_ran
-        && pod::init_containers(pod).iter().filter(|c| !pod::is_sidecar(c)).any(|c| {
-            over(Role::Init, c) && observed.latest(&c.name).is_some_and(|latest| latest.exit_code != 0)
-        })
+        && pod::init_containers(pod)
+            .iter()
+            .filter(|c| !pod::is_sidecar(c))
+            .any(|c| over(Role::Init, c) && observed.latest(&c.name).is_some_and(|latest| latest.exit_code != 0))
 }
 
 fn plan_sandbox(input: &PlanInput<'_>, actions: &mut PodActions) {
@@ -207,9 +208,8 @@ fn plan_init_containers(input: &PlanInput<'_>, actions: &mut PodActions) -> bool
             }
             continue;
         }
-        let done = observed
-            .current(&container.name)
-            .is_some_and(|c| c.state == ContainerState::Exited && c.exit_code == 0);
+        let done =
+            observed.current(&container.name).is_some_and(|c| c.state == ContainerState::Exited && c.exit_code == 0);
         if passed || done {
             continue;
         }
@@ -248,7 +248,8 @@ fn plan_container(input: &PlanInput<'_>, role: Role, container: &Container, acti
             let delay = input.backoff.delay(&container.name);
             let until = current.finished_at.unwrap_or(current.created_at) + delay;
             if !delay.is_zero() && until > input.now {
-                let announce_at = current.finished_at.filter(|_| current.started_at.is_none()).map(|t| t + START_ERROR_SHOWN);
+                let announce_at =
+                    current.finished_at.filter(|_| current.started_at.is_none()).map(|t| t + START_ERROR_SHOWN);
                 let announce = announce_at.is_none_or(|at| at <= input.now);
                 let instance = current.id.clone();
                 actions.wake(announce_at.filter(|_| !announce).unwrap_or(until));

@@ -156,12 +156,13 @@ pub fn pod_cgroup_resources(pod: &Pod) -> ContainerResources {
     let limits = effective(pod, Side::Limits);
     let spec = pod::spec(pod);
     let pod_level = amounts(side(spec.resources.as_ref(), Side::Limits));
-    let all_limit = |name: &str| {
-        pod_level.contains_key(name)
-            || spec.containers.iter().chain(pod::init_containers(pod)).all(|c| {
-                amounts(side(c.resources.as_ref(), Side::Limits)).get(name).is_some_and(|amount| amount.0 > 0)
-            })
-    };
+    let all_limit =
+        |name: &str| {
+            pod_level.contains_key(name)
+                || spec.containers.iter().chain(pod::init_containers(pod)).all(|c| {
+                    amounts(side(c.resources.as_ref(), Side::Limits)).get(name).is_some_and(|amount| amount.0 > 0)
+                })
+        };
     let cpu_quota_us = limits.get("cpu").filter(|_| all_limit("cpu")).and_then(|a| quota(a.milli()));
     ContainerResources {
         cpu_shares: Some(shares(requests.get("cpu").map_or(0, |a| a.milli()))),

@@ -42,13 +42,7 @@ impl ServerConfig {
     /// The usual configuration: the API server's own client certificate and `system:masters` may, nobody else.
     pub fn new(address: SocketAddr, serving: KeyCertificate, client_ca_pem: String) -> Self {
         let api_server_users = vec!["kube-apiserver-kubelet-client".to_owned()];
-        Self {
-            address,
-            serving,
-            client_ca_pem,
-            api_server_users,
-            delegation: None,
-        }
+        Self { address, serving, client_ca_pem, api_server_users, delegation: None }
     }
 }
 

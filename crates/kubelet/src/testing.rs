@@ -67,7 +67,10 @@ impl KubeletApi for FakeApi {
     }
     fn create_token<'a>(&'a self, _: &'a TokenWish) -> Answer<'a, IssuedToken> {
         Box::pin(async {
-            Ok(IssuedToken { token: "token".to_owned(), expires_at: jiff::Timestamp::from_second(1 << 40).unwrap_or(jiff::Timestamp::MAX) })
+            Ok(IssuedToken {
+                token: "token".to_owned(),
+                expires_at: jiff::Timestamp::from_second(1 << 40).unwrap_or(jiff::Timestamp::MAX),
+            })
         })
     }
 }
@@ -75,8 +78,12 @@ impl KubeletApi for FakeApi {
 /// Nulls out of a patch of a new object.
 fn merge(_: &Value, patch: &Value) -> Value {
     match patch {
-        Value::Object(map) => map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), merge(&json!({}), v))).collect(),
-        Value::Array(items) => items.iter().filter(|i| i.get("$patch").is_none()).map(|i| merge(&json!({}), i)).collect(),
+        Value::Object(map) => {
+            map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), merge(&json!({}), v))).collect()
+        }
+        Value::Array(items) => {
+            items.iter().filter(|i| i.get("$patch").is_none()).map(|i| merge(&json!({}), i)).collect()
+        }
         other => other.clone(),
     }
 }

@@ -105,13 +105,7 @@ impl Links {
     }
 
     /// A veth pair: `name` here, a port of bridge `bridge` and up; `peer_name` in `peer`.
-    pub async fn add_veth(
-        &self,
-        name: &str,
-        bridge: &str,
-        peer_name: &str,
-        peer: &Namespace,
-    ) -> Result<(), LinkError> {
+    pub async fn add_veth(&self, name: &str, bridge: &str, peer_name: &str, peer: &Namespace) -> Result<(), LinkError> {
         let bridge_index = self.need(bridge).await?;
         // the kernel cannot set the peer up before the pair exists (ENOTCONN)
         let peer_message =
@@ -169,7 +163,10 @@ impl Links {
     pub async fn routes(&self) -> Result<Vec<(Cidr, Ipv4Addr)>, LinkError> {
         let all = self.handle.route().get(RouteMessageBuilder::<Ipv4Addr>::new().build()).execute();
         let all: Vec<_> = all.try_collect().await.map_err(request("list routes"))?;
-        Ok(all.iter().filter_map(|route| gateway_route(route.header.destination_prefix_length, &route.attributes)).collect())
+        Ok(all
+            .iter()
+            .filter_map(|route| gateway_route(route.header.destination_prefix_length, &route.attributes))
+            .collect())
     }
 }
 

@@ -2,7 +2,9 @@
 //! host ports, and routes to the other nodes. What the `bridge`, `host-local` and `portmap` CNI plugins do, in-process.
 
 use crate::rules::{self, RulesError};
-use crate::{AddressPool, Cidr, LinkError, Links, Namespace, NamespaceError, NodeRoute, PoolError, RouteChange, plan_routes};
+use crate::{
+    AddressPool, Cidr, LinkError, Links, Namespace, NamespaceError, NodeRoute, PoolError, RouteChange, plan_routes,
+};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::Ipv4Addr;

@@ -202,10 +202,7 @@ mod tests {
              EnvironmentFile=-/flags.env\nExecStart=\n\
              ExecStart=/usr/bin/kubelet $KUBELET_CONFIG_ARGS $KUBELET_EXTRA_ARGS --x=${A}y $NOTHING \\\n  --last\n";
         assert_eq!(command(&[unit], None), ["/usr/bin/kubelet"]);
-        assert_eq!(
-            command(&[unit, drop_in], None),
-            ["/usr/bin/kubelet", "--config=/c.yaml", "--x=by", "--last"]
-        );
+        assert_eq!(command(&[unit, drop_in], None), ["/usr/bin/kubelet", "--config=/c.yaml", "--x=by", "--last"]);
         let flags = "KUBELET_EXTRA_ARGS=\"--pod-manifest-path=/etc/kubelet.d --v=2\"\n";
         assert_eq!(
             command(&[unit, drop_in], Some(flags)),

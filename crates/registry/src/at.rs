@@ -26,20 +26,12 @@ pub struct At<'p, 'v> {
 impl<'p, 'v> At<'p, 'v> {
     /// The object itself; its fields are named without a prefix.
     pub fn root(object: &'v Value) -> Self {
-        Self {
-            value: Some(object),
-            segment: Segment::Root(""),
-            parent: None,
-        }
+        Self { value: Some(object), segment: Segment::Root(""), parent: None }
     }
 
     /// A value under a path of its own, as `spec` of an object that is not at hand.
     pub fn named(path: &'p str, value: Option<&'v Value>) -> Self {
-        Self {
-            value,
-            segment: Segment::Root(path),
-            parent: None,
-        }
+        Self { value, segment: Segment::Root(path), parent: None }
     }
 
     /// The field `name`.
@@ -51,11 +43,7 @@ impl<'p, 'v> At<'p, 'v> {
             Some(Value::Object(map)) => map.get(name),
             _ => None,
         };
-        At {
-            value,
-            segment: Segment::Child(name),
-            parent: Some(self),
-        }
+        At { value, segment: Segment::Child(name), parent: Some(self) }
     }
 
     /// The field `name`, shown as `shown` in the path: upstream's paths misname some fields.
@@ -67,11 +55,7 @@ impl<'p, 'v> At<'p, 'v> {
             Some(Value::Object(map)) => map.get(name),
             _ => None,
         };
-        At {
-            value,
-            segment: Segment::Child(shown),
-            parent: Some(self),
-        }
+        At { value, segment: Segment::Child(shown), parent: Some(self) }
     }
 
     /// A value from elsewhere, under the path of a field here.
@@ -79,11 +63,7 @@ impl<'p, 'v> At<'p, 'v> {
     where
         'p: 'q,
     {
-        At {
-            value,
-            segment: Segment::Child(shown),
-            parent: Some(self),
-        }
+        At { value, segment: Segment::Child(shown), parent: Some(self) }
     }
 
     /// The map entry `key`, shown as such: `data[key]`.
@@ -95,11 +75,7 @@ impl<'p, 'v> At<'p, 'v> {
             Some(Value::Object(map)) => map.get(key),
             _ => None,
         };
-        At {
-            value,
-            segment: Segment::Key(key),
-            parent: Some(self),
-        }
+        At { value, segment: Segment::Key(key), parent: Some(self) }
     }
 
     /// The list's elements; none when there is no list.
@@ -129,14 +105,7 @@ impl<'p, 'v> At<'p, 'v> {
             _ => None,
         };
         map.into_iter().flatten().map(move |(key, value)| {
-            (
-                key.as_str(),
-                At {
-                    value: Some(value),
-                    segment: Segment::Key(key),
-                    parent: Some(self),
-                },
-            )
+            (key.as_str(), At { value: Some(value), segment: Segment::Key(key), parent: Some(self) })
         })
     }
 
@@ -262,11 +231,7 @@ impl<'p, 'v> At<'p, 'v> {
 
     /// `Invalid value` for each thing that `rule` finds wrong with the string here.
     pub fn check(&self, errors: &mut ErrorList, rule: impl Fn(&str) -> Vec<String>) {
-        errors.extend(
-            rule(self.str())
-                .into_iter()
-                .map(|wrong| self.invalid_value(self.str(), wrong)),
-        );
+        errors.extend(rule(self.str()).into_iter().map(|wrong| self.invalid_value(self.str(), wrong)));
     }
 
     /// The string must be there.
@@ -311,9 +276,6 @@ impl<'p, 'v> At<'p, 'v> {
 /// Go's struct that upstream prints inside a message: its fields in order, `null` or zero where absent. For
 /// `api::field::Error::printed_as`, as a JSON value would sort the fields.
 pub fn go_struct(fields: &[(&str, Value)]) -> String {
-    let fields: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("\"{name}\":{value}"))
-        .collect();
+    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     format!("{{{}}}", fields.join(","))
 }

@@ -11,13 +11,7 @@ pub(crate) fn diff(old: &Value, new: &Value) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let same_start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let most = old.len().min(new.len()) - same_start;
-    let same_end = old
-        .iter()
-        .rev()
-        .zip(new.iter().rev())
-        .take(most)
-        .take_while(|(a, b)| a == b)
-        .count();
+    let same_end = old.iter().rev().zip(new.iter().rev()).take(most).take_while(|(a, b)| a == b).count();
     let start = same_start.saturating_sub(CONTEXT_LINES);
     let after = same_end.min(CONTEXT_LINES);
     let (old_end, new_end) = (old.len() - same_end, new.len() - same_end);

@@ -17,17 +17,9 @@ pub(crate) fn validate_label_name(key: &At, errors: &mut ErrorList) {
 /// `ValidateLabels`: errors name the map, not the entry.
 pub(crate) fn validate_labels(labels: &At, errors: &mut ErrorList) {
     for (key, value) in labels.entries() {
-        errors.extend(
-            names::qualified_name(key)
-                .into_iter()
-                .map(|wrong| labels.invalid_value(key, wrong)),
-        );
+        errors.extend(names::qualified_name(key).into_iter().map(|wrong| labels.invalid_value(key, wrong)));
         let value = value.str();
-        errors.extend(
-            names::label_value(value)
-                .into_iter()
-                .map(|wrong| labels.invalid_value(value, wrong)),
-        );
+        errors.extend(names::label_value(value).into_iter().map(|wrong| labels.invalid_value(value, wrong)));
     }
 }
 
@@ -37,11 +29,7 @@ pub(crate) fn validate_annotations(annotations: &At, errors: &mut ErrorList) {
     for (key, value) in annotations.entries() {
         // Upper case was allowed once, so that keys are checked in lower case.
         let lower = key.to_lowercase();
-        errors.extend(
-            names::qualified_name(&lower)
-                .into_iter()
-                .map(|wrong| annotations.invalid_value(key, wrong)),
-        );
+        errors.extend(names::qualified_name(&lower).into_iter().map(|wrong| annotations.invalid_value(key, wrong)));
         total += key.len() + value.len();
     }
     if total > TOTAL_ANNOTATION_SIZE_LIMIT_BYTES {
@@ -67,11 +55,7 @@ pub(crate) fn validate_label_selector(selector: &At, errors: &mut ErrorList) {
             }
             "Exists" | "DoesNotExist" => {}
             operator => {
-                errors.push(
-                    expression
-                        .at("operator")
-                        .invalid_value(operator, "not a valid selector operator"),
-                );
+                errors.push(expression.at("operator").invalid_value(operator, "not a valid selector operator"));
             }
         }
         validate_label_name(&expression.at("key"), errors);
@@ -85,16 +69,8 @@ pub(crate) fn validate_label_selector(selector: &At, errors: &mut ErrorList) {
 /// nothing.
 pub(crate) fn selector_matches(selector: &Value, labels: &Value) -> bool {
     let label = |key: &str| labels.get(key).and_then(Value::as_str);
-    let exact = selector
-        .get("matchLabels")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten();
-    let expressions = selector
-        .get("matchExpressions")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let exact = selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten();
+    let expressions = selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten();
     exact.into_iter().all(|(key, value)| label(key) == value.as_str())
         && expressions.into_iter().all(|expression| {
             let field = |name: &str| expression.get(name).and_then(Value::as_str).unwrap_or_default();

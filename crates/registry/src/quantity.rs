@@ -21,9 +21,7 @@ impl Amount {
 
     /// Reads a quantity as it stands in an object: `100m`, `1.5Gi`, `2e3`. What is no quantity is `None`.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits = text
-            .find(|c: char| !matches!(c, '0'..='9' | '.' | '+' | '-'))
-            .unwrap_or(text.len());
+        let digits = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '+' | '-')).unwrap_or(text.len());
         let (number, suffix) = text.split_at(digits);
         let (negative, number) = match number.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -38,13 +36,9 @@ impl Amount {
         let fraction = &fraction[..fraction.len().min(12)];
         let mut value: i128 = 0;
         for digit in whole.bytes().chain(fraction.bytes()) {
-            value = value
-                .checked_mul(10)?
-                .checked_add(i128::from(digit.checked_sub(b'0')?))?;
+            value = value.checked_mul(10)?.checked_add(i128::from(digit.checked_sub(b'0')?))?;
         }
-        let denominator = 10_i128
-            .checked_pow(u32::try_from(fraction.len()).ok()?)?
-            .checked_mul(divisor)?;
+        let denominator = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?.checked_mul(divisor)?;
         let scaled = value.checked_mul(multiplier)?.checked_mul(NANO)?;
         // Rounded away from zero, as upstream does with what is finer than nano.
         let nano = (scaled + denominator - 1) / denominator;
@@ -117,11 +111,7 @@ impl fmt::Display for Amount {
     /// Whole units where they are whole, else thousandths, rounded up.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let milli = ceil(self.0, NANO / 1000);
-        if milli % 1000 == 0 {
-            write!(f, "{}", milli / 1000)
-        } else {
-            write!(f, "{milli}m")
-        }
+        if milli % 1000 == 0 { write!(f, "{}", milli / 1000) } else { write!(f, "{milli}m") }
     }
 }
 

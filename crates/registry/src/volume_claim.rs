@@ -25,11 +25,7 @@ pub(crate) fn validate_claim_spec(spec: &At, errors: &mut ErrorList) {
     let resources = spec.at("resources");
     let requests = resources.at("requests");
     let shown = resources.key("storage").path();
-    match requests
-        .map()
-        .and_then(|requests| requests.get("storage"))
-        .and_then(|v| v.as_str())
-    {
+    match requests.map().and_then(|requests| requests.get("storage")).and_then(|v| v.as_str()) {
         None => errors.push(Error::required(&shown, "")),
         Some(text) => {
             validate_quantity("storage", text, &shown, errors);

@@ -86,7 +86,8 @@ pub(crate) fn install_filter(program: &[nix::libc::sock_filter]) -> nix::Result<
     let length = u16::try_from(program.len()).map_err(|_| nix::errno::Errno::EINVAL)?;
     let filter = nix::libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
     // SAFETY: the kernel copies the program, which lives across the call, and does not write to it.
-    let result =
-        unsafe { nix::libc::prctl(nix::libc::PR_SET_SECCOMP, nix::libc::SECCOMP_MODE_FILTER, std::ptr::from_ref(&filter)) };
+    let result = unsafe {
+        nix::libc::prctl(nix::libc::PR_SET_SECCOMP, nix::libc::SECCOMP_MODE_FILTER, std::ptr::from_ref(&filter))
+    };
     nix::errno::Errno::result(result).map(drop)
 }

@@ -38,8 +38,13 @@ enum Place {
     Active(Rank),
     /// Popped: in the scheduler's hands.
     Deciding,
-    BackingOff { until: Duration },
-    Unschedulable { since: Duration, plugins: BTreeSet<&'static str> },
+    BackingOff {
+        until: Duration,
+    },
+    Unschedulable {
+        since: Duration,
+        plugins: BTreeSet<&'static str>,
+    },
     Gated,
 }
 
@@ -76,7 +81,11 @@ impl SchedulingQueue {
                 }
             }
             Place::Unschedulable { .. } if changed => self.retry(&uid, now),
-            Place::Active(_) | Place::Deciding | Place::BackingOff { .. } | Place::Unschedulable { .. } | Place::Gated => {}
+            Place::Active(_)
+            | Place::Deciding
+            | Place::BackingOff { .. }
+            | Place::Unschedulable { .. }
+            | Place::Gated => {}
         }
     }
 

@@ -101,24 +101,38 @@ fn a_node_selector_decides() {
 fn refusals_are_told_in_upstreams_words() {
     let check = |more: Value, expect: expect_test::Expect| {
         let mut cluster = tutorial(&json!({}));
-        cluster.assume(pod("there", json!({"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 31999}]}]}})), "node1");
+        cluster.assume(
+            pod(
+                "there",
+                json!({"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 31999}]}]}}),
+            ),
+            "node1",
+        );
         expect.assert_eq(&decide_all(&mut cluster, [pod("p", more)])[0]);
     };
     check(
         json!({"spec": {"nodeSelector": {"cloud": "666"}}}),
-        expect_test::expect!["0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."],
+        expect_test::expect![
+            "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+        ],
     );
     check(
         requests("9999", "9999Gi"),
-        expect_test::expect!["0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu, 2 Insufficient memory. no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."],
+        expect_test::expect![
+            "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu, 2 Insufficient memory. no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+        ],
     );
     check(
         json!({"spec": {"nodeSelector": {"kubernetes.io/hostname": "node1"}, "containers": [{"name": "c", "ports": [{"hostPort": 31999, "containerPort": 1}]}]}}),
-        expect_test::expect!["0/3 nodes are available: 1 node(s) didn't have free ports for the requested pod ports, 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/3 nodes are available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling."],
+        expect_test::expect![
+            "0/3 nodes are available: 1 node(s) didn't have free ports for the requested pod ports, 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/3 nodes are available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling."
+        ],
     );
     check(
         json!({"spec": {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}]}}),
-        expect_test::expect!["0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 node(s) didn't match pod topology spread constraints (missing required label). no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."],
+        expect_test::expect![
+            "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 node(s) didn't match pod topology spread constraints (missing required label). no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+        ],
     );
 }
 

@@ -10,8 +10,8 @@ mod types;
 
 pub use embedded::{Embedded, OpenError};
 pub use types::{
-    Batch, CommitError, Committed, Entry, Event, Expect, LoadError, Loaded, Mutation, Note, Revision, Watch, WatchError,
-    Write,
+    Batch, CommitError, Committed, Entry, Event, Expect, LoadError, Loaded, Mutation, Note, Revision, Watch,
+    WatchError, Write,
 };
 
 use futures::future::BoxFuture;

@@ -22,8 +22,12 @@ async fn child(path: &Path) {
             for count in 0u64.. {
                 let key = format!("/w{writer}/{}", count % 50);
                 let value = Bytes::from(format!("{count}:{}", "x".repeat((count as usize * 37) % 3000)));
-                let write =
-                    Write { key: key.as_str().into(), expect: Expect::Any, mutation: Mutation::Put(value), note: Note::default() };
+                let write = Write {
+                    key: key.as_str().into(),
+                    expect: Expect::Any,
+                    mutation: Mutation::Put(value),
+                    note: Note::default(),
+                };
                 let committed = store.commit(write).await.unwrap();
                 println!("{key} {} {count}", committed.revision);
             }
@@ -35,7 +39,11 @@ async fn child(path: &Path) {
 #[test]
 fn acknowledged_writes_survive_a_kill() {
     if let Ok(path) = std::env::var(CHILD) {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap().block_on(child(Path::new(&path)));
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .build()
+            .unwrap()
+            .block_on(child(Path::new(&path)));
         return;
     }
     let directory = tempfile::tempdir().unwrap();

@@ -49,9 +49,7 @@ pub(crate) fn push_element(text: &mut String, element: &PathElement) {
 
 /// The keys of a `k:` element, sorted by name.
 pub(crate) fn keys(raw: &str) -> serde_json::Map<String, Value> {
-    raw.strip_prefix("k:")
-        .and_then(|json| serde_json::from_str(json).ok())
-        .unwrap_or_default()
+    raw.strip_prefix("k:").and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
 }
 
 /// Collects all members below `set` in upstream's order.

@@ -22,10 +22,7 @@ impl Set {
                 Ordering::Greater => nodes.extend(right.next()),
                 Ordering::Equal => {
                     if let (Some((element, l)), Some((_, r))) = (left.next(), right.next()) {
-                        let node = Node {
-                            member: l.member || r.member,
-                            children: l.children.union(r.children),
-                        };
+                        let node = Node { member: l.member || r.member, children: l.children.union(r.children) };
                         nodes.push((element, node));
                     }
                 }
@@ -52,10 +49,7 @@ impl Set {
             if theirs.member {
                 return Node::default();
             }
-            Node {
-                member: node.member,
-                children: node.children.recursive_difference(&theirs.children),
-            }
+            Node { member: node.member, children: node.children.recursive_difference(&theirs.children) }
         })
     }
 
@@ -90,10 +84,7 @@ impl Set {
                 nodes.push((element, node));
                 continue;
             }
-            let node = Node {
-                member: node.member,
-                children: node.children.only_within(&theirs.children),
-            };
+            let node = Node { member: node.member, children: node.children.only_within(&theirs.children) };
             if node.member || !node.children.is_empty() {
                 nodes.push((element, node));
             }

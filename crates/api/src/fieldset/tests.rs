@@ -67,21 +67,12 @@ fn bad_wire_forms() {
 fn algebra() {
     let a = || set(json!({"f:a": {".": {}, "f:b": {}, "f:c": {}}, "f:d": {}}));
     let b = || set(json!({"f:a": {"f:c": {}}, "f:d": {"f:e": {}}}));
-    check(
-        a().union(b()),
-        expect![[r#"{"f:a":{".":{},"f:b":{},"f:c":{}},"f:d":{".":{},"f:e":{}}}"#]],
-    );
+    check(a().union(b()), expect![[r#"{"f:a":{".":{},"f:b":{},"f:c":{}},"f:d":{".":{},"f:e":{}}}"#]]);
     check(a().difference(&b()), expect![[r#"{"f:a":{".":{},"f:b":{}},"f:d":{}}"#]]);
     check(a().intersection(&b()), expect![[r#"{"f:a":{"f:c":{}}}"#]]);
     check(b().recursive_difference(&a()), expect!["{}"]);
-    check(
-        a().recursive_difference(&set(json!({"f:a": {}}))),
-        expect![[r#"{"f:d":{}}"#]],
-    );
-    check(
-        a().difference(&set(json!({"f:a": {}}))),
-        expect![[r#"{"f:a":{"f:b":{},"f:c":{}},"f:d":{}}"#]],
-    );
+    check(a().recursive_difference(&set(json!({"f:a": {}}))), expect![[r#"{"f:d":{}}"#]]);
+    check(a().difference(&set(json!({"f:a": {}}))), expect![[r#"{"f:a":{"f:b":{},"f:c":{}},"f:d":{}}"#]]);
     check(
         set(json!({"f:spec": {"f:c": {"k:{\"name\":\"a\"}": {".": {}, "f:image": {}, "f:resources": {"f:x": {}}}}}, "f:y": {}}))
             .only_within(&set(json!({"f:spec": {"f:c": {"f:*": {"f:resources": {}}}}}))),
@@ -112,10 +103,8 @@ mod model {
     use std::collections::BTreeSet;
 
     fn any_paths() -> impl Strategy<Value = BTreeSet<Path>> {
-        let element = prop_oneof![
-            "[abc]".prop_map(|name| PathElement::field(&name)),
-            (0..3usize).prop_map(PathElement::index),
-        ];
+        let element =
+            prop_oneof!["[abc]".prop_map(|name| PathElement::field(&name)), (0..3usize).prop_map(PathElement::index),];
         prop::collection::btree_set(prop::collection::vec(element, 1..4), 0..12)
     }
 

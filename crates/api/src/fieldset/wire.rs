@@ -102,9 +102,7 @@ fn read(value: Value, depth_left: usize) -> Result<(Set, bool), FieldSetError> {
         return Err(FieldSetError::NotAMap);
     };
     let depth_left = depth_left.checked_sub(1).ok_or(FieldSetError::TooDeep)?;
-    let mut set = Set {
-        nodes: Vec::with_capacity(map.len()),
-    };
+    let mut set = Set { nodes: Vec::with_capacity(map.len()) };
     let mut member = false;
     for (key, below) in map {
         if key == "." {
@@ -114,13 +112,7 @@ fn read(value: Value, depth_left: usize) -> Result<(Set, bool), FieldSetError> {
         let element = parse_element(key)?;
         let (children, dotted) = read(below, depth_left)?;
         let leaf = children.is_empty();
-        set.put(
-            element,
-            Node {
-                member: dotted || leaf,
-                children,
-            },
-        );
+        set.put(element, Node { member: dotted || leaf, children });
     }
     Ok((set, member))
 }
@@ -182,8 +174,5 @@ fn is_canonical(keys: &str) -> bool {
 /// A JSON string of plain ASCII without escapes at the start of `text`, and what is behind it.
 fn plain_string(text: &str) -> Option<(&str, &str)> {
     let (inner, after) = text.strip_prefix('"')?.split_once('"')?;
-    inner
-        .bytes()
-        .all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\')
-        .then_some((inner, after))
+    inner.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\').then_some((inner, after))
 }

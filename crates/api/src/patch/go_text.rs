@@ -49,9 +49,6 @@ mod tests {
     #[test]
     fn as_go_prints() {
         let value = json!({"name": "q", "list": [1, "two", null, true], "map": {"b": 1.5, "a": {}}});
-        assert_eq!(
-            go_text(&value),
-            "map[list:[1 two <nil> true] map:map[a:map[] b:1.5] name:q]"
-        );
+        assert_eq!(go_text(&value), "map[list:[1 two <nil> true] map:map[a:map[] b:1.5] name:q]");
     }
 }

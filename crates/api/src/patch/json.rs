@@ -17,15 +17,10 @@ pub const MAX_COPIED_BYTES: usize = 3 << 20;
 pub fn apply(original: &Value, patch: &Value) -> Result<Value, PatchError> {
     let Value::Array(operations) = patch else {
         let kind = json_type(patch);
-        return Err(decode(&format!(
-            "json: cannot unmarshal {kind} into Go value of type []handlers.jsonPatchOp"
-        )));
+        return Err(decode(&format!("json: cannot unmarshal {kind} into Go value of type []handlers.jsonPatchOp")));
     };
     if operations.len() > MAX_OPERATIONS {
-        return Err(PatchError::TooManyOperations {
-            max: MAX_OPERATIONS,
-            got: operations.len(),
-        });
+        return Err(PatchError::TooManyOperations { max: MAX_OPERATIONS, got: operations.len() });
     }
     let operations = operations.iter().map(Operation::parse).collect::<Result<Vec<_>, _>>()?;
     let mut patched = original.clone();
@@ -53,9 +48,7 @@ fn decode(words: &str) -> PatchError {
 }
 
 fn missing(verb: &str, what: &str, path: &str) -> PatchError {
-    PatchError::Operation(format!(
-        "{verb} operation does not apply: doc is missing {what}: {path}"
-    ))
+    PatchError::Operation(format!("{verb} operation does not apply: doc is missing {what}: {path}"))
 }
 
 /// One operation; `value` is null where the patch gives none.
@@ -70,9 +63,7 @@ impl<'a> Operation<'a> {
     fn parse(operation: &'a Value) -> Result<Self, PatchError> {
         let Value::Object(map) = operation else {
             let kind = json_type(operation);
-            return Err(decode(&format!(
-                "json: cannot unmarshal {kind} into Go value of type handlers.jsonPatchOp"
-            )));
+            return Err(decode(&format!("json: cannot unmarshal {kind} into Go value of type handlers.jsonPatchOp")));
         };
         let text = |field: &str| match map.get(field) {
             None | Some(Value::Null) => Ok(None),
@@ -125,10 +116,7 @@ impl<'a> Operation<'a> {
 /// The container that holds the last element of `path`, and that element unescaped. `None` when a step on the way is
 /// missing or no container, and for the root itself, which the library cannot change.
 fn locate<'d>(document: &'d mut Value, path: &str) -> Option<(&'d mut Value, String)> {
-    let mut steps = path
-        .split('/')
-        .skip(1)
-        .map(|step| step.replace("~1", "/").replace("~0", "~"));
+    let mut steps = path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
     let mut key = steps.next()?;
     let mut container = document;
     for next in steps {
@@ -148,11 +136,7 @@ fn locate<'d>(document: &'d mut Value, path: &str) -> Option<(&'d mut Value, Str
 /// The position that `key` names in a list of `len` elements; negative ones count from the end.
 fn index(key: &str, len: usize) -> Option<usize> {
     let number: i64 = key.parse().ok()?;
-    let index = if number < 0 {
-        number + i64::try_from(len).ok()?
-    } else {
-        number
-    };
+    let index = if number < 0 { number + i64::try_from(len).ok()? } else { number };
     usize::try_from(index).ok().filter(|&index| index < len)
 }
 
@@ -279,10 +263,7 @@ mod tests {
             json!([{"op": "remove", "path": "/m/absent"}]),
             expect!["422 remove operation does not apply: doc is missing key: /m/absent"],
         );
-        check(
-            json!([{"op": "test", "path": "/m/k", "value": "w"}]),
-            expect!["422 testing value /m/k failed"],
-        );
+        check(json!([{"op": "test", "path": "/m/k", "value": "w"}]), expect!["422 testing value /m/k failed"]);
         check(
             json!([{"op": "test", "path": "/l/7", "value": null}]),
             expect!["422 test operation does not apply: doc is missing key: /l/7"],
@@ -303,10 +284,7 @@ mod tests {
             json!([{"op": "replace", "path": "/l/9", "value": 1}]),
             expect!["422 replace operation does not apply: doc is missing key: /l/9"],
         );
-        check(
-            json!([{"op": "merge", "path": "/m/k"}]),
-            expect!["422 Unexpected kind: merge"],
-        );
+        check(json!([{"op": "merge", "path": "/m/k"}]), expect!["422 Unexpected kind: merge"]);
         check(
             json!({"op": "add"}),
             expect![
@@ -314,9 +292,6 @@ mod tests {
             ],
         );
         let many: Vec<Value> = vec![json!({"op": "test", "path": "/m/k", "value": "v"}); MAX_OPERATIONS + 1];
-        check(
-            many.into(),
-            expect!["413 The allowed maximum operations in a JSON patch is 10000, got 10001"],
-        );
+        check(many.into(), expect!["413 The allowed maximum operations in a JSON patch is 10000, got 10001"]);
     }
 }

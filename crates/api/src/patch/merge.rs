@@ -18,9 +18,7 @@ pub fn apply(original: &Value, patch: &Value) -> Result<Value, PatchError> {
 
 pub(super) fn not_a_map(patch: &Value) -> PatchError {
     let kind = json_type(patch);
-    PatchError::Decode(format!(
-        "json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
-    ))
+    PatchError::Decode(format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"))
 }
 
 fn merge_into(target: &mut Value, patch: &Map<String, Value>) {
@@ -63,18 +61,10 @@ mod tests {
             expect![[r#"{"a":1,"b":{"d":2,"e":3}}"#]],
         );
         check(json!({"a": [1, 2]}), json!({"a": [3]}), expect![[r#"{"a":[3]}"#]]);
-        check(
-            json!({"a": "x"}),
-            json!({"a": {"b": null, "c": 1}}),
-            expect![[r#"{"a":{"c":1}}"#]],
-        );
+        check(json!({"a": "x"}), json!({"a": {"b": null, "c": 1}}), expect![[r#"{"a":{"c":1}}"#]]);
         check(json!({}), json!({"a": {"b": null}}), expect![[r#"{"a":{}}"#]]);
         check(json!({"a": 1}), json!({}), expect![[r#"{"a":1}"#]]);
-        check(
-            json!({"a": [{"b": 1}]}),
-            json!({"a": [{"b": null}]}),
-            expect![[r#"{"a":[{"b":null}]}"#]],
-        );
+        check(json!({"a": [{"b": 1}]}), json!({"a": [{"b": null}]}), expect![[r#"{"a":[{"b":null}]}"#]]);
     }
 
     #[test]

@@ -140,10 +140,7 @@ fn retain_keys(original: &mut Map<String, Value>, patch: &mut Map<String, Value>
     };
     let retained = |key: &str| keys.iter().any(|retained| retained.as_str() == Some(key));
     let special = |key: &str| key.starts_with(DELETE_FROM_LIST) || key.starts_with(SET_ELEMENT_ORDER);
-    if patch
-        .iter()
-        .any(|(key, value)| !value.is_null() && !special(key) && !retained(key))
-    {
+    if patch.iter().any(|(key, value)| !value.is_null() && !special(key) && !retained(key)) {
         return Err(BAD_RETAIN_KEYS);
     }
     original.retain(|key, _| retained(key));
@@ -165,16 +162,11 @@ fn without_directives(value: Value) -> Option<Value> {
                     || key.starts_with(SET_ELEMENT_ORDER)
             };
             let kept = map.into_iter().filter(|(key, value)| !value.is_null() && !special(key));
-            Some(Value::Object(
-                kept.filter_map(|(key, value)| Some((key, without_directives(value)?)))
-                    .collect(),
-            ))
+            Some(Value::Object(kept.filter_map(|(key, value)| Some((key, without_directives(value)?))).collect()))
         }
         Value::Array(list) => {
-            let marker = |item: &Value| {
-                item.as_object()
-                    .is_some_and(|map| map.len() == 1 && map.contains_key(DIRECTIVE))
-            };
+            let marker =
+                |item: &Value| item.as_object().is_some_and(|map| map.len() == 1 && map.contains_key(DIRECTIVE));
             let kept = list.into_iter().filter(|item| !marker(item));
             Some(Value::Array(kept.filter_map(without_directives).collect()))
         }

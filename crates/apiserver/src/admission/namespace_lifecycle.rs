@@ -35,11 +35,7 @@ impl Plugin for NamespaceLifecycle {
         }
         let name = attributes.namespace.as_str();
         let Some(namespace) = self.reader.get("", "namespaces", "", name) else {
-            return Err(Status::not_found(&Subject {
-                group: "",
-                resource: "namespaces",
-                name,
-            }));
+            return Err(Status::not_found(&Subject { group: "", resource: "namespaces", name }));
         };
         let going =
             namespace["status"]["phase"] == "Terminating" || namespace["metadata"]["deletionTimestamp"].is_string();

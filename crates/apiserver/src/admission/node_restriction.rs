@@ -35,11 +35,7 @@ impl Plugin for NodeRestriction {
                 &format!("could not determine node from user {:?}", attributes.user.name),
             ));
         }
-        match (
-            &*attributes.resource.group,
-            &*attributes.resource.plural,
-            attributes.subresource,
-        ) {
+        match (&*attributes.resource.group, &*attributes.resource.plural, attributes.subresource) {
             ("", "pods", "") => pods::object(&self.reader, node, attributes),
             ("", "pods", "status") => pods::status(node, attributes),
             ("", "pods", "eviction") => pods::eviction(&self.reader, node, attributes),
@@ -62,10 +58,7 @@ fn own_node(node: &str, attributes: &Attributes<'_>) -> Result<(), Status> {
         if refused.is_empty() {
             return Ok(());
         }
-        format!(
-            "node {node:?} is not allowed to set the following labels: {}",
-            refused.join(", ")
-        )
+        format!("node {node:?} is not allowed to set the following labels: {}", refused.join(", "))
     } else if attributes.operation == Operation::Update {
         let refused = labels::refused(&new["metadata"]["labels"], &old["metadata"]["labels"]);
         // An absent list and an empty one are the same.
@@ -89,10 +82,7 @@ fn own_name(node: &str, attributes: &Attributes<'_>, what: &str) -> Result<(), S
     if name_of(attributes) == node {
         return Ok(());
     }
-    Err(forbidden(
-        attributes,
-        &format!("can only access {what} with the same name as the requesting node"),
-    ))
+    Err(forbidden(attributes, &format!("can only access {what} with the same name as the requesting node")))
 }
 
 fn lease(node: &str, attributes: &Attributes<'_>) -> Result<(), Status> {

@@ -7,10 +7,8 @@ use api::status::Status;
 
 const GROUP: &str = "scheduling.k8s.io";
 /// The two classes that every cluster has, also before their objects are there.
-const SYSTEM_CLASSES: [(&str, i64); 2] = [
-    ("system-cluster-critical", 2_000_000_000),
-    ("system-node-critical", 2_000_001_000),
-];
+const SYSTEM_CLASSES: [(&str, i64); 2] =
+    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 const DEFAULT_POLICY: &str = "PreemptLowerPriority";
 
 pub(super) struct Priority {
@@ -34,25 +32,14 @@ impl Priority {
             return Some(read(&class));
         }
         let value = SYSTEM_CLASSES.iter().find(|(own, _)| *own == name)?.1;
-        Some(Class {
-            name: name.to_owned(),
-            value,
-            policy: DEFAULT_POLICY.to_owned(),
-        })
+        Some(Class { name: name.to_owned(), value, policy: DEFAULT_POLICY.to_owned() })
     }
 
     /// The global default; of several the lowest.
     fn default_class(&self) -> Class {
         let all = self.reader.list(GROUP, "priorityclasses", None);
-        let defaults = all
-            .iter()
-            .filter(|class| class["globalDefault"] == true)
-            .map(|class| read(class));
-        let none = || Class {
-            name: String::new(),
-            value: 0,
-            policy: DEFAULT_POLICY.to_owned(),
-        };
+        let defaults = all.iter().filter(|class| class["globalDefault"] == true).map(|class| read(class));
+        let none = || Class { name: String::new(), value: 0, policy: DEFAULT_POLICY.to_owned() };
         defaults.min_by_key(|class| class.value).unwrap_or_else(none)
     }
 
@@ -98,10 +85,7 @@ impl Priority {
         }
         let all = self.reader.list(GROUP, "priorityclasses", None);
         let name = name_of(attributes);
-        match all
-            .iter()
-            .find(|class| class["globalDefault"] == true && class["metadata"]["name"] != name)
-        {
+        match all.iter().find(|class| class["globalDefault"] == true && class["metadata"]["name"] != name) {
             None => Ok(()),
             Some(other) => {
                 let other = text(&other["metadata"]["name"]);
@@ -114,11 +98,7 @@ impl Priority {
 
 fn read(class: &serde_json::Value) -> Class {
     let policy = class["preemptionPolicy"].as_str().unwrap_or(DEFAULT_POLICY).to_owned();
-    Class {
-        name: text(&class["metadata"]["name"]).to_owned(),
-        value: class["value"].as_i64().unwrap_or(0),
-        policy,
-    }
+    Class { name: text(&class["metadata"]["name"]).to_owned(), value: class["value"].as_i64().unwrap_or(0), policy }
 }
 
 impl Plugin for Priority {
@@ -128,20 +108,13 @@ impl Plugin for Priority {
         }
         let delete = attributes.operation == Operation::Delete && is(attributes, GROUP, "priorityclasses", "");
         if delete && SYSTEM_CLASSES.iter().any(|(name, _)| *name == name_of(attributes)) {
-            return Err(forbidden(
-                attributes,
-                "this is a system priority class and cannot be deleted",
-            ));
+            return Err(forbidden(attributes, "this is a system priority class and cannot be deleted"));
         }
         Ok(())
     }
 
     fn validate(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
         let write = matches!(attributes.operation, Operation::Create | Operation::Update);
-        if write && is(attributes, GROUP, "priorityclasses", "") {
-            self.only_one_default(attributes)
-        } else {
-            Ok(())
-        }
+        if write && is(attributes, GROUP, "priorityclasses", "") { self.only_one_default(attributes) } else { Ok(()) }
     }
 }

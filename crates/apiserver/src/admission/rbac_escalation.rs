@@ -39,13 +39,7 @@ impl RbacEscalation {
             return Ok(());
         }
         let resource = &*attributes.resource.plural;
-        if self.may(
-            attributes,
-            "escalate",
-            resource,
-            &attributes.namespace,
-            name_of(attributes),
-        ) {
+        if self.may(attributes, "escalate", resource, &attributes.namespace, name_of(attributes)) {
             return Ok(());
         }
         let confirm = |rules: &[Rule]| escalation::confirm(&self.rbac, attributes.user, &attributes.namespace, rules);
@@ -55,10 +49,7 @@ impl RbacEscalation {
             urls.non_resource_urls = vec!["*".to_owned()];
             let all = [Rule::resources(&["*"], &["*"], &["*"]), urls];
             confirm(&all).map_err(|why| {
-                forbidden(
-                    attributes,
-                    &format!("must have cluster-admin privileges to use an aggregationRule: {why}"),
-                )
+                forbidden(attributes, &format!("must have cluster-admin privileges to use an aggregationRule: {why}"))
             })?;
         }
         confirm(&Rule::read_all(new)).map_err(|why| forbidden(attributes, &why))
@@ -73,21 +64,13 @@ impl RbacEscalation {
             kind: text(&new["roleRef"]["kind"]).to_owned(),
             name: text(&new["roleRef"]["name"]).to_owned(),
         };
-        let resource = if role.kind == "ClusterRole" {
-            "clusterroles"
-        } else {
-            "roles"
-        };
+        let resource = if role.kind == "ClusterRole" { "clusterroles" } else { "roles" };
         if self.may(attributes, "bind", resource, &attributes.namespace, &role.name) {
             return Ok(());
         }
         let Some(rules) = self.rbac.role_rules(&role, &attributes.namespace) else {
             let resource = &*attributes.resource.plural;
-            return Err(Status::not_found(&Subject {
-                group: GROUP,
-                resource,
-                name: &role.name,
-            }));
+            return Err(Status::not_found(&Subject { group: GROUP, resource, name: &role.name }));
         };
         escalation::confirm(&self.rbac, attributes.user, &attributes.namespace, &rules)
             .map_err(|why| forbidden(attributes, &why))

@@ -30,14 +30,11 @@ impl ServiceAccount {
     }
 
     fn account(&self, attributes: &Attributes<'_>, name: &str) -> Result<Arc<Value>, Status> {
-        self.reader
-            .get("", "serviceaccounts", &attributes.namespace, name)
-            .ok_or_else(|| {
-                let namespace = &attributes.namespace;
-                let why =
-                    format!("error looking up service account {namespace}/{name}: serviceaccount {name:?} not found");
-                forbidden(attributes, &why)
-            })
+        self.reader.get("", "serviceaccounts", &attributes.namespace, name).ok_or_else(|| {
+            let namespace = &attributes.namespace;
+            let why = format!("error looking up service account {namespace}/{name}: serviceaccount {name:?} not found");
+            forbidden(attributes, &why)
+        })
     }
 }
 
@@ -51,20 +48,13 @@ impl Plugin for ServiceAccount {
         }
         let spec = &attributes.object["spec"];
         let asked = [&spec["serviceAccountName"], &spec["serviceAccount"]].map(text);
-        let name = asked
-            .into_iter()
-            .find(|name| !name.is_empty())
-            .unwrap_or(DEFAULT_ACCOUNT)
-            .to_owned();
+        let name = asked.into_iter().find(|name| !name.is_empty()).unwrap_or(DEFAULT_ACCOUNT).to_owned();
         let account = self.account(attributes, &name)?;
         let spec = api::meta::child_mut(&mut attributes.object, "spec");
         spec.insert("serviceAccountName".to_owned(), name.clone().into());
         spec.insert("serviceAccount".to_owned(), name.into());
         let own = spec.get("automountServiceAccountToken").and_then(Value::as_bool);
-        if own
-            .or_else(|| account["automountServiceAccountToken"].as_bool())
-            .unwrap_or(true)
-        {
+        if own.or_else(|| account["automountServiceAccountToken"].as_bool()).unwrap_or(true) {
             mount_token(spec)?;
         }
         if list_mut_is_empty(spec, "imagePullSecrets") && list(&account["imagePullSecrets"]).next().is_some() {
@@ -115,9 +105,7 @@ fn mirror_refers_to_nothing(attributes: &Attributes<'_>) -> Result<(), Status> {
 /// Mounts the token into every container that has nothing at its place.
 fn mount_token(spec: &mut serde_json::Map<String, Value>) -> Result<(), Status> {
     let volumes = spec.get("volumes").unwrap_or(&Value::Null);
-    let own = list(volumes)
-        .map(|volume| text(&volume["name"]))
-        .find(|name| name.starts_with(VOLUME_PREFIX));
+    let own = list(volumes).map(|volume| text(&volume["name"])).find(|name| name.starts_with(VOLUME_PREFIX));
     let (name, there) = match own {
         Some(name) => (name.to_owned(), true),
         None => (format!("{VOLUME_PREFIX}{}", suffix()?), false),
@@ -153,12 +141,7 @@ fn token_volume(name: &str) -> Value {
 
 fn suffix() -> Result<String, Status> {
     let mut bytes = [0_u8; SUFFIX_LENGTH];
-    ring::rand::SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| Status::internal("no random bytes"))?;
+    ring::rand::SystemRandom::new().fill(&mut bytes).map_err(|_| Status::internal("no random bytes"))?;
     // 27 does not divide 256: the bias of a tenth does no harm to a name that is only to differ from its neighbours.
-    Ok(bytes
-        .iter()
-        .map(|byte| char::from(SUFFIX_LETTERS[usize::from(*byte) % SUFFIX_LETTERS.len()]))
-        .collect())
+    Ok(bytes.iter().map(|byte| char::from(SUFFIX_LETTERS[usize::from(*byte) % SUFFIX_LETTERS.len()])).collect())
 }

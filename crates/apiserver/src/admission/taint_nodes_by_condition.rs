@@ -12,9 +12,7 @@ impl Plugin for TaintNodesByCondition {
         if attributes.operation == Operation::Create && is(attributes, "", "nodes", "") {
             let taints = list_mut(api::meta::child_mut(&mut attributes.object, "spec"), "taints");
             let taint = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"});
-            let there = taints
-                .iter()
-                .any(|own| own["key"] == taint["key"] && own["effect"] == taint["effect"]);
+            let there = taints.iter().any(|own| own["key"] == taint["key"] && own["effect"] == taint["effect"]);
             if !there {
                 taints.push(taint);
             }

@@ -37,16 +37,9 @@ struct Case<'a> {
 }
 
 fn row(plural: &str) -> &'static Resource {
-    let groups = [
-        ("", "v1"),
-        ("coordination.k8s.io", "v1"),
-        ("rbac.authorization.k8s.io", "v1"),
-        ("scheduling.k8s.io", "v1"),
-    ];
-    groups
-        .iter()
-        .find_map(|(group, version)| registry::find(group, version, plural))
-        .unwrap()
+    let groups =
+        [("", "v1"), ("coordination.k8s.io", "v1"), ("rbac.authorization.k8s.io", "v1"), ("scheduling.k8s.io", "v1")];
+    groups.iter().find_map(|(group, version)| registry::find(group, version, plural)).unwrap()
 }
 
 impl Case<'_> {
@@ -73,35 +66,21 @@ impl Case<'_> {
     }
 
     fn refused(self, want: Expect) {
-        want.assert_eq(&self.run().map_or_else(
-            |status| format!("{} {}", status.code, status.message),
-            |_| "fine".to_owned(),
-        ));
+        want.assert_eq(
+            &self.run().map_or_else(|status| format!("{} {}", status.code, status.message), |_| "fine".to_owned()),
+        );
     }
 }
 
 fn admin(plural: &'static str, namespace: &'static str, object: Value) -> Case<'static> {
     let user = UserInfo::new("admin", &["system:masters"]);
     let (operation, subresource, name) = (Operation::Create, "", "");
-    Case {
-        user,
-        operation,
-        plural,
-        subresource,
-        namespace,
-        name,
-        object,
-        old: Value::Null,
-    }
+    Case { user, operation, plural, subresource, namespace, name, object, old: Value::Null }
 }
 
 fn node(plural: &'static str, subresource: &'static str, object: Value) -> Case<'static> {
     let user = UserInfo::new("system:node:n1", &["system:nodes"]);
-    Case {
-        user,
-        subresource,
-        ..admin(plural, if plural == "nodes" { "" } else { "a" }, object)
-    }
+    Case { user, subresource, ..admin(plural, if plural == "nodes" { "" } else { "a" }, object) }
 }
 
 fn pod(spec: Value) -> Value {
@@ -141,20 +120,13 @@ fn pods_refused() {
     admin("pods", "a", pod(json!({"serviceAccountName": "nobody"}))).refused(expect![[
         r#"403 pods "p" is forbidden: error looking up service account a/nobody: serviceaccount "nobody" not found"#
     ]]);
-    admin("pods", "a", pod(json!({"priorityClassName": "absent"}))).refused(expect![[
-        r#"403 pods "p" is forbidden: no PriorityClass with name absent was found"#
-    ]]);
+    admin("pods", "a", pod(json!({"priorityClassName": "absent"})))
+        .refused(expect![[r#"403 pods "p" is forbidden: no PriorityClass with name absent was found"#]]);
     admin("pods", "a", pod(json!({"priorityClassName": "high", "priority": 5}))).refused(expect![[r#"403 pods "p" is forbidden: the integer value of priority (5) must not be provided in pod spec; priority admission controller computed 1000 from the given PriorityClass name"#]]);
     admin("pods", "none", pod(json!({}))).refused(expect![[r#"404 namespaces "none" not found"#]]);
     admin("configmaps", "going", pod(json!({}))).refused(expect![[r#"403 configmaps "p" is forbidden: unable to create new content in namespace going because it is being terminated"#]]);
-    let delete = |name| Case {
-        operation: Operation::Delete,
-        name,
-        ..admin("namespaces", "", Value::Null)
-    };
-    delete("default").refused(expect![[
-        r#"403 namespaces "default" is forbidden: this namespace may not be deleted"#
-    ]]);
+    let delete = |name| Case { operation: Operation::Delete, name, ..admin("namespaces", "", Value::Null) };
+    delete("default").refused(expect![[r#"403 namespaces "default" is forbidden: this namespace may not be deleted"#]]);
     delete("a").refused(expect!["fine"]);
 }
 
@@ -166,28 +138,14 @@ fn mirror(spec: Value, owners: Value) -> Value {
 fn mirror_pods() {
     let none = || json!(null);
     admin("pods", "a", mirror(json!({"nodeName": "n1"}), none())).refused(expect!["fine"]);
-    admin("pods", "a", mirror(json!({"serviceAccountName": "default"}), none())).refused(expect![[
-        r#"403 pods "m" is forbidden: a mirror pod may not reference service accounts"#
-    ]]);
-    admin(
-        "pods",
-        "a",
-        mirror(json!({"volumes": [{"secret": {"secretName": "s"}}]}), none()),
-    )
-    .refused(expect![[
-        r#"403 pods "m" is forbidden: a mirror pod may not reference secrets"#
-    ]]);
-    admin(
-        "pods",
-        "a",
-        mirror(
-            json!({"volumes": [{"projected": {"sources": [{"serviceAccountToken": {}}]}}]}),
-            none(),
-        ),
-    )
-    .refused(expect![[
-        r#"403 pods "m" is forbidden: a mirror pod may not use ServiceAccountToken volume projections"#
-    ]]);
+    admin("pods", "a", mirror(json!({"serviceAccountName": "default"}), none()))
+        .refused(expect![[r#"403 pods "m" is forbidden: a mirror pod may not reference service accounts"#]]);
+    admin("pods", "a", mirror(json!({"volumes": [{"secret": {"secretName": "s"}}]}), none()))
+        .refused(expect![[r#"403 pods "m" is forbidden: a mirror pod may not reference secrets"#]]);
+    admin("pods", "a", mirror(json!({"volumes": [{"projected": {"sources": [{"serviceAccountToken": {}}]}}]}), none()))
+        .refused(expect![[
+            r#"403 pods "m" is forbidden: a mirror pod may not use ServiceAccountToken volume projections"#
+        ]]);
     let own = || json!([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u1", "controller": true}]);
     node("pods", "", mirror(json!({"nodeName": "n1"}), own())).refused(expect!["fine"]);
     node("pods", "", mirror(json!({"nodeName": "n1"}), none())).refused(expect![[
@@ -197,9 +155,8 @@ fn mirror_pods() {
         r#"403 pods "m" is forbidden: node "n1" can only create pods with spec.nodeName set to itself"#
     ]]);
     let stale = json!([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u0", "controller": true}]);
-    node("pods", "", mirror(json!({"nodeName": "n1"}), stale)).refused(expect![[
-        r#"403 pods "m" is forbidden: node n1 UID mismatch: expected u1 got u0"#
-    ]]);
+    node("pods", "", mirror(json!({"nodeName": "n1"}), stale))
+        .refused(expect![[r#"403 pods "m" is forbidden: node n1 UID mismatch: expected u1 got u0"#]]);
     node("pods", "", pod(json!({"nodeName": "n1"}))).refused(expect![[r#"403 pods "p" is forbidden: pod does not have "kubernetes.io/config.mirror" annotation, node "n1" can only create mirror pods"#]]);
 }
 
@@ -214,69 +171,43 @@ fn nodes() {
     let good = json!({"kubernetes.io/hostname": "n1", "beta.kubernetes.io/os": "linux", "node.kubernetes.io/x": "", "mine": "a"});
     node("nodes", "", labelled(good)).refused(expect!["fine"]);
     node("nodes", "", labelled(json!({"node-restriction.kubernetes.io/x": "y", "a.k8s.io/b": ""}))).refused(expect![[r#"403 nodes "n1" is forbidden: node "n1" is not allowed to set the following labels: a.k8s.io/b, node-restriction.kubernetes.io/x"#]]);
-    node("nodes", "", json!({"metadata": {"name": "n2"}})).refused(expect![[
-        r#"403 nodes "n2" is forbidden: node "n1" is not allowed to modify node "n2""#
-    ]]);
-    let update = |object, old| Case {
-        operation: Operation::Update,
-        old,
-        ..node("nodes", "", object)
-    };
+    node("nodes", "", json!({"metadata": {"name": "n2"}}))
+        .refused(expect![[r#"403 nodes "n2" is forbidden: node "n1" is not allowed to modify node "n2""#]]);
+    let update = |object, old| Case { operation: Operation::Update, old, ..node("nodes", "", object) };
     update(labelled(json!({"a": "b"})), labelled(json!({}))).refused(expect!["fine"]);
-    update(
-        labelled(json!({})),
-        labelled(json!({"node-role.kubernetes.io/worker": ""})),
-    )
-    .refused(expect![[
+    update(labelled(json!({})), labelled(json!({"node-role.kubernetes.io/worker": ""}))).refused(expect![[
         r#"403 nodes "n1" is forbidden: is not allowed to modify labels: node-role.kubernetes.io/worker"#
     ]]);
     let tainted = json!({"metadata": {"name": "n1"}, "spec": {"taints": [{"key": "a"}]}});
-    update(tainted, labelled(json!({}))).refused(expect![[
-        r#"403 nodes "n1" is forbidden: node "n1" is not allowed to modify taints"#
-    ]]);
+    update(tainted, labelled(json!({})))
+        .refused(expect![[r#"403 nodes "n1" is forbidden: node "n1" is not allowed to modify taints"#]]);
 }
 
 #[test]
 fn what_nodes_do_to_pods_leases_and_tokens() {
     let theirs = json!({"metadata": {"name": "theirs"}, "spec": {"nodeName": "n2"}});
-    let status = Case {
-        operation: Operation::Update,
-        old: theirs.clone(),
-        ..node("pods", "status", theirs)
-    };
+    let status = Case { operation: Operation::Update, old: theirs.clone(), ..node("pods", "status", theirs) };
     status.refused(expect![[r#"403 pods "theirs" is forbidden: node "n1" can only update pod status for pods with spec.nodeName set to itself"#]]);
-    let delete = |name| Case {
-        operation: Operation::Delete,
-        name,
-        ..node("pods", "", Value::Null)
-    };
+    let delete = |name| Case { operation: Operation::Delete, name, ..node("pods", "", Value::Null) };
     delete("theirs").refused(expect![[
         r#"403 pods "theirs" is forbidden: node "n1" can only delete pods with spec.nodeName set to itself"#
     ]]);
     delete("mine").refused(expect!["fine"]);
     let token = |reference: Value, audiences: Value| Case {
         name: "default",
-        ..node(
-            "serviceaccounts",
-            "token",
-            json!({"spec": {"boundObjectRef": reference, "audiences": audiences}}),
-        )
+        ..node("serviceaccounts", "token", json!({"spec": {"boundObjectRef": reference, "audiences": audiences}}))
     };
     let bound = |name: &str, uid: &str| json!({"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid});
     token(bound("mine", "p1"), json!(["vault"])).refused(expect!["fine"]);
-    token(json!(null), json!([])).refused(expect![[
-        r#"403 serviceaccounts "default" is forbidden: node requested token not bound to a pod"#
-    ]]);
+    token(json!(null), json!([]))
+        .refused(expect![[r#"403 serviceaccounts "default" is forbidden: node requested token not bound to a pod"#]]);
     token(bound("mine", ""), json!([])).refused(expect![[
         r#"403 serviceaccounts "default" is forbidden: node requested token with a pod binding without a uid"#
     ]]);
     token(bound("theirs", "p2"), json!([])).refused(expect![[r#"403 serviceaccounts "default" is forbidden: node requested token bound to a pod scheduled on a different node"#]]);
     token(bound("mine", "p1"), json!([])).refused(expect![[r#"403 serviceaccounts "default" is forbidden: audience "" not found in pod spec volume, system:node:n1 is not authorized to request tokens for this audience"#]]);
     let lease = |name: &str| json!({"metadata": {"name": name}});
-    let in_namespace = |object, namespace| Case {
-        namespace,
-        ..node("leases", "", object)
-    };
+    let in_namespace = |object, namespace| Case { namespace, ..node("leases", "", object) };
     in_namespace(lease("n2"), "a").refused(expect![[r#"403 leases.coordination.k8s.io "n2" is forbidden: can only access leases in the "kube-node-lease" system namespace"#]]);
     in_namespace(lease("n2"), "kube-node-lease").refused(expect![[r#"403 leases.coordination.k8s.io "n2" is forbidden: can only access node lease with the same name as the requesting node"#]]);
     in_namespace(lease("n1"), "kube-node-lease").refused(expect!["fine"]);
@@ -285,11 +216,7 @@ fn what_nodes_do_to_pods_leases_and_tokens() {
 #[test]
 fn roles_grant_what_their_writer_has() {
     let rules = |verb: &str| json!({"metadata": {"name": "r"}, "rules": [{"verbs": [verb], "apiGroups": [""], "resources": ["pods"]}]});
-    let write = |user: UserInfo, object, old| Case {
-        user,
-        old,
-        ..admin("roles", "a", object)
-    };
+    let write = |user: UserInfo, object, old| Case { user, old, ..admin("roles", "a", object) };
     let alice = || UserInfo::new("alice", &[]);
     write(UserInfo::new("boss", &["system:masters"]), rules("*"), Value::Null).refused(expect!["fine"]);
     write(alice(), rules("get"), rules("get")).refused(expect!["fine"]);
@@ -297,11 +224,6 @@ fn roles_grant_what_their_writer_has() {
         403 roles.rbac.authorization.k8s.io "r" is forbidden: user "alice" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:
         {APIGroups:[""], Resources:["pods"], Verbs:["get"]}"#]]);
     let binding = json!({"metadata": {"name": "b"}, "roleRef": {"kind": "Role", "name": "absent"}});
-    let case = Case {
-        user: alice(),
-        ..admin("rolebindings", "a", binding)
-    };
-    case.refused(expect![[
-        r#"404 rolebindings.rbac.authorization.k8s.io "absent" not found"#
-    ]]);
+    let case = Case { user: alice(), ..admin("rolebindings", "a", binding) };
+    case.refused(expect![[r#"404 rolebindings.rbac.authorization.k8s.io "absent" not found"#]]);
 }

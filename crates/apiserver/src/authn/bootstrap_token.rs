@@ -32,11 +32,7 @@ pub(super) fn authenticate(reader: &SharedReader, clock: &dyn clock::Clock, toke
         }
         groups.push(group.to_owned());
     }
-    Some(UserInfo {
-        name: format!("system:bootstrap:{}", token.id()),
-        groups,
-        ..UserInfo::default()
-    })
+    Some(UserInfo { name: format!("system:bootstrap:{}", token.id()), groups, ..UserInfo::default() })
 }
 
 fn data(secret: &Value, key: &str) -> Option<String> {

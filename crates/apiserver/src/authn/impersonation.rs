@@ -36,36 +36,21 @@ pub fn impersonate(
 }
 
 fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect()
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect()
 }
 
 fn wanted(headers: &HeaderMap) -> Result<Option<UserInfo>, Status> {
-    let one = |name: &str| {
-        values(headers, name)
-            .first()
-            .map(|&value| value.to_owned())
-            .unwrap_or_default()
-    };
+    let one = |name: &str| values(headers, name).first().map(|&value| value.to_owned()).unwrap_or_default();
     let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in headers {
         if let (Some(key), Ok(value)) = (name.as_str().strip_prefix(EXTRA_PREFIX), value.to_str()) {
-            extra
-                .entry(decode(key, false).to_lowercase())
-                .or_default()
-                .push(value.to_owned());
+            extra.entry(decode(key, false).to_lowercase()).or_default().push(value.to_owned());
         }
     }
     let wanted = UserInfo {
         name: one("impersonate-user"),
         uid: one("impersonate-uid"),
-        groups: values(headers, "impersonate-group")
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
+        groups: values(headers, "impersonate-group").into_iter().map(str::to_owned).collect(),
         extra,
     };
     if !wanted.name.is_empty() {
@@ -81,22 +66,10 @@ fn wanted(headers: &HeaderMap) -> Result<Option<UserInfo>, Status> {
 /// Go's `%#v` of a `*user.DefaultInfo`, which upstream's message holds.
 fn go_user(user: &UserInfo) -> String {
     let strings = |list: &[String]| {
-        if list.is_empty() {
-            "[]string(nil)".to_owned()
-        } else {
-            format!("[]string{{{}}}", inner(list))
-        }
+        if list.is_empty() { "[]string(nil)".to_owned() } else { format!("[]string{{{}}}", inner(list)) }
     };
-    let extra: Vec<String> = user
-        .extra
-        .iter()
-        .map(|(key, list)| format!("{key:?}:{}", strings(list)))
-        .collect();
-    let extra = if extra.is_empty() {
-        "(nil)".to_owned()
-    } else {
-        format!("{{{}}}", extra.join(", "))
-    };
+    let extra: Vec<String> = user.extra.iter().map(|(key, list)| format!("{key:?}:{}", strings(list))).collect();
+    let extra = if extra.is_empty() { "(nil)".to_owned() } else { format!("{{{}}}", extra.join(", ")) };
     let groups = strings(&user.groups);
     format!(
         "&user.DefaultInfo{{Name:{:?}, UID:{:?}, Groups:{groups}, Extra:map[string][]string{extra}}}",
@@ -135,18 +108,10 @@ fn allow(user: &UserInfo, request: &RequestInfo, authorizer: &dyn Authorizer) ->
 /// The questions about everything but the name.
 fn attributes(wanted: &UserInfo, verb: &str) -> Vec<RequestInfo> {
     let mut questions = Vec::new();
-    questions.extend(
-        wanted
-            .groups
-            .iter()
-            .map(|group| question(verb, "", "groups", "", group)),
-    );
+    questions.extend(wanted.groups.iter().map(|group| question(verb, "", "groups", "", group)));
     for (key, list) in &wanted.extra {
         let resource = format!("userextras/{key}");
-        questions.extend(
-            list.iter()
-                .map(|value| question(verb, AUTHENTICATION_GROUP, &resource, "", value)),
-        );
+        questions.extend(list.iter().map(|value| question(verb, AUTHENTICATION_GROUP, &resource, "", value)));
     }
     if !wanted.uid.is_empty() {
         questions.push(question(verb, AUTHENTICATION_GROUP, "uids", "", &wanted.uid));
@@ -160,9 +125,7 @@ fn unconstrained(wanted: &UserInfo, user: &UserInfo, authorizer: &dyn Authorizer
         None => question("impersonate", "", "users", "", &wanted.name),
     };
     allow(user, &identity, authorizer)?;
-    attributes(wanted, "impersonate")
-        .iter()
-        .try_for_each(|question| allow(user, question, authorizer))
+    attributes(wanted, "impersonate").iter().try_for_each(|question| allow(user, question, authorizer))
 }
 
 fn constrained(
@@ -171,26 +134,16 @@ fn constrained(
     request: &RequestInfo,
     authorizer: &dyn Authorizer,
 ) -> Result<(), Status> {
-    let node = wanted
-        .name
-        .strip_prefix("system:node:")
-        .filter(|_| wanted.in_group("system:nodes"));
+    let node = wanted.name.strip_prefix("system:node:").filter(|_| wanted.in_group("system:nodes"));
     let (mode, resource, namespace, name) = match (service_account(&wanted.name), node) {
         (Some((namespace, name)), _) => ("serviceaccount", "serviceaccounts", namespace, name),
         (None, Some(node)) => ("arbitrary-node", "nodes", "", node),
         (None, None) => ("user-info", "users", "", wanted.name.as_str()),
     };
-    let on = RequestInfo {
-        verb: format!("impersonate-on:{mode}:{}", request.verb),
-        ..request.clone()
-    };
+    let on = RequestInfo { verb: format!("impersonate-on:{mode}:{}", request.verb), ..request.clone() };
     allow(user, &on, authorizer)?;
     let verb = format!("impersonate:{mode}");
-    allow(
-        user,
-        &question(&verb, AUTHENTICATION_GROUP, resource, namespace, name),
-        authorizer,
-    )?;
+    allow(user, &question(&verb, AUTHENTICATION_GROUP, resource, namespace, name), authorizer)?;
     let mut rest = attributes(wanted, &verb);
     for question in &mut rest {
         AUTHENTICATION_GROUP.clone_into(&mut question.api_group);
@@ -211,16 +164,9 @@ fn complete(mut wanted: UserInfo) -> UserInfo {
     if wanted.groups.is_empty()
         && let Some((namespace, _)) = service_account(&wanted.name)
     {
-        wanted.groups = vec![
-            "system:serviceaccounts".to_owned(),
-            format!("system:serviceaccounts:{namespace}"),
-        ];
+        wanted.groups = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
     }
-    let group = if wanted.name == ANONYMOUS {
-        ALL_UNAUTHENTICATED
-    } else {
-        ALL_AUTHENTICATED
-    };
+    let group = if wanted.name == ANONYMOUS { ALL_UNAUTHENTICATED } else { ALL_AUTHENTICATED };
     if !wanted.in_group(ALL_AUTHENTICATED) && !wanted.in_group(ALL_UNAUTHENTICATED) {
         wanted.groups.push(group.to_owned());
     }

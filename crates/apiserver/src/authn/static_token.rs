@@ -46,14 +46,7 @@ impl StaticTokens {
     /// Adds a token of an administrator in `system:masters`: what `pintle server --token` gives.
     pub fn add_administrator(&mut self, token: &str) {
         let groups = vec![SYSTEM_PRIVILEGED_GROUP.to_owned()];
-        self.0.insert(
-            digest(token),
-            UserInfo {
-                name: "admin".to_owned(),
-                groups,
-                ..UserInfo::default()
-            },
-        );
+        self.0.insert(digest(token), UserInfo { name: "admin".to_owned(), groups, ..UserInfo::default() });
     }
 
     /// Adds what a token file says; empty lines and those that begin with `#` are skipped.
@@ -70,39 +63,23 @@ impl StaticTokens {
             }
             let columns = columns(line);
             let [token, name, uid, rest @ ..] = columns.as_slice() else {
-                return Err(StaticTokenError::Columns {
-                    line: index + 1,
-                    columns: columns.len(),
-                });
+                return Err(StaticTokenError::Columns { line: index + 1, columns: columns.len() });
             };
             if token.is_empty() {
                 return Err(StaticTokenError::Empty(index + 1));
             }
-            let groups = rest
-                .first()
-                .map_or("", String::as_str)
-                .split(',')
-                .filter(|group| !group.is_empty());
+            let groups = rest.first().map_or("", String::as_str).split(',').filter(|group| !group.is_empty());
             let groups = groups.map(str::to_owned).collect();
             self.0.insert(
                 digest(token),
-                UserInfo {
-                    name: name.clone(),
-                    uid: uid.clone(),
-                    groups,
-                    ..UserInfo::default()
-                },
+                UserInfo { name: name.clone(), uid: uid.clone(), groups, ..UserInfo::default() },
             );
         }
         Ok(())
     }
 
     pub(super) fn authenticate(&self, token: &str) -> Option<UserInfo> {
-        if self.0.is_empty() {
-            None
-        } else {
-            self.0.get(&digest(token)).cloned()
-        }
+        if self.0.is_empty() { None } else { self.0.get(&digest(token)).cloned() }
     }
 }
 

@@ -64,12 +64,8 @@ fn authenticators() -> (Authenticators, tempfile::TempDir) {
 }
 
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
-    let pairs = pairs.iter().map(|(name, value)| {
-        (
-            name.parse::<HeaderName>().unwrap(),
-            HeaderValue::from_str(value).unwrap(),
-        )
-    });
+    let pairs =
+        pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap()));
     let mut map = HeaderMap::new();
     pairs.for_each(|(name, value)| {
         map.append(name, value);
@@ -96,22 +92,10 @@ fn tokens() {
     check(&[], expect!["nobody"]);
     check(&[("authorization", "Basic eDp5")], expect!["nobody"]);
     check(&[("authorization", "Bearer wrong")], expect!["401 Unauthorized"]);
-    check(
-        &[("authorization", "Bearer boss")],
-        expect![[r#"admin  ["system:masters", "system:authenticated"] {}"#]],
-    );
-    check(
-        &[("authorization", "bearer t1")],
-        expect![[r#"ann u1 ["dev", "ops", "system:authenticated"] {}"#]],
-    );
-    let protocol = format!(
-        "base64url.bearer.authorization.k8s.io.{}, v5.channel.k8s.io",
-        URL_SAFE_NO_PAD.encode("t2")
-    );
-    check(
-        &[("sec-websocket-protocol", &protocol)],
-        expect![[r#"bea u2 ["system:authenticated"] {}"#]],
-    );
+    check(&[("authorization", "Bearer boss")], expect![[r#"admin  ["system:masters", "system:authenticated"] {}"#]]);
+    check(&[("authorization", "bearer t1")], expect![[r#"ann u1 ["dev", "ops", "system:authenticated"] {}"#]]);
+    let protocol = format!("base64url.bearer.authorization.k8s.io.{}, v5.channel.k8s.io", URL_SAFE_NO_PAD.encode("t2"));
+    check(&[("sec-websocket-protocol", &protocol)], expect![[r#"bea u2 ["system:authenticated"] {}"#]]);
     check(
         &[("authorization", "Bearer abcdef.0123456789abcdef")],
         expect![[
@@ -119,15 +103,9 @@ fn tokens() {
         ]],
     );
     for id in ["ended0", "groups", "unused", "absent"] {
-        check(
-            &[("authorization", &format!("Bearer {id}.0123456789abcdef"))],
-            expect!["401 Unauthorized"],
-        );
+        check(&[("authorization", &format!("Bearer {id}.0123456789abcdef"))], expect!["401 Unauthorized"]);
     }
-    check(
-        &[("authorization", "Bearer abcdef.0123456789abcdee")],
-        expect!["401 Unauthorized"],
-    );
+    check(&[("authorization", "Bearer abcdef.0123456789abcdee")], expect!["401 Unauthorized"]);
 }
 
 #[test]
@@ -135,10 +113,7 @@ fn certificates_come_before_tokens() {
     let (all, dir) = authenticators();
     let pem = std::fs::read_to_string(dir.path().join("apiserver-kubelet-client.crt")).unwrap();
     let chain = certs::certificates_from_pem(&pem).unwrap();
-    let user = all
-        .authenticate(&headers(&[("authorization", "Bearer wrong")]), &chain)
-        .unwrap()
-        .unwrap();
+    let user = all.authenticate(&headers(&[("authorization", "Bearer wrong")]), &chain).unwrap().unwrap();
     assert_eq!(user.name, "kube-apiserver-kubelet-client");
     assert_eq!(user.groups, ["kubeadm:cluster-admins", "system:authenticated"]);
     assert!(user.extra[CREDENTIAL_ID][0].starts_with("X509SHA256="));

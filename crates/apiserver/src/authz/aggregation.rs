@@ -14,11 +14,7 @@ pub(crate) fn rules_of(role: &Value, all: &[Arc<Value>]) -> Vec<Rule> {
     };
     for other in all {
         let itself = other["metadata"]["name"] == role["metadata"]["name"];
-        if !itself
-            && selectors
-                .iter()
-                .any(|selector| matches(selector, &other["metadata"]["labels"]))
-        {
+        if !itself && selectors.iter().any(|selector| matches(selector, &other["metadata"]["labels"])) {
             for rule in Rule::read_all(other) {
                 if !rules.contains(&rule) {
                     rules.push(rule);

@@ -30,9 +30,7 @@ pub(crate) fn confirm(rbac: &Rbac, user: &UserInfo, namespace: &str, wanted: &[R
 /// The parts of `wanted` that no single rule of `owned` grants.
 fn uncovered(owned: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
     let parts = wanted.iter().flat_map(Rule::breakdown);
-    parts
-        .filter(|part| !owned.iter().any(|rule| rule.covers(part)))
-        .collect()
+    parts.filter(|part| !owned.iter().any(|rule| rule.covers(part))).collect()
 }
 
 /// Joins parts that differ in their verbs alone (`CompactRules`).

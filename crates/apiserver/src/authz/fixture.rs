@@ -23,17 +23,8 @@ impl Objects {
         let version = object["apiVersion"].as_str().unwrap();
         let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
         let kind = object["kind"].as_str().unwrap().to_ascii_lowercase();
-        let plural = if kind.ends_with("class") {
-            format!("{kind}es")
-        } else {
-            format!("{kind}s")
-        };
-        self.remove(
-            &group,
-            &plural,
-            &object["metadata"]["namespace"],
-            &object["metadata"]["name"],
-        );
+        let plural = if kind.ends_with("class") { format!("{kind}es") } else { format!("{kind}s") };
+        self.remove(&group, &plural, &object["metadata"]["namespace"], &object["metadata"]["name"]);
         let mut inner = self.0.lock().unwrap();
         inner.0 += 1;
         inner.1.push((group, plural, Arc::new(object)));
@@ -65,10 +56,7 @@ impl ObjectReader for Objects {
     fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
         let inner = self.0.lock().unwrap();
         let fits = |object: &Value| namespace.is_none_or(|namespace| object["metadata"]["namespace"] == namespace);
-        let all = inner
-            .1
-            .iter()
-            .filter(|(g, p, object)| g == group && p == plural && fits(object));
+        let all = inner.1.iter().filter(|(g, p, object)| g == group && p == plural && fits(object));
         all.map(|(_, _, object)| object.clone()).collect()
     }
 

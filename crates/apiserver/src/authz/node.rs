@@ -17,9 +17,7 @@ const NODES_GROUP: &str = "system:nodes";
 
 /// The name of the node that a user is: `system:node:NAME` in the group `system:nodes`.
 pub(crate) fn node_name(user: &UserInfo) -> Option<&str> {
-    user.name
-        .strip_prefix(NODE_PREFIX)
-        .filter(|_| user.in_group(NODES_GROUP))
+    user.name.strip_prefix(NODE_PREFIX).filter(|_| user.in_group(NODES_GROUP))
 }
 
 /// What every node may do whatever it runs (upstream's `NodeRules`); what is said by relation is decided before.
@@ -27,11 +25,7 @@ static NODE_RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     let read = ["get", "list", "watch"];
     vec![
         Rule::resources(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
-        Rule::resources(
-            &["create"],
-            &["authorization.k8s.io"],
-            &["subjectaccessreviews", "localsubjectaccessreviews"],
-        ),
+        Rule::resources(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews", "localsubjectaccessreviews"]),
         Rule::resources(&read, &[""], &["services"]),
         Rule::resources(&["create", "update", "patch"], &[""], &["nodes"]),
         Rule::resources(&["update", "patch"], &[""], &["nodes/status"]),
@@ -40,16 +34,8 @@ static NODE_RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         Rule::resources(&["update", "patch"], &[""], &["pods/status"]),
         Rule::resources(&["create"], &[""], &["pods/eviction"]),
         Rule::resources(&["get"], &[""], &["endpoints"]),
-        Rule::resources(
-            &["create", "get", "list", "watch"],
-            &["certificates.k8s.io"],
-            &["certificatesigningrequests"],
-        ),
-        Rule::resources(
-            &["get", "list", "watch"],
-            &["certificates.k8s.io"],
-            &["clustertrustbundles"],
-        ),
+        Rule::resources(&["create", "get", "list", "watch"], &["certificates.k8s.io"], &["certificatesigningrequests"]),
+        Rule::resources(&["get", "list", "watch"], &["certificates.k8s.io"], &["clustertrustbundles"]),
         Rule::resources(&read, &["storage.k8s.io"], &["csidrivers"]),
         Rule::resources(&read, &["node.k8s.io"], &["runtimeclasses"]),
     ]
@@ -158,9 +144,7 @@ fn own_object(node: &str, request: &RequestInfo, words: (&str, &str)) -> Decisio
         no(format!("can only get, create, update, patch, or delete {verbs}"))
     } else if request.verb != "create" && request.name != node {
         // A create has no name yet: NodeRestriction looks at the object.
-        no(format!(
-            "can only access {name} with the same name as the requesting node"
-        ))
+        no(format!("can only access {name} with the same name as the requesting node"))
     } else {
         yes()
     }
@@ -170,9 +154,7 @@ fn lease(node: &str, request: &RequestInfo) -> Decision {
     if request.namespace == NODE_LEASE_NAMESPACE {
         own_object(node, request, ("a node lease", "node lease"))
     } else {
-        no(format!(
-            "can only access leases in the {NODE_LEASE_NAMESPACE:?} system namespace"
-        ))
+        no(format!("can only access leases in the {NODE_LEASE_NAMESPACE:?} system namespace"))
     }
 }
 
@@ -190,20 +172,15 @@ fn own_node(node: &str, request: &RequestInfo) -> Decision {
         ("", "get" | "list" | "watch") if request.name.is_empty() => {
             no(format!("node '{node}' cannot read all nodes, only its own Node object"))
         }
-        ("", "get" | "list" | "watch") => no(format!(
-            "node '{node}' cannot read '{}', only its own Node object",
-            request.name
-        )),
+        ("", "get" | "list" | "watch") => {
+            no(format!("node '{node}' cannot read '{}', only its own Node object", request.name))
+        }
         _ => by_rules(request),
     }
 }
 
 fn by_rules(request: &RequestInfo) -> Decision {
-    if NODE_RULES.iter().any(|rule| rule.allows(request)) {
-        yes()
-    } else {
-        no("")
-    }
+    if NODE_RULES.iter().any(|rule| rule.allows(request)) { yes() } else { no("") }
 }
 
 impl Authorizer for NodeAuthorizer {

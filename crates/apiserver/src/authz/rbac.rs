@@ -78,10 +78,7 @@ pub(crate) fn not_found(role: &RoleRef) -> String {
 impl Rbac {
     /// RBAC over this view of the cluster.
     pub fn new(reader: SharedReader) -> Self {
-        Self {
-            reader,
-            compiled: RwLock::new(None),
-        }
+        Self { reader, compiled: RwLock::new(None) }
     }
 
     fn compiled(&self) -> Arc<Compiled> {
@@ -117,11 +114,7 @@ impl Rbac {
 
 impl Authorizer for Rbac {
     fn authorize(&self, user: &UserInfo, request: &RequestInfo) -> Decision {
-        let namespace = if request.is_resource_request {
-            request.namespace.as_str()
-        } else {
-            ""
-        };
+        let namespace = if request.is_resource_request { request.namespace.as_str() } else { "" };
         let mut allowed = None;
         let mut errors: Vec<String> = Vec::new();
         self.compiled().visit(user, namespace, |found| {
@@ -162,10 +155,7 @@ fn reason(binding: &Binding, subject: &Subject) -> String {
     } else {
         ("RoleBinding", format!("{}/{}", binding.name, binding.namespace))
     };
-    format!(
-        "RBAC: allowed by {kind} {name:?} of {} {:?} to {subject}",
-        binding.role.kind, binding.role.name
-    )
+    format!("RBAC: allowed by {kind} {name:?} of {} {:?} to {subject}", binding.role.kind, binding.role.name)
 }
 
 type Found<'a> = Result<(&'a Binding, &'a Subject, &'a [Rule]), String>;
@@ -175,37 +165,20 @@ impl Compiled {
         let all = reader.list(GROUP, "clusterroles", None);
         let cluster_roles = all
             .iter()
-            .map(|role| {
-                (
-                    text(&role["metadata"]["name"]),
-                    aggregation::rules_of(role, &all).into(),
-                )
-            })
+            .map(|role| (text(&role["metadata"]["name"]), aggregation::rules_of(role, &all).into()))
             .collect();
         let key = |role: &Value| (text(&role["metadata"]["namespace"]), text(&role["metadata"]["name"]));
         let roles = reader.list(GROUP, "roles", None);
-        let roles = roles
-            .iter()
-            .map(|role| (key(role), Rule::read_all(role).into()))
-            .collect();
+        let roles = roles.iter().map(|role| (key(role), Rule::read_all(role).into())).collect();
         let mut cluster_bindings = Bindings::default();
         for binding in reader.list(GROUP, "clusterrolebindings", None) {
             cluster_bindings.add(&binding);
         }
         let mut bindings: HashMap<String, Bindings> = HashMap::new();
         for binding in reader.list(GROUP, "rolebindings", None) {
-            bindings
-                .entry(text(&binding["metadata"]["namespace"]))
-                .or_default()
-                .add(&binding);
+            bindings.entry(text(&binding["metadata"]["namespace"])).or_default().add(&binding);
         }
-        Self {
-            generations,
-            cluster_roles,
-            roles,
-            cluster_bindings,
-            bindings,
-        }
+        Self { generations, cluster_roles, roles, cluster_bindings, bindings }
     }
 
     fn role_rules(&self, role: &RoleRef, namespace: &str) -> Option<Arc<[Rule]>> {
@@ -218,11 +191,7 @@ impl Compiled {
 
     /// Calls `visit` for each binding that binds the user, cluster-wide ones first, until it returns false.
     fn visit(&self, user: &UserInfo, namespace: &str, mut visit: impl FnMut(Found<'_>) -> bool) {
-        let local = if namespace.is_empty() {
-            None
-        } else {
-            self.bindings.get(namespace)
-        };
+        let local = if namespace.is_empty() { None } else { self.bindings.get(namespace) };
         for bindings in std::iter::once(&self.cluster_bindings).chain(local) {
             for (binding, subject) in bindings.of(user) {
                 let rules = self.role_rules(&binding.role, &binding.namespace);
@@ -255,22 +224,11 @@ impl Bindings {
                 }
                 _ => continue,
             };
-            self.by_subject
-                .entry(subject.clone())
-                .or_default()
-                .push((index, subjects.len()));
+            self.by_subject.entry(subject.clone()).or_default().push((index, subjects.len()));
             subjects.push(subject);
         }
-        let role = RoleRef {
-            kind: text(&value["roleRef"]["kind"]),
-            name: text(&value["roleRef"]["name"]),
-        };
-        self.all.push(Binding {
-            name: text(&value["metadata"]["name"]),
-            namespace,
-            role,
-            subjects,
-        });
+        let role = RoleRef { kind: text(&value["roleRef"]["kind"]), name: text(&value["roleRef"]["name"]) };
+        self.all.push(Binding { name: text(&value["metadata"]["name"]), namespace, role, subjects });
     }
 
     /// The bindings of a user in their order, each with the first of its subjects that is the user.
@@ -280,24 +238,17 @@ impl Bindings {
         look(Subject::User(user.name.clone()));
         user.groups.iter().for_each(|group| look(Subject::Group(group.clone())));
         if let Some((namespace, name)) = service_account(&user.name) {
-            look(Subject::ServiceAccount {
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
-            });
+            look(Subject::ServiceAccount { namespace: namespace.to_owned(), name: name.to_owned() });
         }
         found.sort_unstable();
         found.dedup_by_key(|(binding, _)| *binding);
-        found
-            .into_iter()
-            .map(|(binding, subject)| (&self.all[binding], &self.all[binding].subjects[subject]))
+        found.into_iter().map(|(binding, subject)| (&self.all[binding], &self.all[binding].subjects[subject]))
     }
 }
 
 /// `system:serviceaccount:NAMESPACE:NAME` taken apart.
 pub(crate) fn service_account(user: &str) -> Option<(&str, &str)> {
-    user.strip_prefix("system:serviceaccount:")?
-        .split_once(':')
-        .filter(|(_, name)| !name.contains(':'))
+    user.strip_prefix("system:serviceaccount:")?.split_once(':').filter(|(_, name)| !name.contains(':'))
 }
 
 pub(crate) fn text(value: &Value) -> String {

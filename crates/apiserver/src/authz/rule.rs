@@ -19,24 +19,14 @@ fn has(list: &[String], wanted: &str) -> bool {
 }
 
 fn strings(value: &Value) -> Vec<String> {
-    value
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.as_str().map(str::to_owned))
-        .collect()
+    value.as_array().into_iter().flatten().filter_map(|entry| entry.as_str().map(str::to_owned)).collect()
 }
 
 impl Rule {
     /// A rule for resources.
     pub fn resources(verbs: &[&str], groups: &[&str], resources: &[&str]) -> Self {
         let own = |list: &[&str]| list.iter().map(|&entry| entry.to_owned()).collect();
-        Self {
-            verbs: own(verbs),
-            api_groups: own(groups),
-            resources: own(resources),
-            ..Self::default()
-        }
+        Self { verbs: own(verbs), api_groups: own(groups), resources: own(resources), ..Self::default() }
     }
 
     /// From the wire.
@@ -65,10 +55,7 @@ impl Rule {
             ("nonResourceURLs", &self.non_resource_urls),
         ];
         let filled = members.into_iter().filter(|(_, list)| !list.is_empty());
-        filled
-            .map(|(name, list)| (name.to_owned(), Value::from(list.clone())))
-            .collect::<Map<_, _>>()
-            .into()
+        filled.map(|(name, list)| (name.to_owned(), Value::from(list.clone()))).collect::<Map<_, _>>().into()
     }
 
     /// Upstream's `RuleAllows`.
@@ -77,10 +64,7 @@ impl Rule {
             return false;
         }
         if !request.is_resource_request {
-            return self
-                .non_resource_urls
-                .iter()
-                .any(|pattern| url_matches(pattern, &request.path));
+            return self.non_resource_urls.iter().any(|pattern| url_matches(pattern, &request.path));
         }
         has(&self.api_groups, &request.api_group)
             && self.allows_resource(&request.resource, &request.subresource)
@@ -106,10 +90,7 @@ impl Rule {
                     if self.resource_names.is_empty() {
                         parts.push(part);
                     } else {
-                        let named = |name: &String| Self {
-                            resource_names: vec![name.clone()],
-                            ..part.clone()
-                        };
+                        let named = |name: &String| Self { resource_names: vec![name.clone()], ..part.clone() };
                         parts.extend(self.resource_names.iter().map(named));
                     }
                 }
@@ -118,11 +99,7 @@ impl Rule {
         for url in &self.non_resource_urls {
             for verb in &self.verbs {
                 let (verbs, urls) = (vec![verb.clone()], vec![url.clone()]);
-                parts.push(Self {
-                    verbs,
-                    non_resource_urls: urls,
-                    ..Self::default()
-                });
+                parts.push(Self { verbs, non_resource_urls: urls, ..Self::default() });
             }
         }
         parts
@@ -140,16 +117,11 @@ impl Rule {
         }
         let resource_covered = |resource: &String| {
             has(&self.resources, resource)
-                || resource
-                    .split_once('/')
-                    .is_some_and(|(_, sub)| self.resources.contains(&format!("*/{sub}")))
+                || resource.split_once('/').is_some_and(|(_, sub)| self.resources.contains(&format!("*/{sub}")))
         };
         let names_covered = self.resource_names.is_empty()
             || (!part.resource_names.is_empty()
-                && part
-                    .resource_names
-                    .iter()
-                    .all(|name| self.resource_names.contains(name)));
+                && part.resource_names.iter().all(|name| self.resource_names.contains(name)));
         !part.resources.is_empty()
             && all(&self.api_groups, &part.api_groups)
             && part.resources.iter().all(resource_covered)
@@ -166,9 +138,7 @@ impl Rule {
             ("Verbs", &self.verbs),
         ];
         let filled = members.into_iter().filter(|(_, list)| !list.is_empty());
-        let parts: Vec<String> = filled
-            .map(|(name, list)| format!("{name}:{}", go_quoted(list)))
-            .collect();
+        let parts: Vec<String> = filled.map(|(name, list)| format!("{name}:{}", go_quoted(list))).collect();
         format!("{{{}}}", parts.join(", "))
     }
 }

@@ -57,11 +57,7 @@ fn user(name: &str, method: Method, target: &str, want: Expect) {
 }
 
 fn node(name: &str, method: Method, target: &str, want: Expect) {
-    want.assert_eq(&ask(
-        &UserInfo::new(format!("system:node:{name}"), &["system:nodes"]),
-        method,
-        target,
-    ));
+    want.assert_eq(&ask(&UserInfo::new(format!("system:node:{name}"), &["system:nodes"]), method, target));
 }
 
 const CORE: &str = "/api/v1/namespaces/a";
@@ -160,12 +156,7 @@ fn rbac_refuses_in_upstreams_words() {
             r#"nodes is forbidden: User "alice" cannot list resource "nodes" in API group "" at the cluster scope {"kind":"nodes"}"#
         ]],
     );
-    user(
-        "alice",
-        Method::GET,
-        "/metrics",
-        expect![[r#"forbidden: User "alice" cannot get path "/metrics" {}"#]],
-    );
+    user("alice", Method::GET, "/metrics", expect![[r#"forbidden: User "alice" cannot get path "/metrics" {}"#]]);
     user(
         "bob",
         Method::GET,
@@ -189,21 +180,11 @@ fn nodes_reach_what_their_pods_refer_to() {
     ] {
         node("n1", Method::GET, &format!("{CORE}/{path}"), expect!["yes "]);
     }
-    node(
-        "n1",
-        Method::POST,
-        "/api/v1/namespaces/a/serviceaccounts/robot/token",
-        expect!["yes "],
-    );
+    node("n1", Method::POST, "/api/v1/namespaces/a/serviceaccounts/robot/token", expect!["yes "]);
     node("n1", Method::GET, "/api/v1/nodes/n1", expect!["yes "]);
     node("n1", Method::PATCH, "/api/v1/nodes/n1/status", expect!["yes "]);
     node("n1", Method::POST, "/api/v1/namespaces/z/events", expect!["yes "]);
-    node(
-        "n1",
-        Method::PUT,
-        "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1",
-        expect!["yes "],
-    );
+    node("n1", Method::PUT, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1", expect!["yes "]);
 }
 
 #[test]

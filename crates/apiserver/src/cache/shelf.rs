@@ -52,9 +52,8 @@ pub struct Interest {
 
 impl Interest {
     fn wants(&self, change: &Change) -> bool {
-        let matches = |entry: &Entry| {
-            self.field.as_ref().is_none_or(|(field, value)| entry.header.field(field) == Some(value))
-        };
+        let matches =
+            |entry: &Entry| self.field.as_ref().is_none_or(|(field, value)| entry.header.field(field) == Some(value));
         self.namespace.as_ref().is_none_or(|namespace| *namespace == change.entry.header.namespace)
             && (matches(&change.entry) || change.old.as_deref().is_some_and(matches))
     }
@@ -148,7 +147,8 @@ impl Watchers {
         offer(&mut self.broad, change);
         for (field, by_value) in &mut self.narrow {
             let now = change.entry.header.field(field);
-            let before = change.old.as_ref().and_then(|old| old.header.field(field)).filter(|value| Some(*value) != now);
+            let before =
+                change.old.as_ref().and_then(|old| old.header.field(field)).filter(|value| Some(*value) != now);
             for value in [now, before].into_iter().flatten() {
                 if let Some(watchers) = by_value.get_mut(value) {
                     offer(watchers, change);

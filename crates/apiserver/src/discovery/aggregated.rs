@@ -9,11 +9,7 @@ use std::sync::Arc;
 /// `/api` with the core group and `/apis` with all others.
 pub(super) fn documents(groups: &Groups<'_>) -> BTreeMap<&'static str, Document> {
     let list = |core: bool| {
-        let items: Vec<Value> = groups
-            .iter()
-            .filter(|group| group.name.is_empty() == core)
-            .map(item)
-            .collect();
+        let items: Vec<Value> = groups.iter().filter(|group| group.name.is_empty() == core).map(item).collect();
         let list = json!({
             "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items,
         });
@@ -23,11 +19,7 @@ pub(super) fn documents(groups: &Groups<'_>) -> BTreeMap<&'static str, Document>
 }
 
 fn item(group: &Group<'_>) -> Value {
-    let metadata = if group.name.is_empty() {
-        json!({})
-    } else {
-        json!({"name": group.name})
-    };
+    let metadata = if group.name.is_empty() { json!({}) } else { json!({"name": group.name}) };
     let versions: Vec<Value> = group
         .versions
         .iter()

@@ -18,19 +18,13 @@ impl Document {
     /// A document of these bytes.
     pub fn new(content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let body = body.into();
-        Self {
-            content_type,
-            etag: format!("\"{}\"", hash(&body)),
-            body,
-        }
+        Self { content_type, etag: format!("\"{}\"", hash(&body)), body }
     }
 
     /// Whether an `If-None-Match` header names this version: the answer is then 304 without a body.
     pub fn matches(&self, if_none_match: &str) -> bool {
         let bare = |tag: &str| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned();
-        if_none_match
-            .split(',')
-            .any(|tag| tag.trim() == "*" || bare(tag) == bare(&self.etag))
+        if_none_match.split(',').any(|tag| tag.trim() == "*" || bare(tag) == bare(&self.etag))
     }
 }
 
@@ -43,9 +37,6 @@ pub(crate) fn hash(body: &[u8]) -> String {
 pub fn accepts_json(accept: &str) -> bool {
     accept.is_empty()
         || accept.split(',').any(|form| {
-            matches!(
-                form.split(';').next().unwrap_or_default().trim(),
-                "application/json" | "application/*" | "*/*"
-            )
+            matches!(form.split(';').next().unwrap_or_default().trim(), "application/json" | "application/*" | "*/*")
         })
 }

@@ -36,10 +36,7 @@ impl<'a> Groups<'a> {
         for row in rows {
             let place = builtin.iter().position(|(name, _)| *name == &*row.group);
             let versions = place.map_or(&[] as &[&str], |at| builtin[at].1);
-            let version = versions
-                .iter()
-                .position(|name| *name == &*row.version)
-                .unwrap_or(versions.len());
+            let version = versions.iter().position(|name| *name == &*row.version).unwrap_or(versions.len());
             let group = groups.entry((place.unwrap_or(builtin.len()), &row.group)).or_default();
             group.entry((version, &row.version)).or_default().push(row);
         }
@@ -49,10 +46,7 @@ impl<'a> Groups<'a> {
         };
         let groups = groups.into_iter().map(|((_, name), versions)| Group {
             name,
-            versions: versions
-                .into_iter()
-                .map(|((_, version), rows)| (version, sorted(rows)))
-                .collect(),
+            versions: versions.into_iter().map(|((_, version), rows)| (version, sorted(rows))).collect(),
         });
         Self(groups.collect())
     }
@@ -64,11 +58,7 @@ impl<'a> Groups<'a> {
 
 /// `v1`, `apps/v1`.
 pub(crate) fn group_version(group: &str, version: &str) -> String {
-    if group.is_empty() {
-        version.to_owned()
-    } else {
-        format!("{group}/{version}")
-    }
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 /// All discovery documents of a server.
@@ -82,10 +72,7 @@ impl Discovery {
     /// The documents for `rows`; `server_address` (`10.0.0.1:6443`) is what `/api` tells clients.
     pub fn new(rows: &[Arc<Resource>], server_address: &str) -> Self {
         let groups = Groups::of(rows);
-        Self {
-            plain: plain::documents(&groups, server_address),
-            aggregated: aggregated::documents(&groups),
-        }
+        Self { plain: plain::documents(&groups, server_address), aggregated: aggregated::documents(&groups) }
     }
 
     /// The document at `path` (a trailing slash does not matter) in the best form that `accept` (the whole `Accept`

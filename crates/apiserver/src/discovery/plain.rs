@@ -11,11 +11,7 @@ use std::collections::BTreeMap;
 /// show it.
 const STORED_AS: &[(&str, &str, &str)] = &[
     ("admissionregistration.k8s.io", "MutatingAdmissionPolicy", "v1beta1"),
-    (
-        "admissionregistration.k8s.io",
-        "MutatingAdmissionPolicyBinding",
-        "v1beta1",
-    ),
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding", "v1beta1"),
     ("apiextensions.k8s.io", "CustomResourceDefinition", "v1beta1"),
 ];
 
@@ -53,10 +49,7 @@ pub(super) fn documents(groups: &Groups<'_>, server_address: &str) -> BTreeMap<S
         put(format!("/apis/{}", group.name), own.into());
         list.push(entry);
     }
-    put(
-        "/apis".to_owned(),
-        json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": list}),
-    );
+    put("/apis".to_owned(), json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": list}));
     let addresses = json!([{"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}]);
     put(
         "/api".to_owned(),
@@ -121,9 +114,7 @@ fn storage_version_hash(row: &Resource) -> String {
         Storage::Own => (&*row.group, &*row.version),
         Storage::Shared { group, version, .. } => (&**group, &**version),
     };
-    let other = STORED_AS
-        .iter()
-        .find(|(of, kind, _)| *of == group && *kind == &*row.kind);
+    let other = STORED_AS.iter().find(|(of, kind, _)| *of == group && *kind == &*row.kind);
     let version = other.map_or(version, |(.., stored)| stored);
     let digest = Sha256::digest(format!("{group}/{version}/{}", row.kind));
     base64::engine::general_purpose::STANDARD.encode(&digest[..8])

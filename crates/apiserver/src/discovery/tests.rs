@@ -14,15 +14,11 @@ fn json(document: &Document) -> Value {
 /// Resources that the reference server has and the table has not, yet or ever.
 fn missing(group: &str, plural: &str) -> bool {
     let plural = plural.split('/').next().unwrap_or_default();
-    registry::table()
-        .iter()
-        .all(|row| &*row.group != group || &*row.plural != plural)
+    registry::table().iter().all(|row| &*row.group != group || &*row.plural != plural)
 }
 
 fn served(group: &str, version: &Value) -> bool {
-    registry::table()
-        .iter()
-        .any(|row| &*row.group == group && version == &*row.version)
+    registry::table().iter().any(|row| &*row.group == group && version == &*row.version)
 }
 
 /// A group of the reference without the versions that the table has not; `false`: nothing is left of it.
@@ -44,10 +40,7 @@ fn documents_are_those_of_the_reference() {
     let Some(reference) = reference() else { return };
     let discovery = builtin();
     for (path, expected) in reference["documents"].as_object().unwrap() {
-        let group = path
-            .strip_prefix("/apis/")
-            .and_then(|rest| rest.split('/').next())
-            .unwrap_or_default();
+        let group = path.strip_prefix("/apis/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
         let mut expected = expected.clone();
         if let Some(list) = expected.get_mut("resources").and_then(Value::as_array_mut) {
             list.retain(|resource| !missing(group, resource["name"].as_str().unwrap()));
@@ -91,10 +84,7 @@ fn aggregated_documents_are_those_of_the_reference() {
         });
         for item in items {
             let group = item["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-            item["versions"]
-                .as_array_mut()
-                .unwrap()
-                .retain(|version| served(&group, &version["version"]));
+            item["versions"].as_array_mut().unwrap().retain(|version| served(&group, &version["version"]));
             for version in item["versions"].as_array_mut().unwrap() {
                 let list = version["resources"].as_array_mut().unwrap();
                 list.retain(|resource| !missing(&group, resource["resource"].as_str().unwrap()));

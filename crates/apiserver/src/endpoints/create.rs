@@ -106,14 +106,7 @@ pub fn track_as(
 ) {
     let reset = reset_of(&call.row, subresource);
     let (manager, now) = (call.manager(), call.now());
-    let writer = apply::Writer {
-        schema,
-        manager: &manager,
-        api_version,
-        subresource,
-        reset: &reset,
-        now: &now,
-    };
+    let writer = apply::Writer { schema, manager: &manager, api_version, subresource, reset: &reset, now: &now };
     apply::update_managed_fields(live, object, &writer);
 }
 

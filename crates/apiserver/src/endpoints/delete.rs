@@ -20,7 +20,13 @@ use store::{CommitError, Expect, Revision};
 const MAX_ATTEMPTS: usize = 8;
 /// Kinds whose deletion answers with the object (upstream's `ReturnDeletedObject`), all of the core group.
 const RETURN_DELETED: [&str; 7] = [
-    "persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas", "serviceaccounts", "services",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "pods",
+    "podtemplates",
+    "resourcequotas",
+    "serviceaccounts",
+    "services",
 ];
 
 /// What holds an object besides `metadata.finalizers`.
@@ -239,7 +245,8 @@ pub async fn collection(call: &mut Call<'_>) -> Result<Answer, Status> {
         let mut info = call.info.clone();
         info.namespace = entry.header.namespace.to_string();
         info.name = entry.header.name.to_string();
-        let mut one = Call { info: &info, row: call.row.clone(), warnings: Vec::new(), body: call.body.clone(), ..*call };
+        let mut one =
+            Call { info: &info, row: call.row.clone(), warnings: Vec::new(), body: call.body.clone(), ..*call };
         match delete_object(&mut one, &entry.header.name, &options).await {
             Ok(_) => items.push(view::served_value(&call.row, entry)),
             Err(status) if status.reason == "NotFound" => {} // someone else was faster

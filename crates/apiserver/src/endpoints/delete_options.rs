@@ -52,13 +52,14 @@ impl DeleteOptions {
                 "application/yaml" => api::codec::decode_any(&call.body),
                 _ => api::codec::decode_json(&call.body),
             };
-            let value = decoded.map_err(|error| {
-                Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
-            })?.value;
+            let value = decoded
+                .map_err(|error| Status::bad_request(format!("couldn't get version/kind; json parse error: {error}")))?
+                .value;
             let kind = value["kind"].as_str().unwrap_or_default();
             if !matches!(kind, "" | "DeleteOptions") {
                 let version = value["apiVersion"].as_str().unwrap_or_default();
-                let why = format!("no kind {kind:?} is registered for version {version:?} in scheme \"k8s.io/apiserver\"");
+                let why =
+                    format!("no kind {kind:?} is registered for version {version:?} in scheme \"k8s.io/apiserver\"");
                 return Err(Status::bad_request(why));
             }
             value
@@ -75,7 +76,9 @@ impl DeleteOptions {
         let dry: Vec<&str> = given["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let out = Self {
             // Negative periods are taken for the shortest.
-            grace_period_seconds: given["gracePeriodSeconds"].as_i64().map(|seconds| if seconds < 0 { 1 } else { seconds }),
+            grace_period_seconds: given["gracePeriodSeconds"]
+                .as_i64()
+                .map(|seconds| if seconds < 0 { 1 } else { seconds }),
             uid: text(&given["preconditions"]["uid"]),
             resource_version: text(&given["preconditions"]["resourceVersion"]),
             policy: text(&given["propagationPolicy"]),

@@ -51,7 +51,8 @@ fn transformed(call: &Call<'_>, page: Page) -> Result<Answer, Status> {
             view::table(&call.row, objects, page.metadata, Include::of(call)?, call.api.clock.now(), true, meta)
         }
         Form::Partial => {
-            let group = if call.row.group.is_empty() { "core" } else { call.row.group.split('.').next().unwrap_or_default() };
+            let group =
+                if call.row.group.is_empty() { "core" } else { call.row.group.split('.').next().unwrap_or_default() };
             return Err(Status::not_acceptable_because(format!(
                 "you requested PartialObjectMetadata, but the requested object is a list (*{group}.{}List)",
                 call.row.kind

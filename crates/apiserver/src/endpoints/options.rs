@@ -21,9 +21,10 @@ pub fn bad_revision_words(text: &str) -> String {
 pub fn number(call: &Call<'_>, name: &str) -> Result<Option<i64>, Status> {
     match call.info.query.get(name) {
         None | Some("") => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|_| {
-            Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
-        }),
+        Some(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))),
     }
 }
 

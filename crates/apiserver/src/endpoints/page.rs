@@ -143,7 +143,10 @@ async fn snapshot(call: &Call<'_>, asked: &str) -> Result<Snapshot, Status> {
     // Upstream's oldest rule: a limit and a revision without a match mean exactly that revision.
     if matching == "Exact" || (limited && matching.is_empty() && revision > 0) {
         return shelf.snapshot_at(revision).map_err(|error| {
-            expired(&format!("The resourceVersion for the provided list is too old: {} ({})", error.asked, error.oldest))
+            expired(&format!(
+                "The resourceVersion for the provided list is too old: {} ({})",
+                error.asked, error.oldest
+            ))
         });
     }
     Ok(call.api.cache.snapshot(&shelf))

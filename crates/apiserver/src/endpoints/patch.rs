@@ -29,8 +29,9 @@ pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -
         PatchType::Apply => codec::decode_yaml(&body).map_err(|error| {
             Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {error}"))
         })?,
-        PatchType::Json | PatchType::Merge => codec::decode_json(&body)
-            .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?,
+        PatchType::Json | PatchType::Merge => {
+            codec::decode_json(&body).map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?
+        }
         PatchType::StrategicMerge => {
             codec::decode_json(&body).map_err(|error| Status::bad_request(error.to_string()))?
         }
@@ -116,9 +117,7 @@ fn report(
             *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = strict;
             Ok(())
         }
-        FieldValidation::Strict => {
-            Err(patch::undecodable(patched, &codec::strict_decoding_error(&strict)))
-        }
+        FieldValidation::Strict => Err(patch::undecodable(patched, &codec::strict_decoding_error(&strict))),
     }
 }
 

@@ -85,11 +85,13 @@ pub async fn bind_pod(call: &mut Call<'_>, name: &str, binding: Value) -> Result
     let dry = call.dry_run();
     let make = |call: &Call<'_>, live: Option<&Value>| -> Result<Made, Status> {
         let mut pod = live.cloned().ok_or_else(|| call.not_found(name))?;
-        let conflict = |why: String| {
-            Status::conflict(&Subject { group: "", resource: "pods/binding", name }, &why)
-        };
+        let conflict = |why: String| Status::conflict(&Subject { group: "", resource: "pods/binding", name }, &why);
         if !binding.uid().is_empty() && binding.uid() != pod.uid() {
-            let why = format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", binding.uid(), pod.uid());
+            let why = format!(
+                "Precondition failed: UID in precondition: {}, UID in object meta: {}",
+                binding.uid(),
+                pod.uid()
+            );
             return Err(conflict(why));
         }
         if pod.is_deleting() {
@@ -109,8 +111,11 @@ pub async fn bind_pod(call: &mut Call<'_>, name: &str, binding: Value) -> Result
             held.as_object_mut().into_iter().for_each(|held| held.extend(annotations.clone()));
         }
         let now = api::time::format_seconds(call.api.clock.now());
-        set_condition(&mut pod, json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null,
-            "lastTransitionTime": now}));
+        set_condition(
+            &mut pod,
+            json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null,
+            "lastTransitionTime": now}),
+        );
         Ok(Made { object: pod, tracked: true })
     };
     write_raw(call, "pods", name, &make, dry).await?;
@@ -173,7 +178,8 @@ async fn evict(call: &mut Call<'_>) -> Result<Answer, Status> {
 fn check_budgets(call: &Call<'_>, pod: &Value) -> Result<(), Status> {
     use crate::reader::ObjectReader;
     for budget in call.api.cache.list("policy", "poddisruptionbudgets", Some(pod.namespace())) {
-        let selector = LabelSelector::from_object(budget["spec"].get("selector")).unwrap_or_else(|_| LabelSelector::nothing());
+        let selector =
+            LabelSelector::from_object(budget["spec"].get("selector")).unwrap_or_else(|_| LabelSelector::nothing());
         if !selector.matches(pod.labels()) {
             continue;
         }
@@ -231,11 +237,7 @@ async fn scale(call: &mut Call<'_>) -> Result<Answer, Status> {
     let is_put = call.info.verb == "update";
     options::check_write(call, if is_put { "UpdateOptions" } else { "PatchOptions" }, false)?;
     let wanted = Wanted { group: "autoscaling", version: "v1", kind: "Scale" };
-    let given = if is_put {
-        decode::object(call, wanted, schema)?
-    } else {
-        decode::value_of_patch(call)?
-    };
+    let given = if is_put { decode::object(call, wanted, schema)? } else { decode::value_of_patch(call)? };
     let kind = api::patch::PatchType::from_content_type(call.content_type());
     let make = |_: &Call<'_>, live: Option<&Value>| -> Result<Made, Status> {
         let mut object = live.cloned().unwrap_or_default();

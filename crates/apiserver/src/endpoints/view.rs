@@ -110,10 +110,15 @@ pub fn table(
             Value::Object(out)
         })
         .collect();
-    let definitions: Vec<Value> = row.printer.columns().iter().map(|column| {
-        json!({"name": column.name, "type": column.kind, "format": column.format,
+    let definitions: Vec<Value> = row
+        .printer
+        .columns()
+        .iter()
+        .map(|column| {
+            json!({"name": column.name, "type": column.kind, "format": column.format,
             "description": column.description, "priority": column.priority})
-    }).collect();
+        })
+        .collect();
     let definitions = if columns { Value::from(definitions) } else { Value::Null };
     json!({"kind": "Table", "apiVersion": meta_version, "metadata": metadata, "columnDefinitions": definitions,
         "rows": rows})
@@ -138,7 +143,8 @@ pub fn one_value(call: &Call<'_>, code: u16, object: Value) -> Result<Answer, St
     let value = match call.accept.form {
         Form::Object => object,
         Form::PartialList => {
-            let group = if call.row.group.is_empty() { "core" } else { call.row.group.split('.').next().unwrap_or_default() };
+            let group =
+                if call.row.group.is_empty() { "core" } else { call.row.group.split('.').next().unwrap_or_default() };
             return Err(Status::not_acceptable_because(format!(
                 "you requested PartialObjectMetadataList, but the requested object is not a list (*{group}.{})",
                 call.row.kind
@@ -148,7 +154,15 @@ pub fn one_value(call: &Call<'_>, code: u16, object: Value) -> Result<Answer, St
         Form::Table => {
             let revision = object.get("metadata").and_then(|m| m.get("resourceVersion")).cloned();
             let metadata = revision.map_or_else(|| json!({}), |revision| json!({"resourceVersion": revision}));
-            table(&call.row, std::iter::once(object), metadata, Include::of(call)?, call.api.clock.now(), true, call.accept.meta_version)
+            table(
+                &call.row,
+                std::iter::once(object),
+                metadata,
+                Include::of(call)?,
+                call.api.clock.now(),
+                true,
+                call.accept.meta_version,
+            )
         }
     };
     Ok(answer::object(code, call.accept.media, &value))

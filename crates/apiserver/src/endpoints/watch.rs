@@ -54,10 +54,13 @@ pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
     let query = &call.info.query;
     let bookmarks = query.flag("allowWatchBookmarks");
     let initial_events = check_initial_events(call)?;
-    let timeout = super::options::number(call, "timeoutSeconds")?.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0);
-    let seconds = timeout.unwrap_or_else(|| rand::random_range(MIN_REQUEST_TIMEOUT_SECONDS..2 * MIN_REQUEST_TIMEOUT_SECONDS));
+    let timeout =
+        super::options::number(call, "timeoutSeconds")?.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0);
+    let seconds =
+        timeout.unwrap_or_else(|| rand::random_range(MIN_REQUEST_TIMEOUT_SECONDS..2 * MIN_REQUEST_TIMEOUT_SECONDS));
     let asked = query.get("resourceVersion").unwrap_or_default();
-    let revision: u64 = if asked.is_empty() { 0 } else { asked.parse().map_err(|_| super::options::bad_revision(asked))? };
+    let revision: u64 =
+        if asked.is_empty() { 0 } else { asked.parse().map_err(|_| super::options::bad_revision(asked))? };
     if revision > call.api.cache.revision() {
         let reached = clock::timeout(&*call.api.clock, FUTURE_REVISION_WAIT, call.api.cache.reached(revision)).await;
         if reached.is_none() {

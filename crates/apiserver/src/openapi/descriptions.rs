@@ -39,10 +39,8 @@ pub(super) fn of_field(definition: &str, field: &str, of_object: bool) -> Option
         return Some(Cow::Borrowed(KIND));
     }
     let block = PLACES.get(definition)?;
-    let line = block
-        .lines()
-        .skip(1)
-        .find_map(|line| line.strip_prefix(' ')?.strip_prefix(field)?.strip_prefix('\t'))?;
+    let line =
+        block.lines().skip(1).find_map(|line| line.strip_prefix(' ')?.strip_prefix(field)?.strip_prefix('\t'))?;
     unescape(line)
 }
 
@@ -71,29 +69,14 @@ mod tests {
     #[test]
     fn types_and_fields_have_their_words() {
         let containers = of_field("io.k8s.api.core.v1.PodSpec", "containers", false).unwrap();
-        assert!(
-            containers.starts_with("List of containers belonging to the pod."),
-            "{containers}"
-        );
+        assert!(containers.starts_with("List of containers belonging to the pod."), "{containers}");
         let host_ip = of_field("io.k8s.api.core.v1.ContainerPort", "hostIP", false).unwrap();
         assert_eq!(host_ip, "What host IP to bind the external port to.");
         let port = of_field("io.k8s.api.core.v1.ContainerPort", "containerPort", false).unwrap();
         assert!(port.contains("0 < x < 65536"), "{port}");
-        assert!(
-            of_type("io.k8s.api.core.v1.Pod")
-                .unwrap()
-                .starts_with("Pod is a collection of containers")
-        );
-        assert!(
-            of_type("io.k8s.apimachinery.pkg.api.resource.Quantity")
-                .unwrap()
-                .contains('\n')
-        );
-        assert!(
-            of_field("io.k8s.api.core.v1.Pod", "kind", true)
-                .unwrap()
-                .starts_with("Kind is")
-        );
+        assert!(of_type("io.k8s.api.core.v1.Pod").unwrap().starts_with("Pod is a collection of containers"));
+        assert!(of_type("io.k8s.apimachinery.pkg.api.resource.Quantity").unwrap().contains('\n'));
+        assert!(of_field("io.k8s.api.core.v1.Pod", "kind", true).unwrap().starts_with("Kind is"));
         assert!(of_type("io.k8s.api.core.v1.Nothing").is_none());
         assert!(of_field("io.k8s.api.core.v1.JSONSchemaProps", "$ref", false).is_none());
     }

@@ -176,7 +176,10 @@ fn security() -> Value {
 fn facts_of(subject: &Subject) -> String {
     let Subject::Rows(rows) = subject else { return String::new() };
     let facts = rows.iter().map(|row| {
-        format!("{}/{}/{}/{:?}/{:?}/{:?};", row.kind, row.plural, row.definition, row.scope, row.verbs, row.subresources)
+        format!(
+            "{}/{}/{}/{:?}/{:?}/{:?};",
+            row.kind, row.plural, row.definition, row.scope, row.verbs, row.subresources
+        )
     });
     facts.collect()
 }

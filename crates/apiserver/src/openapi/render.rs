@@ -8,16 +8,9 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// In which forms objects can be sent and asked for.
-const FORMS: &[&str] = &[
-    "application/json",
-    "application/yaml",
-    "application/vnd.kubernetes.protobuf",
-];
+const FORMS: &[&str] = &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 /// The forms of watches, which lists and watches may be asked for in.
-const STREAMS: &[&str] = &[
-    "application/json;stream=watch",
-    "application/vnd.kubernetes.protobuf;stream=watch",
-];
+const STREAMS: &[&str] = &["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
 /// The forms of patches.
 const PATCHES: &[&str] = &[
     "application/json-patch+json",
@@ -35,11 +28,7 @@ pub(super) struct Renderer {
 
 impl Renderer {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self {
-            dialect,
-            paths: Map::new(),
-            wanted: BTreeSet::new(),
-        }
+        Self { dialect, paths: Map::new(), wanted: BTreeSet::new() }
     }
 
     /// Adds the paths of one subject, which is found at `path`.
@@ -119,10 +108,8 @@ impl Renderer {
                     value["consumes"] = forms.into();
                 }
                 Dialect::V3 => {
-                    let content: Map<String, Value> = forms
-                        .iter()
-                        .map(|form| ((*form).to_owned(), json!({"schema": schema})))
-                        .collect();
+                    let content: Map<String, Value> =
+                        forms.iter().map(|form| ((*form).to_owned(), json!({"schema": schema}))).collect();
                     value["requestBody"] = json!({"content": content, "required": required});
                 }
             }
@@ -131,11 +118,7 @@ impl Renderer {
             value["parameters"] = parameters.into();
         }
         let streams = matches!(operation.action, "list" | "watch" | "watchlist");
-        let forms = if streams {
-            [FORMS, STREAMS].concat()
-        } else {
-            FORMS.to_vec()
-        };
+        let forms = if streams { [FORMS, STREAMS].concat() } else { FORMS.to_vec() };
         if self.dialect == Dialect::V2 {
             value["produces"] = forms.as_slice().into();
         }
@@ -163,10 +146,8 @@ impl Renderer {
         match self.dialect {
             Dialect::V2 => json!({"description": words, "schema": schema}),
             Dialect::V3 => {
-                let content: Map<String, Value> = forms
-                    .iter()
-                    .map(|form| ((*form).to_owned(), json!({"schema": schema})))
-                    .collect();
+                let content: Map<String, Value> =
+                    forms.iter().map(|form| ((*form).to_owned(), json!({"schema": schema}))).collect();
                 json!({"description": words, "content": content})
             }
         }
@@ -177,9 +158,6 @@ impl Renderer {
 fn camel_tag(group: &str, version: &str) -> String {
     let group = camel_group(group);
     let mut characters = group.chars();
-    let first: String = characters
-        .next()
-        .map(|first| first.to_lowercase().collect())
-        .unwrap_or_default();
+    let first: String = characters.next().map(|first| first.to_lowercase().collect()).unwrap_or_default();
     format!("{first}{}_{version}", characters.as_str())
 }

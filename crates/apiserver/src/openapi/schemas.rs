@@ -17,10 +17,7 @@ pub(super) fn definitions(wanted: BTreeSet<String>, dialect: Dialect) -> Map<Str
         if done.contains_key(&name) {
             continue;
         }
-        let mut printer = Printer {
-            dialect,
-            referred: Vec::new(),
-        };
+        let mut printer = Printer { dialect, referred: Vec::new() };
         if let Some(value) = printer.definition(&name) {
             done.insert(name, value);
             open.append(&mut printer.referred);
@@ -88,12 +85,8 @@ impl Printer {
         if !properties.is_empty() {
             value.insert("properties".to_owned(), properties.into());
         }
-        let required: Vec<Value> = object
-            .fields
-            .iter()
-            .filter(|field| field.required)
-            .map(|field| Value::from(&*field.name))
-            .collect();
+        let required: Vec<Value> =
+            object.fields.iter().filter(|field| field.required).map(|field| Value::from(&*field.name)).collect();
         if !required.is_empty() {
             value.insert("required".to_owned(), required.into());
         }
@@ -102,18 +95,14 @@ impl Printer {
         }
         if of_object {
             let kinds = object.group_version_kinds.iter();
-            let kinds: Value = kinds
-                .map(|gvk| json!({"group": gvk.group, "kind": gvk.kind, "version": gvk.version}))
-                .collect();
+            let kinds: Value =
+                kinds.map(|gvk| json!({"group": gvk.group, "kind": gvk.kind, "version": gvk.version})).collect();
             value.insert("x-kubernetes-group-version-kind".to_owned(), kinds);
         }
         if !object.unions.is_empty() {
             let unions = object.unions.iter().map(|union| {
-                let fields: Map<String, Value> = union
-                    .fields
-                    .iter()
-                    .map(|(field, value)| (field.to_string(), Value::from(&**value)))
-                    .collect();
+                let fields: Map<String, Value> =
+                    union.fields.iter().map(|(field, value)| (field.to_string(), Value::from(&**value))).collect();
                 let mut value = json!({"fields-to-discriminateBy": fields});
                 if !union.discriminator.is_empty() {
                     value["discriminator"] = Value::from(&*union.discriminator);
@@ -143,27 +132,16 @@ impl Printer {
         if let Some(key) = &field.patch.merge_key {
             put("x-kubernetes-patch-merge-key", Value::from(&**key));
         }
-        let strategies: Vec<&str> = [
-            (field.patch.merge, "merge"),
-            (field.patch.retain_keys, "retainKeys"),
-            (field.patch.replace, "replace"),
-        ]
-        .into_iter()
-        .filter_map(|(has, name)| has.then_some(name))
-        .collect();
+        let strategies: Vec<&str> =
+            [(field.patch.merge, "merge"), (field.patch.retain_keys, "retainKeys"), (field.patch.replace, "replace")]
+                .into_iter()
+                .filter_map(|(has, name)| has.then_some(name))
+                .collect();
         if !strategies.is_empty() {
             put("x-kubernetes-patch-strategy", strategies.join(",").into());
         }
         if let Some(map_type) = field.map_type {
-            put(
-                "x-kubernetes-map-type",
-                if map_type == MapType::Atomic {
-                    "atomic"
-                } else {
-                    "granular"
-                }
-                .into(),
-            );
+            put("x-kubernetes-map-type", if map_type == MapType::Atomic { "atomic" } else { "granular" }.into());
         }
         // In v3 nothing may stand beside a reference.
         if !extras.is_empty() && self.dialect == Dialect::V3 && value.get("$ref").is_some() {
@@ -205,13 +183,8 @@ impl Printer {
         let mut value = match &schema.kind {
             Kind::Map { values, map_type } => {
                 let mut of_values = self.of(values);
-                if let (
-                    Value::Object(list),
-                    Kind::List {
-                        list_type: ListType::Atomic,
-                        ..
-                    },
-                ) = (&mut of_values, &values.kind)
+                if let (Value::Object(list), Kind::List { list_type: ListType::Atomic, .. }) =
+                    (&mut of_values, &values.kind)
                 {
                     // Lists in maps are always taken whole; upstream does not say so.
                     list.remove("x-kubernetes-list-type");

@@ -27,23 +27,12 @@ fn condensed(operation: &Value) -> Value {
             facts[key] = value.clone();
         }
     }
-    let name = |reference: &Value| {
-        reference["$ref"]
-            .as_str()
-            .map(|text| text.rsplit('/').next().unwrap().to_owned())
-    };
+    let name = |reference: &Value| reference["$ref"].as_str().map(|text| text.rsplit('/').next().unwrap().to_owned());
     let mut parameters = names(&operation["parameters"]);
     if let Some(content) = operation.pointer("/requestBody/content") {
         parameters.insert("body:body".to_owned());
         let (form, body) = content.as_object().unwrap().iter().next().unwrap();
-        if form == "*/*"
-            && body
-                .pointer("/schema/$ref")
-                .unwrap()
-                .as_str()
-                .unwrap()
-                .ends_with("DeleteOptions")
-        {
+        if form == "*/*" && body.pointer("/schema/$ref").unwrap().as_str().unwrap().ends_with("DeleteOptions") {
             // The facts leave these bodies out.
         } else if form == "*/*" {
             facts["body"] = name(&body["schema"]).into();
@@ -68,11 +57,7 @@ fn names(parameters: &Value) -> BTreeSet<String> {
     let list = parameters.as_array().cloned().unwrap_or_default();
     let name = |parameter: &Value| {
         let name = parameter["name"].as_str().unwrap();
-        if parameter["in"] == "path" {
-            format!("path:{name}")
-        } else {
-            name.to_owned()
-        }
+        if parameter["in"] == "path" { format!("path:{name}") } else { name.to_owned() }
     };
     list.iter().map(name).collect()
 }
@@ -98,12 +83,7 @@ fn operations_are_those_of_the_reference() {
         if shared != expected_shared.iter().cloned().collect() {
             wrong.push(format!("{path}: parameters {shared:?}, not {expected_shared:?}"));
         }
-        for (method, operation) in item
-            .as_object()
-            .unwrap()
-            .iter()
-            .filter(|(method, _)| *method != "parameters")
-        {
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(method, _)| *method != "parameters") {
             checked += 1;
             let mut expected = expected[method].clone();
             if let Some(map) = expected.as_object_mut() {
@@ -119,19 +99,13 @@ fn operations_are_those_of_the_reference() {
         let served = registry::table().iter().any(|row| {
             let base = if row.group.is_empty() { "/api" } else { "/apis" };
             let root = format!("{base}/{}/", row.api_version());
-            path.strip_prefix(&root)
-                .is_some_and(|rest| rest.split('/').any(|part| part == &*row.plural))
+            path.strip_prefix(&root).is_some_and(|rest| rest.split('/').any(|part| part == &*row.plural))
         });
         if served && !paths.contains_key(path) {
             wrong.push(format!("{path} is missing"));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} wrong of {checked}\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} wrong of {checked}\n{}", wrong.len(), wrong.join("\n"));
     assert!(checked > 500);
 }
 
@@ -163,10 +137,7 @@ fn definitions_are_those_of_the_reference() {
             continue;
         };
         // These spell out (or leave out) a list or map type that is the default anyway.
-        if matches!(
-            name.rsplit('.').next(),
-            Some("PersistentVolumeClaimStatus" | "APIResource")
-        ) {
+        if matches!(name.rsplit('.').next(), Some("PersistentVolumeClaimStatus" | "APIResource")) {
             continue;
         }
         let mut expected = expected.clone();
@@ -191,10 +162,7 @@ fn every_reference_leads_somewhere() {
         }
     }
     let openapi = builtin();
-    for (path, prefix) in [
-        ("/openapi/v2", "#/definitions/"),
-        ("/openapi/v3/api/v1", "#/components/schemas/"),
-    ] {
+    for (path, prefix) in [("/openapi/v2", "#/definitions/"), ("/openapi/v3/api/v1", "#/components/schemas/")] {
         let document = json(&openapi, path);
         let mut found = BTreeSet::new();
         references(&document, &mut found);
@@ -212,30 +180,12 @@ fn answers() {
     let index = json(&openapi, "/openapi/v3");
     let url = index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str().unwrap();
     assert!(url.starts_with("/openapi/v3/apis/apps/v1?hash="), "{url}");
-    let Answer::Document(document) = openapi.respond("/openapi/v3/apis/apps/v1", "", "") else {
-        panic!()
-    };
-    assert!(matches!(
-        openapi.respond("/openapi/v3/apis/apps/v1", "", &document.etag),
-        Answer::NotModified(_)
-    ));
+    let Answer::Document(document) = openapi.respond("/openapi/v3/apis/apps/v1", "", "") else { panic!() };
+    assert!(matches!(openapi.respond("/openapi/v3/apis/apps/v1", "", &document.etag), Answer::NotModified(_)));
     let protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-    assert!(matches!(
-        openapi.respond("/openapi/v2", protobuf, ""),
-        Answer::NotAcceptable
-    ));
-    assert!(matches!(
-        openapi.respond("/openapi/v3/apis/no/v1", "", ""),
-        Answer::NotFound
-    ));
+    assert!(matches!(openapi.respond("/openapi/v2", protobuf, ""), Answer::NotAcceptable));
+    assert!(matches!(openapi.respond("/openapi/v3/apis/no/v1", "", ""), Answer::NotFound));
     let containers = "/components/schemas/io.k8s.api.core.v1.PodSpec/properties/containers/description";
     let document = json(&openapi, "/openapi/v3/api/v1");
-    assert!(
-        document
-            .pointer(containers)
-            .unwrap()
-            .as_str()
-            .unwrap()
-            .starts_with("List of containers")
-    );
+    assert!(document.pointer(containers).unwrap().as_str().unwrap().starts_with("List of containers"));
 }

@@ -32,20 +32,13 @@ impl SecurityReviews {
         tokens: Arc<ServiceAccountTokens>,
         clock: SharedClock,
     ) -> Self {
-        Self {
-            authenticators,
-            authorizers,
-            tokens,
-            clock,
-        }
+        Self { authenticators, authorizers, tokens, clock }
     }
 
     fn token_review(&self, body: &Value) -> Result<Value, Status> {
         let token = body["spec"]["token"].as_str().unwrap_or_default();
         if token.is_empty() {
-            return Err(Status::bad_request(
-                "token is required for TokenReview in authentication",
-            ));
+            return Err(Status::bad_request("token is required for TokenReview in authentication"));
         }
         let audiences = strings(&body["spec"]["audiences"]);
         let status = match self.authenticators.token_user(token, &audiences) {
@@ -96,11 +89,7 @@ impl SecurityReviews {
         let namespace = attributes["namespace"].as_str().unwrap_or_default();
         check(spec, true)?;
         if namespace != request.namespace {
-            return Err(invalid(&[Error::invalid(
-                &path,
-                namespace,
-                "must match metadata.namespace",
-            )]));
+            return Err(invalid(&[Error::invalid(&path, namespace, "must match metadata.namespace")]));
         }
         let mut answer = self.access_review(&user_of(spec), body);
         api::meta::child_mut(&mut answer, "metadata").insert("namespace".to_owned(), request.namespace.clone().into());
@@ -151,13 +140,7 @@ fn with_status(body: &Value, status: Value) -> Value {
 }
 
 fn strings(value: &Value) -> Vec<String> {
-    value
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn text(value: &Value) -> String {
@@ -183,15 +166,9 @@ fn user_value(user: &UserInfo) -> Value {
 /// The user that a SubjectAccessReview asks about; nothing is added to what it says.
 fn user_of(spec: &Value) -> UserInfo {
     let extra = spec["extra"].as_object().into_iter().flatten();
-    let extra: BTreeMap<String, Vec<String>> = extra
-        .map(|(key, values)| (key.to_lowercase(), strings(values)))
-        .collect();
-    UserInfo {
-        name: text(&spec["user"]),
-        uid: text(&spec["uid"]),
-        groups: strings(&spec["groups"]),
-        extra,
-    }
+    let extra: BTreeMap<String, Vec<String>> =
+        extra.map(|(key, values)| (key.to_lowercase(), strings(values))).collect();
+    UserInfo { name: text(&spec["user"]), uid: text(&spec["uid"]), groups: strings(&spec["groups"]), extra }
 }
 
 /// The request that an access review asks about.
@@ -199,36 +176,20 @@ fn request_of(spec: &Value) -> RequestInfo {
     let resource = &spec["resourceAttributes"];
     if !resource.is_object() {
         let other = &spec["nonResourceAttributes"];
-        return RequestInfo {
-            path: text(&other["path"]),
-            verb: text(&other["verb"]),
-            ..RequestInfo::default()
-        };
+        return RequestInfo { path: text(&other["path"]), verb: text(&other["verb"]), ..RequestInfo::default() };
     }
     let selector = text(&resource["fieldSelector"]["rawSelector"]);
-    let requirements = resource["fieldSelector"]["requirements"]
-        .as_array()
-        .into_iter()
-        .flatten();
+    let requirements = resource["fieldSelector"]["requirements"].as_array().into_iter().flatten();
     let terms =
-        requirements
-            .filter(|one| one["operator"] == "In")
-            .filter_map(|one| match strings(&one["values"]).as_slice() {
-                [value] => Some(format!("{}={value}", one["key"].as_str()?)),
-                _ => None,
-            });
-    let selector = std::iter::once(selector)
-        .filter(|text| !text.is_empty())
-        .chain(terms)
-        .collect::<Vec<_>>()
-        .join(",");
+        requirements.filter(|one| one["operator"] == "In").filter_map(|one| match strings(&one["values"]).as_slice() {
+            [value] => Some(format!("{}={value}", one["key"].as_str()?)),
+            _ => None,
+        });
+    let selector = std::iter::once(selector).filter(|text| !text.is_empty()).chain(terms).collect::<Vec<_>>().join(",");
     let query = if selector.is_empty() {
         crate::request::Query::default()
     } else {
-        crate::request::Query::parse(&format!(
-            "fieldSelector={}",
-            selector.replace('%', "%25").replace('&', "%26")
-        ))
+        crate::request::Query::parse(&format!("fieldSelector={}", selector.replace('%', "%25").replace('&', "%26")))
     };
     RequestInfo {
         is_resource_request: true,
@@ -246,14 +207,7 @@ fn request_of(spec: &Value) -> RequestInfo {
 
 /// Upstream validates the spec alone, which has no kind: the message begins with a dot.
 fn invalid(errors: &[Error]) -> Status {
-    Status::invalid(
-        &Subject {
-            group: AUTHORIZATION,
-            resource: "",
-            name: "",
-        },
-        errors,
-    )
+    Status::invalid(&Subject { group: AUTHORIZATION, resource: "", name: "" }, errors)
 }
 
 /// `ValidateSubjectAccessReviewSpec` and its sibling for oneself.
@@ -274,15 +228,7 @@ fn check(spec: &Value, about_another: bool) -> Result<(), Status> {
         _ => {}
     }
     if about_another && text(&spec["user"]).is_empty() && strings(&spec["groups"]).is_empty() {
-        errors.push(Error::invalid(
-            &path.child("user"),
-            "",
-            "at least one of user or group must be specified",
-        ));
+        errors.push(Error::invalid(&path.child("user"), "", "at least one of user or group must be specified"));
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(invalid(&errors))
-    }
+    if errors.is_empty() { Ok(()) } else { Err(invalid(&errors)) }
 }

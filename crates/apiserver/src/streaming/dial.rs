@@ -30,33 +30,24 @@ impl KubeletClient {
     /// [`CertError`] for texts that are not certificates or keys.
     pub fn new(ca_pem: &str, pair: &KeyCertificate) -> Result<Self, CertError> {
         // Upgrades need HTTP/1.1; the kubelet offers nothing else to us.
-        Ok(Self {
-            tls: certs::client_config(ca_pem, Some(pair), &[b"http/1.1"])?,
-        })
+        Ok(Self { tls: certs::client_config(ca_pem, Some(pair), &[b"http/1.1"])? })
     }
 
     pub(super) async fn dial(&self, address: &str) -> Result<Connection, Status> {
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         let host = host.trim_matches(['[', ']']).to_owned();
         let name = ServerName::try_from(host).map_err(|error| dialing(address, error))?;
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(|error| dialing(address, error))?;
+        let stream = TcpStream::connect(address).await.map_err(|error| dialing(address, error))?;
         // Key strokes are small and urgent.
         stream.set_nodelay(true).map_err(|error| dialing(address, error))?;
         let connector = TlsConnector::from(self.tls.clone());
-        let stream = connector
-            .connect(name, stream)
-            .await
-            .map_err(|error| dialing(address, error))?;
+        let stream = connector.connect(name, stream).await.map_err(|error| dialing(address, error))?;
         Ok(Box::pin(stream))
     }
 }
 
 pub(super) async fn dial_plain(address: &str) -> Result<Connection, Status> {
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|error| dialing(address, error))?;
+    let stream = TcpStream::connect(address).await.map_err(|error| dialing(address, error))?;
     stream.set_nodelay(true).map_err(|error| dialing(address, error))?;
     Ok(Box::pin(stream))
 }

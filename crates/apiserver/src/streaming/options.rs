@@ -40,14 +40,7 @@ pub(super) fn log(query: &Query, pod: &str) -> Result<String, Status> {
         errors = vec![Error::forbidden(&Path::default(), words)];
     }
     if !errors.is_empty() {
-        return Err(Status::invalid(
-            &Subject {
-                group: "",
-                resource: "PodLogOptions",
-                name: pod,
-            },
-            &errors,
-        ));
+        return Err(Status::invalid(&Subject { group: "", resource: "PodLogOptions", name: pod }, &errors));
     }
     let mut pairs = Vec::new();
     for name in ["follow", "previous", "timestamps"] {
@@ -66,12 +59,7 @@ pub(super) fn log(query: &Query, pod: &str) -> Result<String, Status> {
 /// Options of exec and attach, as the kubelet spells them.
 pub(super) fn streams(query: &Query, command: bool) -> String {
     let mut pairs = Vec::new();
-    for (name, own) in [
-        ("stdin", "input"),
-        ("stdout", "output"),
-        ("stderr", "error"),
-        ("tty", "tty"),
-    ] {
+    for (name, own) in [("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty")] {
         if query.flag(name) {
             pairs.push(format!("{own}=1"));
         }
@@ -85,8 +73,5 @@ pub(super) fn streams(query: &Query, command: bool) -> String {
 /// The ports of a port-forward over WebSocket channels.
 pub(super) fn port_forward(query: &Query) -> String {
     let ports = query.all("ports").flat_map(|ports| ports.split(','));
-    ports
-        .map(|port| format!("port={}", encode(port)))
-        .collect::<Vec<_>>()
-        .join("&")
+    ports.map(|port| format!("port={}", encode(port))).collect::<Vec<_>>().join("&")
 }

@@ -19,11 +19,7 @@ pub(super) enum Plan {
     /// 204: the log of a pod that is nowhere yet.
     NoContent,
     /// Over TLS to a kubelet.
-    Kubelet {
-        address: String,
-        target: String,
-        answer: Answer,
-    },
+    Kubelet { address: String, target: String, answer: Answer },
     /// Over plain HTTP to a pod.
     Plain { address: String, target: String },
 }
@@ -54,13 +50,7 @@ pub(super) fn plan(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, St
 }
 
 fn get_pod(reader: &SharedReader, info: &RequestInfo, name: &str) -> Result<Arc<Value>, Status> {
-    let missing = || {
-        Status::not_found(&Subject {
-            group: "",
-            resource: "pods",
-            name,
-        })
-    };
+    let missing = || Status::not_found(&Subject { group: "", resource: "pods", name });
     reader.get("", "pods", &info.namespace, name).ok_or_else(missing)
 }
 
@@ -71,16 +61,9 @@ fn log(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Status> {
     if node_of(&pod).is_empty() {
         return Ok(Plan::NoContent);
     }
-    let target = with_query(
-        format!("/containerLogs/{}/{}/{container}", info.namespace, info.name),
-        &query,
-    );
+    let target = with_query(format!("/containerLogs/{}/{}/{container}", info.namespace, info.name), &query);
     let address = node_address(reader, node_of(&pod))?;
-    Ok(Plan::Kubelet {
-        address,
-        target,
-        answer: Answer::TextErrors { pod: info.name.clone() },
-    })
+    Ok(Plan::Kubelet { address, target, answer: Answer::TextErrors { pod: info.name.clone() } })
 }
 
 fn stream(
@@ -97,25 +80,14 @@ fn stream(
         path += &format!("/{container}");
     }
     if node_of(&pod).is_empty() {
-        return Err(Status::bad_request(format!(
-            "pod {} does not have a host assigned",
-            info.name
-        )));
+        return Err(Status::bad_request(format!("pod {} does not have a host assigned", info.name)));
     }
     let address = node_address(reader, node_of(&pod))?;
-    Ok(Plan::Kubelet {
-        address,
-        target: with_query(path, &query),
-        answer: Answer::AsItIs,
-    })
+    Ok(Plan::Kubelet { address, target: with_query(path, &query), answer: Answer::AsItIs })
 }
 
 fn with_query(path: String, query: &str) -> String {
-    if query.is_empty() {
-        path
-    } else {
-        format!("{path}?{query}")
-    }
+    if query.is_empty() { path } else { format!("{path}?{query}") }
 }
 
 fn node_of(pod: &Value) -> &str {
@@ -125,38 +97,23 @@ fn node_of(pod: &Value) -> &str {
 /// The container that is meant, in upstream's words where it is not clear.
 fn container(pod: &Value, name: &str, asked: &str) -> Result<String, Status> {
     let names = |member: &str| -> Vec<&str> {
-        pod["spec"][member]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|one| one["name"].as_str())
-            .collect()
+        pod["spec"][member].as_array().into_iter().flatten().filter_map(|one| one["name"].as_str()).collect()
     };
-    let (apps, init, ephemeral) = (
-        names("containers"),
-        names("initContainers"),
-        names("ephemeralContainers"),
-    );
+    let (apps, init, ephemeral) = (names("containers"), names("initContainers"), names("ephemeralContainers"));
     if !asked.is_empty() {
         let there = [&apps, &init, &ephemeral].iter().any(|names| names.contains(&asked));
         return if there {
             Ok(asked.to_owned())
         } else {
-            Err(Status::bad_request(format!(
-                "container {asked} is not valid for pod {name}"
-            )))
+            Err(Status::bad_request(format!("container {asked} is not valid for pod {name}")))
         };
     }
     match apps.as_slice() {
         [one] => Ok((*one).to_owned()),
-        [] => Err(Status::bad_request(format!(
-            "a container name must be specified for pod {name}"
-        ))),
+        [] => Err(Status::bad_request(format!("a container name must be specified for pod {name}"))),
         many => {
-            let mut words = format!(
-                "a container name must be specified for pod {name}, choose one of: [{}]",
-                many.join(" ")
-            );
+            let mut words =
+                format!("a container name must be specified for pod {name}, choose one of: [{}]", many.join(" "));
             if !init.is_empty() {
                 words += &format!(" or one of the init containers: [{}]", init.join(" "));
             }
@@ -170,39 +127,21 @@ fn container(pod: &Value, name: &str, asked: &str) -> Result<String, Status> {
 
 /// `host:port` of a node's kubelet.
 fn node_address(reader: &SharedReader, name: &str) -> Result<String, Status> {
-    let missing = || {
-        Status::not_found(&Subject {
-            group: "",
-            resource: "nodes",
-            name,
-        })
-    };
+    let missing = || Status::not_found(&Subject { group: "", resource: "nodes", name });
     let node = reader.get("", "nodes", "", name).ok_or_else(missing)?;
     let addresses = || node["status"]["addresses"].as_array().into_iter().flatten();
-    let of_type = |wanted: &&str| {
-        addresses()
-            .find(|one| one["type"] == **wanted)
-            .and_then(|one| one["address"].as_str())
-    };
+    let of_type =
+        |wanted: &&str| addresses().find(|one| one["type"] == **wanted).and_then(|one| one["address"].as_str());
     let Some(host) = ADDRESS_TYPES.iter().find_map(of_type) else {
         let known: Vec<String> = addresses().map(Value::to_string).collect();
-        return Err(Status::internal(format!(
-            "no preferred addresses found; known addresses: [{}]",
-            known.join(" ")
-        )));
+        return Err(Status::internal(format!("no preferred addresses found; known addresses: [{}]", known.join(" "))));
     };
-    let port = node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"]
-        .as_u64()
-        .filter(|port| *port != 0);
+    let port = node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"].as_u64().filter(|port| *port != 0);
     Ok(join(host, port.unwrap_or(DEFAULT_KUBELET_PORT)))
 }
 
 fn join(host: &str, port: u64) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 /// What stands behind `/proxy` in the path, as the client wrote it, with the query.
@@ -218,11 +157,7 @@ fn proxied_target(info: &RequestInfo) -> String {
         }
         path = after;
     }
-    let path = if rest.is_empty() {
-        "/".to_owned()
-    } else {
-        rest.to_owned()
-    };
+    let path = if rest.is_empty() { "/".to_owned() } else { rest.to_owned() };
     let pairs: Vec<String> = info
         .query
         .pairs()
@@ -247,15 +182,9 @@ fn node_proxy(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Status>
     let own_port = address.rsplit_once(':').map_or("", |(_, port)| port);
     if !port.is_empty() && port != own_port {
         // Another port of the node would meet the API server's credentials for kubelets.
-        return Err(Status::bad_request(format!(
-            "port {port} of node {name} is not its kubelet's"
-        )));
+        return Err(Status::bad_request(format!("port {port} of node {name} is not its kubelet's")));
     }
-    Ok(Plan::Kubelet {
-        address,
-        target: proxied_target(info),
-        answer: Answer::AsItIs,
-    })
+    Ok(Plan::Kubelet { address, target: proxied_target(info), answer: Answer::AsItIs })
 }
 
 fn pod_proxy(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Status> {
@@ -271,22 +200,14 @@ fn pod_proxy(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Status> 
     let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
     let mut ports = containers.flat_map(|container| container["ports"].as_array().into_iter().flatten());
     let port = if port.is_empty() {
-        ports
-            .next()
-            .and_then(|port| port["containerPort"].as_u64())
-            .unwrap_or(80)
+        ports.next().and_then(|port| port["containerPort"].as_u64()).unwrap_or(80)
     } else {
-        let named = ports
-            .find(|one| one["name"] == port)
-            .and_then(|one| one["containerPort"].as_u64());
+        let named = ports.find(|one| one["name"] == port).and_then(|one| one["containerPort"].as_u64());
         let number = port.parse::<u16>().ok().map(u64::from);
         let unknown = || Status::bad_request(format!("invalid pod request {:?}", info.name));
         named.or(number).ok_or_else(unknown)?
     };
-    Ok(Plan::Plain {
-        address: join(address, port),
-        target: proxied_target(info),
-    })
+    Ok(Plan::Plain { address: join(address, port), target: proxied_target(info) })
 }
 
 /// `proxyutil.IsProxyableIP`: addresses of this machine and its link stay out of reach.

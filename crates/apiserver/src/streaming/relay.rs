@@ -24,10 +24,7 @@ pub(super) async fn relay(
     target: &str,
     answer: Answer,
 ) -> Result<Response<Body>, Status> {
-    let client_side = request
-        .headers()
-        .contains_key(UPGRADE)
-        .then(|| hyper::upgrade::on(&mut request));
+    let client_side = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let mut onward = Request::builder().method(parts.method).uri(target);
     if let Some(headers) = onward.headers_mut() {
@@ -36,9 +33,7 @@ pub(super) async fn relay(
         headers.insert(HOST, host);
     }
     let onward = onward.body(body).map_err(Status::internal)?;
-    let (mut sender, driver) = http1::handshake(TokioIo::new(connection))
-        .await
-        .map_err(Status::internal)?;
+    let (mut sender, driver) = http1::handshake(TokioIo::new(connection)).await.map_err(Status::internal)?;
     // The driver ends with the connection: when both the answer's body and any upgrade are done.
     tokio::spawn(async move {
         if let Err(error) = driver.with_upgrades().await {
@@ -68,14 +63,8 @@ pub(super) async fn relay(
 
 /// Headers of the hop, and those that say who the client is, end here.
 fn cleaned(headers: HeaderMap, upgrade: bool) -> HeaderMap {
-    const HOP: [&str; 6] = [
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-    ];
+    const HOP: [&str; 6] =
+        ["keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "transfer-encoding"];
     let stays = |name: &HeaderName| {
         let text = name.as_str();
         let hop = HOP.contains(&text) || (!upgrade && (*name == CONNECTION || *name == UPGRADE));
@@ -123,12 +112,8 @@ fn data(body: Incoming) -> impl Stream<Item = Bytes> + Send {
 /// Upstream's `GenericHttpResponseChecker`.
 async fn text_error(response: Response<Incoming>, pod: &str) -> Status {
     let code = response.status().as_u16();
-    let limited = http_body_util::Limited::new(response.into_body(), MAX_ERROR_BYTES)
-        .collect()
-        .await;
-    let text = limited
-        .map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned())
-        .unwrap_or_default();
+    let limited = http_body_util::Limited::new(response.into_body(), MAX_ERROR_BYTES).collect().await;
+    let text = limited.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
     let text = text.trim_end_matches('\n');
     let generic = |reason: &'static str, words: &str| {
         let mut status = Status::plain(code, reason, format!("{words} ({text})"));
@@ -138,10 +123,7 @@ async fn text_error(response: Response<Incoming>, pod: &str) -> Status {
     match code {
         400 => Status::bad_request(text),
         500 => Status::internal(text),
-        401 => generic(
-            "Unauthorized",
-            "the server has asked for the client to provide credentials",
-        ),
+        401 => generic("Unauthorized", "the server has asked for the client to provide credentials"),
         403 => generic("Forbidden", text),
         404 => generic("NotFound", "the server could not find the requested resource"),
         _ => generic("", "an error on the server has prevented the request from succeeding"),

@@ -39,14 +39,8 @@ fn check(path: &str, want: Expect) {
 #[test]
 fn logs() {
     check("/api/v1/namespaces/a/pods/p/log", expect!["no content"]);
-    check(
-        "/api/v1/namespaces/a/pods/absent/log",
-        expect![[r#"404 pods "absent" not found"#]],
-    );
-    check(
-        "/api/v1/namespaces/a/pods/p/log?container=zz",
-        expect!["400 container zz is not valid for pod p"],
-    );
+    check("/api/v1/namespaces/a/pods/absent/log", expect![[r#"404 pods "absent" not found"#]]);
+    check("/api/v1/namespaces/a/pods/p/log?container=zz", expect!["400 container zz is not valid for pod p"]);
     check(
         "/api/v1/namespaces/a/pods/q/log",
         expect![
@@ -65,22 +59,13 @@ fn logs() {
             r#"422 PodLogOptions "p" is invalid: [tailLines: Invalid value: -1: must be greater than or equal to 0, limitBytes: Invalid value: 0: must be greater than 0]"#
         ]],
     );
-    check(
-        "/api/v1/namespaces/a/pods/host/log",
-        expect![[r#"404 nodes "gone" not found"#]],
-    );
+    check("/api/v1/namespaces/a/pods/host/log", expect![[r#"404 nodes "gone" not found"#]]);
 }
 
 #[test]
 fn streams() {
-    check(
-        "/api/v1/namespaces/a/pods/p/exec?command=ls",
-        expect!["400 pod p does not have a host assigned"],
-    );
-    check(
-        "/api/v1/namespaces/a/pods/p/portforward",
-        expect!["400 pod p does not have a host assigned"],
-    );
+    check("/api/v1/namespaces/a/pods/p/exec?command=ls", expect!["400 pod p does not have a host assigned"]);
+    check("/api/v1/namespaces/a/pods/p/portforward", expect!["400 pod p does not have a host assigned"]);
     check(
         "/api/v1/namespaces/a/pods/q/exec?container=d&command=sh&command=-c&command=a%20%26%20b&stdin=true&stdout=true&tty=true&stderr=false",
         expect!["kubelet 10.0.0.1:10251 /exec/a/q/d?input=1&output=1&tty=1&command=sh&command=-c&command=a%20%26%20b"],
@@ -97,29 +82,14 @@ fn streams() {
 
 #[test]
 fn proxies() {
-    check(
-        "/api/v1/nodes/n1/proxy/stats/summary?a=b%26c",
-        expect!["kubelet 10.0.0.1:10251 /stats/summary?a=b%26c"],
-    );
-    check(
-        "/api/v1/nodes/n1:22/proxy/",
-        expect!["400 port 22 of node n1 is not its kubelet's"],
-    );
+    check("/api/v1/nodes/n1/proxy/stats/summary?a=b%26c", expect!["kubelet 10.0.0.1:10251 /stats/summary?a=b%26c"]);
+    check("/api/v1/nodes/n1:22/proxy/", expect!["400 port 22 of node n1 is not its kubelet's"]);
     check(
         "/api/v1/nodes/bare/proxy",
         expect!["500 Internal error occurred: no preferred addresses found; known addresses: []"],
     );
-    check(
-        "/api/v1/namespaces/a/pods/q/proxy/proxy/x",
-        expect!["pod 10.244.1.5:8080 /proxy/x"],
-    );
-    check(
-        "/api/v1/namespaces/a/pods/http:q:web/proxy",
-        expect!["pod 10.244.1.5:8080 /"],
-    );
+    check("/api/v1/namespaces/a/pods/q/proxy/proxy/x", expect!["pod 10.244.1.5:8080 /proxy/x"]);
+    check("/api/v1/namespaces/a/pods/http:q:web/proxy", expect!["pod 10.244.1.5:8080 /"]);
     check("/api/v1/namespaces/a/pods/p/proxy", expect!["400 address not allowed"]);
-    check(
-        "/api/v1/namespaces/a/pods/host/proxy",
-        expect!["400 address not allowed"],
-    );
+    check("/api/v1/namespaces/a/pods/host/proxy", expect!["400 address not allowed"]);
 }

@@ -94,10 +94,7 @@ pub(super) fn user(claims: &Value, reader: &SharedReader, now: jiff::Timestamp) 
     Some(UserInfo {
         name: format!("system:serviceaccount:{namespace}:{name}"),
         uid: text(&account["uid"]),
-        groups: vec![
-            "system:serviceaccounts".to_owned(),
-            format!("system:serviceaccounts:{namespace}"),
-        ],
+        groups: vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")],
         extra,
     })
 }

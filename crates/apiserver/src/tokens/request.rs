@@ -20,22 +20,11 @@ const EXTENDED_EXPIRATION_SECONDS: i64 = 365 * 24 * 3600;
 
 fn invalid(name: &str, errors: &[field::Error]) -> Status {
     // For 422 the subject's resource is the kind, qualified by its group.
-    Status::invalid(
-        &Subject {
-            group: GROUP,
-            resource: "TokenRequest",
-            name,
-        },
-        errors,
-    )
+    Status::invalid(&Subject { group: GROUP, resource: "TokenRequest", name }, errors)
 }
 
 fn not_found(resource: &str, name: &str) -> Status {
-    Status::not_found(&Subject {
-        group: "",
-        resource,
-        name,
-    })
+    Status::not_found(&Subject { group: "", resource, name })
 }
 
 struct Bound {
@@ -66,20 +55,12 @@ impl ServiceAccountTokens {
         self.check(request, body, expiration)?;
         let bound = self.bound(request, &spec["boundObjectRef"])?;
         let asked: Vec<String> = spec["audiences"].as_array().into_iter().flatten().map(text).collect();
-        let audiences = if asked.is_empty() {
-            self.audiences.clone()
-        } else {
-            asked
-        };
+        let audiences = if asked.is_empty() { self.audiences.clone() } else { asked };
         let now = self.clock.now();
         let extended = expiration == INJECTED_EXPIRATION_SECONDS
             && bound.as_ref().is_some_and(|bound| bound.kind == "pod")
             && audiences.iter().all(|audience| self.is_own_audience(audience));
-        let lifetime = if extended {
-            EXTENDED_EXPIRATION_SECONDS
-        } else {
-            expiration
-        };
+        let lifetime = if extended { EXTENDED_EXPIRATION_SECONDS } else { expiration };
         let node = bound.as_ref().filter(|bound| bound.kind == "pod").and_then(|bound| {
             let node = bound.object["spec"]["nodeName"].as_str()?;
             let known = self.reader.get("", "nodes", "", node);
@@ -103,16 +84,8 @@ impl ServiceAccountTokens {
     fn check(&self, request: &RequestInfo, body: &Value, expiration: i64) -> Result<(), Status> {
         let metadata = &body["metadata"];
         for (member, own, words) in [
-            (
-                "name",
-                &request.name,
-                "must match the service account name if specified",
-            ),
-            (
-                "namespace",
-                &request.namespace,
-                "must match the service account namespace if specified",
-            ),
+            ("name", &request.name, "must match the service account name if specified"),
+            ("namespace", &request.namespace, "must match the service account namespace if specified"),
         ] {
             let given = metadata[member].as_str().unwrap_or_default();
             if !given.is_empty() && given != own {
@@ -147,10 +120,7 @@ impl ServiceAccountTokens {
                 return Err(Status::bad_request(message));
             }
         };
-        let object = self
-            .reader
-            .get("", plural, namespace, &name)
-            .ok_or_else(|| not_found(plural, &name))?;
+        let object = self.reader.get("", plural, namespace, &name).ok_or_else(|| not_found(plural, &name))?;
         if kind == "pod" && object["spec"]["serviceAccountName"] != request.name {
             let own = text(&object["spec"]["serviceAccountName"]);
             let message = format!(
@@ -165,14 +135,7 @@ impl ServiceAccountTokens {
             let why = format!(
                 "the UID in the bound object reference ({asked}) does not match the UID in record. The object might have been deleted and then recreated"
             );
-            return Err(Status::conflict(
-                &Subject {
-                    group: "",
-                    resource: plural,
-                    name: &name,
-                },
-                &why,
-            ));
+            return Err(Status::conflict(&Subject { group: "", resource: plural, name: &name }, &why));
         }
         Ok(Some(Bound { kind, object }))
     }
@@ -185,11 +148,7 @@ fn answer(
     (audiences, expiration): (Vec<String>, i64),
     (token, now): (String, jiff::Timestamp),
 ) -> Value {
-    let second = |seconds: i64| {
-        jiff::Timestamp::from_second(seconds)
-            .unwrap_or(jiff::Timestamp::MAX)
-            .to_string()
-    };
+    let second = |seconds: i64| jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string();
     let mut answer = body.clone();
     let metadata = api::meta::child_mut(&mut answer, "metadata");
     metadata.insert("name".to_owned(), request.name.clone().into());

@@ -51,17 +51,12 @@ fn cluster() -> Cluster {
 impl Cluster {
     fn create(&self, spec: Value) -> Result<Value, api::status::Status> {
         let info = RequestInfo::new(&Method::POST, "/api/v1/namespaces/a/serviceaccounts/robot/token", "");
-        self.tokens.create(
-            &info,
-            &json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": spec}),
-        )
+        self.tokens
+            .create(&info, &json!({"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": spec}))
     }
 
     fn token(&self, spec: Value) -> String {
-        self.create(spec).unwrap()["status"]["token"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        self.create(spec).unwrap()["status"]["token"].as_str().unwrap().to_owned()
     }
 
     fn good(&self, token: &str) -> bool {
@@ -81,18 +76,10 @@ fn the_answer_and_the_user() {
     expect![[r#"{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","metadata":{"creationTimestamp":"2026-01-01T00:00:00Z","name":"robot","namespace":"a","uid":"sa-1"},"spec":{"audiences":["https://issuer"],"boundObjectRef":null,"expirationSeconds":3600},"status":{"expirationTimestamp":"2026-01-01T01:00:00Z","token":null}}"#]]
     .assert_eq(&answer.to_string());
     let user = cluster.tokens.authenticate(token.as_str().unwrap(), &[]).unwrap();
-    assert_eq!(
-        (user.name.as_str(), user.uid.as_str()),
-        ("system:serviceaccount:a:robot", "sa-1")
-    );
+    assert_eq!((user.name.as_str(), user.uid.as_str()), ("system:serviceaccount:a:robot", "sa-1"));
     assert_eq!(user.groups, ["system:serviceaccounts", "system:serviceaccounts:a"]);
     let user = cluster.tokens.authenticate(&cluster.token(bound()), &[]).unwrap();
-    for (key, value) in [
-        ("pod-name", "p"),
-        ("pod-uid", "pod-1"),
-        ("node-name", "n1"),
-        ("node-uid", "node-1"),
-    ] {
+    for (key, value) in [("pod-name", "p"), ("pod-uid", "pod-1"), ("node-name", "n1"), ("node-uid", "node-1")] {
         assert_eq!(user.extra[&format!("authentication.kubernetes.io/{key}")], [value]);
     }
 }
@@ -150,10 +137,7 @@ fn a_new_account_of_the_same_name_is_another() {
 
 fn refused(spec: Value, want: Expect) {
     let status = cluster().create(spec).unwrap_err();
-    want.assert_eq(&format!(
-        "{} {} {}",
-        status.code, status.message, status.details["name"]
-    ));
+    want.assert_eq(&format!("{} {} {}", status.code, status.message, status.details["name"]));
 }
 
 #[test]

@@ -184,8 +184,8 @@ async fn failures_back_off_by_the_clock_and_pages_are_followed() {
     );
     script.list("7", &[object("b", 2)]);
     let clock = manual();
-    let informer = InformerBuilder::<ConfigMap>::new(&script.client(), clock.clone(), Selection::all())
-        .start(Shutdown::new());
+    let informer =
+        InformerBuilder::<ConfigMap>::new(&script.client(), clock.clone(), Selection::all()).start(Shutdown::new());
     script.requests(1).await;
     let second = advance_until(&clock, || script.requests.lock().unwrap().len() == 2).await;
     let third = advance_until(&clock, || script.requests.lock().unwrap().len() > 2).await;

@@ -3,7 +3,9 @@
 use super::CollectError;
 use super::monitors::{Graph, Item, Meta};
 use super::plan::{FOREGROUND, ORPHAN, OwnerState, Plan, Policy, blocks, is_deleting_by, plan, state_of};
-use client::{Client, DeleteParams, DynamicObject, Error, Outcome, PartialObjectMeta, Preconditions, PropagationPolicy};
+use client::{
+    Client, DeleteParams, DynamicObject, Error, Outcome, PartialObjectMeta, Preconditions, PropagationPolicy,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -56,8 +58,7 @@ async fn owner_state(
     {
         return Ok(state_of(&known.metadata));
     }
-    let unknown =
-        || CollectError::UnknownKind { api_version: owner.api_version.clone(), kind: owner.kind.clone() };
+    let unknown = || CollectError::UnknownKind { api_version: owner.api_version.clone(), kind: owner.kind.clone() };
     let resource = graph.resource_of(&owner.api_version, &owner.kind).ok_or_else(unknown)?;
     let kube = client.kube().clone();
     let api: Api<Meta> = match (resource.namespaced, item.key.namespace_opt()) {

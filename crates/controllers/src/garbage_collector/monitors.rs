@@ -4,8 +4,8 @@ use super::plan::{FOREGROUND, is_deleting_by};
 use super::resources::{Discovered, discover};
 use crate::Context;
 use client::{
-    ApiResource, Change, Client, DynamicObject, Informer, InformerBuilder, ObjectKey, PartialObjectMeta, Selection, Shutdown,
-    WorkQueue,
+    ApiResource, Change, Client, DynamicObject, Informer, InformerBuilder, ObjectKey, PartialObjectMeta, Selection,
+    Shutdown, WorkQueue,
 };
 use clock::SharedClock;
 use std::collections::HashSet;

@@ -42,16 +42,22 @@ impl Findings {
 
 /// All five conditions, with the transition times of those that did not change.
 pub fn conditions(findings: &Findings, present: &[Value], now: jiff::Timestamp) -> Vec<Value> {
-    let discovery = findings.discovery_failure.clone().map_or(
-        ("False", "ResourcesDiscovered", "All resources successfully discovered".to_owned()),
-        |error| ("True", "DiscoveryFailed", format!("Discovery failed for some groups, 1 failing: {error}")),
-    );
+    let discovery = findings
+        .discovery_failure
+        .clone()
+        .map_or(("False", "ResourcesDiscovered", "All resources successfully discovered".to_owned()), |error| {
+            ("True", "DiscoveryFailed", format!("Discovery failed for some groups, 1 failing: {error}"))
+        });
     let parsing = ("False", "ParsedGroupVersions", "All legacy kube types successfully parsed".to_owned());
     let deletion = if findings.deletion_failures.is_empty() {
         ("False", "ContentDeleted", "All content successfully deleted, may be waiting on finalization".to_owned())
     } else {
         let failures = findings.deletion_failures.join(", ");
-        ("True", "ContentDeletionFailed", format!("Failed to delete all resource types, {} remaining: {failures}", findings.deletion_failures.len()))
+        (
+            "True",
+            "ContentDeletionFailed",
+            format!("Failed to delete all resource types, {} remaining: {failures}", findings.deletion_failures.len()),
+        )
     };
     let mut left: Vec<String> = findings
         .remaining
@@ -68,7 +74,8 @@ pub fn conditions(findings: &Findings, present: &[Value], now: jiff::Timestamp) 
     for (name, count) in findings.remaining.iter().flat_map(|remaining| &remaining.finalizers) {
         *held.entry(name).or_default() += count;
     }
-    let holding: Vec<String> = held.iter().map(|(name, count)| format!("{name} in {count} resource instances")).collect();
+    let holding: Vec<String> =
+        held.iter().map(|(name, count)| format!("{name} in {count} resource instances")).collect();
     let finalizers = if holding.is_empty() {
         ("False", "ContentHasNoFinalizers", "All content-preserving finalizers finished".to_owned())
     } else {

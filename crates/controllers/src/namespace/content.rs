@@ -100,7 +100,8 @@ async fn delete_kind(client: &Client, namespace: &str, kind: &Kind) -> Result<Op
         let of_item = item["metadata"]["finalizers"].as_array().into_iter().flatten();
         of_item.filter_map(Value::as_str).for_each(|name| *finalizers.entry(name.to_owned()).or_default() += 1);
     }
-    let resource = if kind.group.is_empty() { format!("{}.", kind.plural) } else { format!("{}.{}", kind.plural, kind.group) };
+    let resource =
+        if kind.group.is_empty() { format!("{}.", kind.plural) } else { format!("{}.{}", kind.plural, kind.group) };
     Ok(Some(Remaining { resource, count: left.len(), finalizers }))
 }
 

@@ -15,7 +15,9 @@ const WORKERS: usize = 1;
 enum IpamError {
     #[error(transparent)]
     Api(#[from] client::Error),
-    #[error("failed to allocate cidr from cluster cidr: CIDR allocation failed; there are no remaining CIDRs left to allocate in the accepted range")]
+    #[error(
+        "failed to allocate cidr from cluster cidr: CIDR allocation failed; there are no remaining CIDRs left to allocate in the accepted range"
+    )]
     Exhausted,
 }
 

@@ -43,16 +43,17 @@ pub async fn run(context: Context, client: Client) {
             on_node.add(change.key.clone());
         })
         .start(context.shutdown.clone());
-    let leases = InformerBuilder::<Lease>::new(&context.informers, context.clock.clone(), Selection::namespace(LEASE_NAMESPACE))
-        .on_change(move |change| {
-            if let Some(lease) = &change.new {
-                let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref()).map(|time| time.0);
-                if seen.renewed(&change.key.name, renewed, clock.monotonic()) {
-                    on_lease.add(ObjectKey::cluster(change.key.name.clone()));
+    let leases =
+        InformerBuilder::<Lease>::new(&context.informers, context.clock.clone(), Selection::namespace(LEASE_NAMESPACE))
+            .on_change(move |change| {
+                if let Some(lease) = &change.new {
+                    let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref()).map(|time| time.0);
+                    if seen.renewed(&change.key.name, renewed, clock.monotonic()) {
+                        on_lease.add(ObjectKey::cluster(change.key.name.clone()));
+                    }
                 }
-            }
-        })
-        .start(context.shutdown.clone());
+            })
+            .start(context.shutdown.clone());
     let by_node = |pod: &Pod| pod.spec.iter().filter_map(|spec| spec.node_name.clone()).collect();
     let pods = InformerBuilder::<Pod>::new(&context.informers, context.clock.clone(), Selection::all())
         .index(BY_NODE, by_node)

@@ -131,7 +131,8 @@ mod tests {
     use super::*;
 
     fn node(ready: Option<&str>, taints: &[(&str, &str)]) -> Node {
-        let conditions: Vec<Value> = ready.map(|status| json!({"type": "Ready", "status": status})).into_iter().collect();
+        let conditions: Vec<Value> =
+            ready.map(|status| json!({"type": "Ready", "status": status})).into_iter().collect();
         let taints: Vec<Value> = taints.iter().map(|(key, effect)| json!({"key": key, "effect": effect})).collect();
         serde_json::from_value(json!({
             "metadata": {"name": "n", "resourceVersion": "7"},

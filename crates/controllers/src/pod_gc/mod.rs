@@ -73,7 +73,8 @@ async fn gone_nodes(
     now: Duration,
 ) -> Result<HashSet<String>, Error> {
     let named: HashSet<&str> = pods.iter().filter_map(|pod| node_of(pod)).collect();
-    let nodes = if named.is_empty() { Vec::new() } else { client.list::<Node>(None, &ListParams::default()).await?.items };
+    let nodes =
+        if named.is_empty() { Vec::new() } else { client.list::<Node>(None, &ListParams::default()).await?.items };
     let there: HashSet<&str> = nodes.iter().filter_map(|node| node.metadata.name.as_deref()).collect();
     let missing: HashSet<&str> = named.difference(&there).copied().collect();
     missing_since.retain(|name, _| missing.contains(name.as_str()));

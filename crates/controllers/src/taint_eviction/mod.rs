@@ -35,7 +35,11 @@ pub async fn run(context: Context, client: Client) {
     let nodes = InformerBuilder::<Node>::new(&context.informers, context.clock.clone(), Selection::all())
         .on_change(move |change| {
             if taints(change.old.as_deref()) != taints(change.new.as_deref()) {
-                of_node.store().by_index(BY_NODE, &change.key.name).iter().for_each(|pod| on_node.add(ObjectKey::of(&**pod)));
+                of_node
+                    .store()
+                    .by_index(BY_NODE, &change.key.name)
+                    .iter()
+                    .for_each(|pod| on_node.add(ObjectKey::of(&**pod)));
             }
         })
         .start(context.shutdown.clone());
@@ -65,7 +69,12 @@ fn taints(node: Option<&Node>) -> Option<&[k8s_openapi::api::core::v1::Taint]> {
 
 async fn evict(client: &Client, recorder: &EventRecorder, pod: &Pod, now: jiff::Timestamp) -> Result<(), Error> {
     let key = ObjectKey::of(pod);
-    recorder.event(&reference(pod), EventType::Normal, "TaintManagerEviction", format!("Marking for deletion Pod {key}"));
+    recorder.event(
+        &reference(pod),
+        EventType::Normal,
+        "TaintManagerEviction",
+        format!("Marking for deletion Pod {key}"),
+    );
     let condition = json!({
         "type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager",
         "message": "Taint manager: deleting due to NoExecute taint",

@@ -29,7 +29,8 @@ pub fn eviction(pod: &Pod, taints: &[Taint], now: jiff::Timestamp) -> Eviction {
         let Some(seconds) = toleration.toleration_seconds else { continue };
         // a taint without a time counts from now on, as upstream's timer does
         let since = taint.time_added.as_ref().map_or(now, |time| time.0);
-        let deadline = since.saturating_add(jiff::SignedDuration::from_secs(seconds.max(0))).unwrap_or(jiff::Timestamp::MAX);
+        let deadline =
+            since.saturating_add(jiff::SignedDuration::from_secs(seconds.max(0))).unwrap_or(jiff::Timestamp::MAX);
         earliest = Some(earliest.map_or(deadline, |known| known.min(deadline)));
     }
     match earliest {
@@ -58,7 +59,9 @@ mod tests {
     use serde_json::json;
 
     fn check(tolerations: serde_json::Value, added_second: i64, now_second: i64, want: Eviction) {
-        let pod: Pod = serde_json::from_value(json!({"metadata": {}, "spec": {"containers": [], "tolerations": tolerations}})).unwrap();
+        let pod: Pod =
+            serde_json::from_value(json!({"metadata": {}, "spec": {"containers": [], "tolerations": tolerations}}))
+                .unwrap();
         let added = jiff::Timestamp::from_second(added_second).unwrap();
         let taint = Taint {
             key: "k".into(),

@@ -105,9 +105,7 @@ pub fn node_status(input: &NodeInput, old: &NodeStatus) -> NodeStatus {
         .images
         .iter()
         .map(|image| ContainerImage {
-            names: Some(
-                image.repo_digests.iter().chain(&image.repo_tags).take(MAX_NAMES_PER_IMAGE).cloned().collect(),
-            ),
+            names: Some(image.repo_digests.iter().chain(&image.repo_tags).take(MAX_NAMES_PER_IMAGE).cloned().collect()),
             size_bytes: i64::try_from(image.size_bytes).ok(),
         })
         .collect();
@@ -155,9 +153,7 @@ fn conditions(input: &NodeInput, old: &NodeStatus) -> Vec<NodeCondition> {
                 reason: Some(reason.to_owned()),
                 message: Some(message.to_owned()),
                 last_heartbeat_time: Some(now.clone()),
-                last_transition_time: same
-                    .and_then(|c| c.last_transition_time.clone())
-                    .or_else(|| Some(now.clone())),
+                last_transition_time: same.and_then(|c| c.last_transition_time.clone()).or_else(|| Some(now.clone())),
             }
         })
         .collect();

@@ -34,9 +34,7 @@ pub(super) async fn run(client: Client, shared: Arc<Shared>, shutdown: Shutdown)
         } else if shared.network.status().is_err() {
             retry = true;
         }
-        let wait = async {
-            if retry { shared.clock.sleep(RETRY).await } else { std::future::pending().await }
-        };
+        let wait = async { if retry { shared.clock.sleep(RETRY).await } else { std::future::pending().await } };
         tokio::select! {
             () = notify.notified() => {}
             () = wait => {}

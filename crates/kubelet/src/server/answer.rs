@@ -16,19 +16,13 @@ pub(super) type Answer = Response<Body>;
 fn answer(code: StatusCode, kind: &'static str, body: Body) -> Answer {
     let mut response = Response::new(body);
     *response.status_mut() = code;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
 /// A plain text.
 pub(super) fn text(code: StatusCode, words: impl Into<String>) -> Answer {
-    answer(
-        code,
-        "text/plain; charset=utf-8",
-        Full::new(Bytes::from(words.into())).boxed_unsync(),
-    )
+    answer(code, "text/plain; charset=utf-8", Full::new(Bytes::from(words.into())).boxed_unsync())
 }
 
 /// Why a request is not served: small, for the error side of results.
@@ -51,11 +45,7 @@ impl From<Refusal> for Answer {
 
 /// A JSON value.
 pub(super) fn json(value: &Value) -> Answer {
-    answer(
-        StatusCode::OK,
-        "application/json",
-        Full::new(Bytes::from(value.to_string())).boxed_unsync(),
-    )
+    answer(StatusCode::OK, "application/json", Full::new(Bytes::from(value.to_string())).boxed_unsync())
 }
 
 /// Text as it comes.

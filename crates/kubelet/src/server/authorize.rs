@@ -71,10 +71,7 @@ pub(super) async fn check(
     path: &str,
 ) -> Result<(), Refusal> {
     let caller = match peer {
-        Some(peer) => Some(Caller {
-            name: peer.name,
-            groups: peer.groups,
-        }),
+        Some(peer) => Some(Caller { name: peer.name, groups: peer.groups }),
         None => by_token(config, headers).await,
     };
     let Some(caller) = caller else {
@@ -103,9 +100,5 @@ async fn by_token(config: &ServerConfig, headers: &HeaderMap) -> Option<Caller> 
     let header = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = header.split_once(' ')?;
     let delegation = config.delegation.as_ref()?;
-    if scheme.eq_ignore_ascii_case("bearer") {
-        delegation.authenticate(token.trim()).await
-    } else {
-        None
-    }
+    if scheme.eq_ignore_ascii_case("bearer") { delegation.authenticate(token.trim()).await } else { None }
 }

@@ -25,31 +25,16 @@ fn wanted(query: &Query) -> Result<Wanted, Refusal> {
     let tty = query.flag("tty");
     // A terminal has one output.
     let stderr = query.flag("error") && !tty;
-    let wanted = Wanted {
-        stdin: query.flag("input"),
-        stdout: query.flag("output"),
-        stderr,
-        tty,
-    };
+    let wanted = Wanted { stdin: query.flag("input"), stdout: query.flag("output"), stderr, tty };
     if wanted.stdin || wanted.stdout || wanted.stderr {
         return Ok(wanted);
     }
-    Err(refuse(
-        StatusCode::BAD_REQUEST,
-        "you must specify at least 1 of stdin, stdout, stderr\n",
-    ))
+    Err(refuse(StatusCode::BAD_REQUEST, "you must specify at least 1 of stdin, stdout, stderr\n"))
 }
 
 fn running(context: &Context, target: &Target) -> Result<ContainerInstance, Refusal> {
-    let found = context
-        .access
-        .container(&target.namespace, &target.pod, &target.container, false);
-    let missing = || {
-        refuse(
-            StatusCode::NOT_FOUND,
-            format!("container not found ({:?})\n", target.container),
-        )
-    };
+    let found = context.access.container(&target.namespace, &target.pod, &target.container, false);
+    let missing = || refuse(StatusCode::NOT_FOUND, format!("container not found ({:?})\n", target.container));
     found.filter(|container| container.running).ok_or_else(missing)
 }
 
@@ -64,13 +49,8 @@ pub(super) async fn exec(context: Context, target: Target, query: Query, request
     if command.is_empty() {
         return text(StatusCode::BAD_REQUEST, "you must specify a command\n");
     }
-    let exec = ExecRequest {
-        command,
-        stdin: wanted.stdin,
-        stdout: wanted.stdout,
-        stderr: wanted.stderr,
-        tty: wanted.tty,
-    };
+    let exec =
+        ExecRequest { command, stdin: wanted.stdin, stdout: wanted.stdout, stderr: wanted.stderr, tty: wanted.tty };
     let runtime = context.access.runtime();
     start(context, wanted, request, move |remote| async move {
         match runtime.exec(&container.id, exec).await {
@@ -127,9 +107,9 @@ fn fits(pod: &Pod, container: &str, wanted: Wanted) -> Result<(), String> {
     let all = spec.map(|spec| spec.containers.iter().chain(spec.init_containers.iter().flatten()));
     let found = all.into_iter().flatten().find(|one| one.name == container);
     match found {
-        Some(one) if wanted.tty && one.tty != Some(true) => Err(format!(
-            "Unable to use a TTY - container {container} did not allocate one\n"
-        )),
+        Some(one) if wanted.tty && one.tty != Some(true) => {
+            Err(format!("Unable to use a TTY - container {container} did not allocate one\n"))
+        }
         // Ephemeral containers have the same members in another type; the runtime knows what they have.
         _ => Ok(()),
     }
@@ -183,21 +163,12 @@ pub(super) async fn run(context: Context, target: Target, query: Query) -> Answe
     if command.is_empty() {
         return text(StatusCode::BAD_REQUEST, "you must specify a command\n");
     }
-    match context
-        .access
-        .runtime()
-        .exec_sync(&container.id, command, RUN_TIMEOUT)
-        .await
-    {
+    match context.access.runtime().exec_sync(&container.id, command, RUN_TIMEOUT).await {
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         Ok(output) => {
             let mut all = String::from_utf8_lossy(&output.stdout).into_owned();
             all += &String::from_utf8_lossy(&output.stderr);
-            let code = if output.exit_code == 0 {
-                StatusCode::OK
-            } else {
-                StatusCode::INTERNAL_SERVER_ERROR
-            };
+            let code = if output.exit_code == 0 { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
             text(code, all)
         }
     }

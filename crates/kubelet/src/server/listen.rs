@@ -75,18 +75,10 @@ pub(super) struct Context {
 pub async fn bind(config: ServerConfig) -> Result<BoundServer, ServerError> {
     let auth = ClientAuth::Optional(&config.client_ca_pem);
     let tls = certs::server_config(&config.serving, auth, &[b"http/1.1"])?;
-    let listen = |source| ServerError::Listen {
-        address: config.address,
-        source,
-    };
+    let listen = |source| ServerError::Listen { address: config.address, source };
     let listener = TcpListener::bind(config.address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    Ok(BoundServer {
-        listener,
-        address,
-        acceptor: Tls(TlsAcceptor::from(tls)),
-        config: Arc::new(config),
-    })
+    Ok(BoundServer { listener, address, acceptor: Tls(TlsAcceptor::from(tls)), config: Arc::new(config) })
 }
 
 impl BoundServer {
@@ -97,12 +89,7 @@ impl BoundServer {
 
     /// Answers until `shutdown`; open streams are cut then.
     pub async fn run(self, access: Arc<dyn PodAccess>, clock: SharedClock, shutdown: CancellationToken) {
-        let context = Context {
-            access,
-            clock,
-            config: self.config,
-            shutdown: shutdown.clone(),
-        };
+        let context = Context { access, clock, config: self.config, shutdown: shutdown.clone() };
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
             let next = async {

@@ -25,14 +25,9 @@ pub(super) async fn serve(context: &Context, target: &Target, pod: &Pod, query: 
     if let Err(words) = state::check(pod, &target.pod, &target.container, options.previous) {
         return text(StatusCode::BAD_REQUEST, words);
     }
-    let found = context
-        .access
-        .container(&target.namespace, &target.pod, &target.container, options.previous);
+    let found = context.access.container(&target.namespace, &target.pod, &target.container, options.previous);
     let Some(instance) = found else {
-        let words = format!(
-            "container {:?} in pod {:?} is not available",
-            target.container, target.pod
-        );
+        let words = format!("container {:?} in pod {:?} is not available", target.container, target.pod);
         return text(StatusCode::BAD_REQUEST, words);
     };
     let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
@@ -42,10 +37,7 @@ pub(super) async fn serve(context: &Context, target: &Target, pod: &Pod, query: 
     let reader = match reader::Reader::open(&instance.log_path, &options).await {
         Ok(reader) => reader,
         Err(error) => {
-            let words = format!(
-                "failed to try resolving symlinks in path {:?}: {error}",
-                instance.log_path
-            );
+            let words = format!("failed to try resolving symlinks in path {:?}: {error}", instance.log_path);
             return text(StatusCode::INTERNAL_SERVER_ERROR, words);
         }
     };

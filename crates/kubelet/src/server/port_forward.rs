@@ -32,10 +32,7 @@ const MAX_HALF_PAIRS: usize = 1024;
 /// `/portForward/NS/POD`
 pub(super) async fn serve(context: Context, target: Target, request: Request<Incoming>) -> Answer {
     let Some(sandbox) = context.access.sandbox(&target.namespace, &target.pod) else {
-        let words = format!(
-            "unable to do port forwarding: pod {}_{} is not running\n",
-            target.pod, target.namespace
-        );
+        let words = format!("unable to do port forwarding: pod {}_{} is not running\n", target.pod, target.namespace);
         return text(StatusCode::NOT_FOUND, words);
     };
     let (response, transport, upgraded) = match upgrade(request, &[TUNNEL_PROTOCOL], &[SPDY_PROTOCOL]) {
@@ -50,11 +47,7 @@ pub(super) async fn serve(context: Context, target: Target, request: Request<Inc
                 return;
             }
         };
-        let forward = Forward {
-            runtime: context.access.runtime(),
-            sandbox,
-            target: Arc::new(target),
-        };
+        let forward = Forward { runtime: context.access.runtime(), sandbox, target: Arc::new(target) };
         let work = async {
             match transport {
                 Transport::Spdy(_) => forward.run(Session::start(stream)).await,
@@ -126,9 +119,7 @@ impl Forward {
         while let Some(stream) = session.accept().await {
             let header = |name: &str| stream.headers.get(name).cloned().unwrap_or_default();
             // Old clients send no request id: the port stands for it.
-            let id = Some(header("requestid"))
-                .filter(|id| !id.is_empty())
-                .unwrap_or_else(|| header("port"));
+            let id = Some(header("requestid")).filter(|id| !id.is_empty()).unwrap_or_else(|| header("port"));
             let kind = header("streamtype");
             if halves.len() >= MAX_HALF_PAIRS && !halves.contains_key(&id) {
                 stream.send.reset().await;
@@ -149,11 +140,7 @@ impl Forward {
     }
 
     async fn connect(self, data: Accepted, error: Accepted) {
-        let port = data
-            .headers
-            .get("port")
-            .and_then(|port| port.parse::<u16>().ok())
-            .filter(|port| *port != 0);
+        let port = data.headers.get("port").and_then(|port| port.parse::<u16>().ok()).filter(|port| *port != 0);
         let failed = match port {
             None => Some(format!("{:?} is not a port", data.headers.get("port"))),
             Some(port) => match self.runtime.port_forward(&self.sandbox, port).await {

@@ -27,11 +27,7 @@ impl Query {
     }
 
     pub fn all(&self, key: &str) -> Vec<String> {
-        self.0
-            .iter()
-            .filter(|(k, _)| k == key)
-            .map(|(_, v)| v.clone())
-            .collect()
+        self.0.iter().filter(|(k, _)| k == key).map(|(_, v)| v.clone()).collect()
     }
 
     /// `1` and `true` are true, as in upstream's exec and attach options.
@@ -82,14 +78,7 @@ fn target(context: &Context, rest: &[&str], with_container: bool) -> Result<(Tar
         return Err(refuse(StatusCode::NOT_FOUND, "pod does not exist\n"));
     };
     let own = |text: &str| text.to_owned();
-    Ok((
-        Target {
-            namespace: own(namespace),
-            pod: own(pod),
-            container: own(container),
-        },
-        found,
-    ))
+    Ok((Target { namespace: own(namespace), pod: own(pod), container: own(container) }, found))
 }
 
 /// Serves one authorized request.
@@ -131,23 +120,14 @@ pub(super) async fn route(context: Context, request: Request<Incoming>) -> Answe
 }
 
 fn pods(pods: Vec<Arc<Pod>>) -> Answer {
-    let items: Vec<serde_json::Value> = pods
-        .iter()
-        .filter_map(|pod| serde_json::to_value(&**pod).ok())
-        .collect();
+    let items: Vec<serde_json::Value> = pods.iter().filter_map(|pod| serde_json::to_value(&**pod).ok()).collect();
     json(&json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}))
 }
 
 fn running(pods: Vec<Arc<Pod>>) -> Vec<Arc<Pod>> {
     let runs = |pod: &Arc<Pod>| {
-        let statuses = pod
-            .status
-            .as_ref()
-            .and_then(|status| status.container_statuses.as_ref());
-        let mut states = statuses
-            .into_iter()
-            .flatten()
-            .filter_map(|status| status.state.as_ref());
+        let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+        let mut states = statuses.into_iter().flatten().filter_map(|status| status.state.as_ref());
         states.any(|state| state.running.is_some())
     };
     pods.into_iter().filter(runs).collect()

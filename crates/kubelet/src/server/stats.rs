@@ -45,10 +45,7 @@ async fn measure(context: &Context) -> Vec<Measured> {
 
 fn identity(pod: &Pod) -> (&str, &str) {
     let metadata = &pod.metadata;
-    (
-        metadata.namespace.as_deref().unwrap_or_default(),
-        metadata.name.as_deref().unwrap_or_default(),
-    )
+    (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
 }
 
 fn usage(stats: &ContainerStats, time: &str) -> Value {
@@ -104,21 +101,9 @@ pub(super) fn metrics(context: &Context) -> Answer {
     let mut gauge = |name: &str, help: &str, value: usize| {
         let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
     };
-    gauge(
-        "kubelet_running_pods",
-        "Number of pods that have a running container",
-        running,
-    );
-    gauge(
-        "kubelet_running_containers",
-        "Number of containers currently running",
-        containers,
-    );
-    gauge(
-        "kubelet_desired_pods",
-        "The number of pods the kubelet is being instructed to run",
-        pods.len(),
-    );
+    gauge("kubelet_running_pods", "Number of pods that have a running container", running);
+    gauge("kubelet_running_containers", "Number of containers currently running", containers);
+    gauge("kubelet_desired_pods", "The number of pods the kubelet is being instructed to run", pods.len());
     text(StatusCode::OK, out)
 }
 
@@ -132,10 +117,7 @@ pub(super) async fn resource_metrics(context: &Context) -> Answer {
     let containers = || {
         measured.iter().flat_map(|measured| {
             let (namespace, pod) = identity(&measured.pod);
-            measured
-                .containers
-                .iter()
-                .map(move |(name, stats)| (namespace, pod, name, stats))
+            measured.containers.iter().map(move |(name, stats)| (namespace, pod, name, stats))
         })
     };
     let seconds = |nanoseconds: u64| std::time::Duration::from_nanos(nanoseconds).as_secs_f64();
@@ -147,54 +129,24 @@ pub(super) async fn resource_metrics(context: &Context) -> Answer {
     );
     for (namespace, pod, name, stats) in containers() {
         let labels = format!("container={name:?},namespace={namespace:?},pod={pod:?}");
-        let _ = writeln!(
-            out,
-            "container_cpu_usage_seconds_total{{{labels}}} {}",
-            seconds(stats.cpu_usage_nanoseconds)
-        );
+        let _ = writeln!(out, "container_cpu_usage_seconds_total{{{labels}}} {}", seconds(stats.cpu_usage_nanoseconds));
     }
-    head(
-        &mut out,
-        "container_memory_working_set_bytes",
-        "Current working set of the container in bytes",
-        "gauge",
-    );
+    head(&mut out, "container_memory_working_set_bytes", "Current working set of the container in bytes", "gauge");
     for (namespace, pod, name, stats) in containers() {
         let labels = format!("container={name:?},namespace={namespace:?},pod={pod:?}");
-        let _ = writeln!(
-            out,
-            "container_memory_working_set_bytes{{{labels}}} {}",
-            stats.memory_working_set_bytes
-        );
+        let _ = writeln!(out, "container_memory_working_set_bytes{{{labels}}} {}", stats.memory_working_set_bytes);
     }
-    head(
-        &mut out,
-        "pod_cpu_usage_seconds_total",
-        "Cumulative cpu time consumed by the pod in core-seconds",
-        "counter",
-    );
+    head(&mut out, "pod_cpu_usage_seconds_total", "Cumulative cpu time consumed by the pod in core-seconds", "counter");
     for measured in &measured {
         let (namespace, pod) = identity(&measured.pod);
         let (cpu, _) = sum(&measured.containers);
-        let _ = writeln!(
-            out,
-            "pod_cpu_usage_seconds_total{{namespace={namespace:?},pod={pod:?}}} {}",
-            seconds(cpu)
-        );
+        let _ = writeln!(out, "pod_cpu_usage_seconds_total{{namespace={namespace:?},pod={pod:?}}} {}", seconds(cpu));
     }
-    head(
-        &mut out,
-        "pod_memory_working_set_bytes",
-        "Current working set of the pod in bytes",
-        "gauge",
-    );
+    head(&mut out, "pod_memory_working_set_bytes", "Current working set of the pod in bytes", "gauge");
     for measured in &measured {
         let (namespace, pod) = identity(&measured.pod);
         let (_, memory) = sum(&measured.containers);
-        let _ = writeln!(
-            out,
-            "pod_memory_working_set_bytes{{namespace={namespace:?},pod={pod:?}}} {memory}"
-        );
+        let _ = writeln!(out, "pod_memory_working_set_bytes{{namespace={namespace:?},pod={pod:?}}} {memory}");
     }
     text(StatusCode::OK, out)
 }

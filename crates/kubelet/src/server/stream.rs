@@ -56,24 +56,14 @@ pub(super) fn pair() -> (Remote, Carrier) {
     let (stdin_in, stdin) = mpsc::channel(QUEUE_LENGTH);
     let (resize_in, resize) = mpsc::channel(QUEUE_LENGTH);
     let (output, output_out) = mpsc::channel(QUEUE_LENGTH);
-    (
-        Remote { stdin, resize, output },
-        Carrier {
-            stdin: Some(stdin_in),
-            resize: resize_in,
-            output: output_out,
-        },
-    )
+    (Remote { stdin, resize, output }, Carrier { stdin: Some(stdin_in), resize: resize_in, output: output_out })
 }
 
 /// `{"Width":80,"Height":24}`, as clients send it.
 fn terminal_size(bytes: &[u8]) -> Option<TerminalSize> {
     let value: Value = serde_json::from_slice(bytes).ok()?;
     let side = |name: &str| u16::try_from(value[name].as_u64()?).ok();
-    Some(TerminalSize {
-        width: side("Width")?,
-        height: side("Height")?,
-    })
+    Some(TerminalSize { width: side("Width")?, height: side("Height")? })
 }
 
 /// The status of success.

@@ -23,13 +23,9 @@ struct Pretended {
 
 impl PodAccess for Pretended {
     fn pods(&self) -> Vec<Arc<Pod>> {
-        let status = |name: &str, state: serde_json::Value| {
-            json!({"name": name, "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": state})
-        };
-        let statuses = [
-            status("c", json!({"running": {}})),
-            status("slow", json!({"waiting": {"reason": "ContainerCreating"}})),
-        ];
+        let status = |name: &str, state: serde_json::Value| json!({"name": name, "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": state});
+        let statuses =
+            [status("c", json!({"running": {}})), status("slow", json!({"waiting": {"reason": "ContainerCreating"}}))];
         let pod = json!({
             "metadata": {"namespace": "a", "name": "p", "uid": "u"},
             "spec": {"containers": [{"name": "c"}, {"name": "slow"}]},
@@ -137,18 +133,57 @@ async fn paths() {
     let log = "/containerLogs/a/p/c";
     cluster.check("GET", log, &[], expect!["200 hello"]).await;
     cluster.check("GET", "/containerLogs/a/p/u/c", &[], expect!["200 hello"]).await;
-    cluster.check("GET", "/containerLogs/a/p/slow", &[], expect![[r#"400 container "slow" in pod "p" is waiting to start: ContainerCreating"#]]).await;
-    cluster.check("GET", "/containerLogs/a/p/c?previous=true", &[], expect![[r#"400 previous terminated container "c" in pod "p" not found"#]]).await;
+    cluster
+        .check(
+            "GET",
+            "/containerLogs/a/p/slow",
+            &[],
+            expect![[r#"400 container "slow" in pod "p" is waiting to start: ContainerCreating"#]],
+        )
+        .await;
+    cluster
+        .check(
+            "GET",
+            "/containerLogs/a/p/c?previous=true",
+            &[],
+            expect![[r#"400 previous terminated container "c" in pod "p" not found"#]],
+        )
+        .await;
     cluster.check("GET", "/containerLogs/a/q/c", &[], expect!["404 pod does not exist"]).await;
     cluster.check("GET", "/containerLogs/a/p/other-uid/c", &[], expect!["404 pod does not exist"]).await;
     cluster.check("GET", "/nothing", &[], expect!["404 404 page not found"]).await;
     cluster.check("POST", "/pods", &[], expect!["404 404 page not found"]).await;
-    cluster.check("POST", "/exec/a/p/c?command=sh", &[], expect!["400 you must specify at least 1 of stdin, stdout, stderr"]).await;
+    cluster
+        .check(
+            "POST",
+            "/exec/a/p/c?command=sh",
+            &[],
+            expect!["400 you must specify at least 1 of stdin, stdout, stderr"],
+        )
+        .await;
     cluster.check("POST", "/exec/a/p/c?output=1", &[], expect!["400 you must specify a command"]).await;
-    cluster.check("POST", "/exec/a/p/c?output=1&command=sh", &[], expect!["400 unable to upgrade: missing upgrade headers in request"]).await;
-    cluster.check("POST", "/exec/a/p/slow?output=1&command=sh", &[], expect![[r#"404 container not found ("slow")"#]]).await;
-    cluster.check("POST", "/attach/a/p/c?output=1&tty=1", &[], expect!["400 Unable to use a TTY - container c did not allocate one"]).await;
-    cluster.check("GET", "/portForward/a/p", &[], expect!["404 unable to do port forwarding: pod p_a is not running"]).await;
+    cluster
+        .check(
+            "POST",
+            "/exec/a/p/c?output=1&command=sh",
+            &[],
+            expect!["400 unable to upgrade: missing upgrade headers in request"],
+        )
+        .await;
+    cluster
+        .check("POST", "/exec/a/p/slow?output=1&command=sh", &[], expect![[r#"404 container not found ("slow")"#]])
+        .await;
+    cluster
+        .check(
+            "POST",
+            "/attach/a/p/c?output=1&tty=1",
+            &[],
+            expect!["400 Unable to use a TTY - container c did not allocate one"],
+        )
+        .await;
+    cluster
+        .check("GET", "/portForward/a/p", &[], expect!["404 unable to do port forwarding: pod p_a is not running"])
+        .await;
 }
 
 #[tokio::test]
@@ -156,9 +191,23 @@ async fn protocols() {
     let cluster = cluster().await;
     let path = "/exec/a/p/c?output=1&command=sh";
     let headers = |protocol: &'static str| {
-        [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", "x"), ("sec-websocket-protocol", protocol)]
+        [
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-key", "x"),
+            ("sec-websocket-protocol", protocol),
+        ]
     };
-    cluster.check("GET", path, &headers("v4.channel.k8s.io, v5.channel.k8s.io"), expect!["101 v5.channel.k8s.io"]).await;
+    cluster
+        .check("GET", path, &headers("v4.channel.k8s.io, v5.channel.k8s.io"), expect!["101 v5.channel.k8s.io"])
+        .await;
     cluster.check("GET", path, &headers("v4.channel.k8s.io"), expect!["101 v4.channel.k8s.io"]).await;
-    cluster.check("GET", path, &headers("v9"), expect![[r#"400 none of the protocols ["v9"] is served, only ["v5.channel.k8s.io", "v4.channel.k8s.io"]"#]]).await;
+    cluster
+        .check(
+            "GET",
+            path,
+            &headers("v9"),
+            expect![[r#"400 none of the protocols ["v9"] is served, only ["v5.channel.k8s.io", "v4.channel.k8s.io"]"#]],
+        )
+        .await;
 }

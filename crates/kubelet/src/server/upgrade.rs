@@ -27,11 +27,7 @@ pub(super) fn upgrade(
     spdy: &[&str],
 ) -> Result<(Answer, Transport, OnUpgrade), Refusal> {
     let headers = request.headers();
-    let wants = |name: &str| {
-        listed(headers, &UPGRADE)
-            .iter()
-            .any(|own| own.eq_ignore_ascii_case(name))
-    };
+    let wants = |name: &str| listed(headers, &UPGRADE).iter().any(|own| own.eq_ignore_ascii_case(name));
     let mut response = Response::new(empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let out = response.headers_mut();
@@ -59,10 +55,7 @@ pub(super) fn upgrade(
         insert(out, STREAM_PROTOCOL, protocol);
         Transport::Spdy(protocol.to_owned())
     } else {
-        return Err(refuse(
-            StatusCode::BAD_REQUEST,
-            "unable to upgrade: missing upgrade headers in request\n",
-        ));
+        return Err(refuse(StatusCode::BAD_REQUEST, "unable to upgrade: missing upgrade headers in request\n"));
     };
     let upgraded = hyper::upgrade::on(&mut request);
     Ok((response, transport, upgraded))
@@ -82,11 +75,7 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
 /// The comma-separated values of all headers of a name.
 fn listed(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values
-        .flat_map(|value| value.split(','))
-        .map(|one| one.trim().to_owned())
-        .filter(|one| !one.is_empty())
-        .collect()
+    values.flat_map(|value| value.split(',')).map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect()
 }
 
 /// The best of ours that the client asks for.

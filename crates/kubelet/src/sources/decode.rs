@@ -17,7 +17,9 @@ pub enum ManifestError {
     #[error("couldn't parse as pod({0}), please check config file")]
     Conform(#[from] ConformError),
     /// Another kind of object.
-    #[error("couldn't parse as pod(no kind \"Pod\" in version \"v1\": kind {kind:?} in version {api_version:?}), please check config file")]
+    #[error(
+        "couldn't parse as pod(no kind \"Pod\" in version \"v1\": kind {kind:?} in version {api_version:?}), please check config file"
+    )]
     Kind {
         /// What it is.
         kind: String,
@@ -39,7 +41,12 @@ pub enum ManifestError {
 ///
 /// # Errors
 /// What is wrong with the first bad one.
-pub fn decode_manifest(bytes: &[u8], source: Source, node_name: &str, now: jiff::Timestamp) -> Result<Vec<Pod>, ManifestError> {
+pub fn decode_manifest(
+    bytes: &[u8],
+    source: Source,
+    node_name: &str,
+    now: jiff::Timestamp,
+) -> Result<Vec<Pod>, ManifestError> {
     let value = codec::decode_any(bytes)?.value;
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
     if matches!(kind, "PodList" | "List") {

@@ -8,7 +8,8 @@ fn decode(text: &str) -> Result<Vec<Pod>, String> {
     decode_manifest(text.as_bytes(), Source::File, "node1", jiff::Timestamp::UNIX_EPOCH).map_err(|e| e.to_string())
 }
 
-const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: pod01}\nspec:\n  containers: [{name: c, image: nginx}]\n";
+const POD: &str =
+    "apiVersion: v1\nkind: Pod\nmetadata: {name: pod01}\nspec:\n  containers: [{name: c, image: nginx}]\n";
 
 #[test]
 fn a_manifest_becomes_a_pod_of_the_node() {

@@ -83,8 +83,7 @@ fn initialized(input: &StatusInput<'_>, phase: Phase, init: &[ContainerStatus], 
     if app.iter().any(began) || init.is_empty() {
         return if phase == Phase::Succeeded { Verdict::because(true, "PodCompleted") } else { Verdict::plain(true) };
     }
-    let sidecar =
-        |name: &str| pod::init_containers(input.pod).iter().any(|c| c.name == name && pod::is_sidecar(c));
+    let sidecar = |name: &str| pod::init_containers(input.pod).iter().any(|c| c.name == name && pod::is_sidecar(c));
     let incomplete: Vec<&str> = init
         .iter()
         .filter(|s| if sidecar(&s.name) { s.started != Some(true) } else { !s.ready })
@@ -131,7 +130,10 @@ fn readiness_gates(input: &StatusInput<'_>) -> Verdict {
     let mut missing = Vec::new();
     for gate in pod::spec(input.pod).readiness_gates.iter().flatten() {
         match old.iter().find(|c| c.type_ == gate.condition_type) {
-            None => missing.push(format!("corresponding condition of pod readiness gate \"{}\" does not exist.", gate.condition_type)),
+            None => missing.push(format!(
+                "corresponding condition of pod readiness gate \"{}\" does not exist.",
+                gate.condition_type
+            )),
             Some(c) if c.status != "True" => missing.push(format!(
                 "the status of pod readiness gate \"{}\" is not \"True\", but {}",
                 gate.condition_type, c.status

@@ -51,7 +51,8 @@ pub fn container_status(input: &StatusInput<'_>, role: Role, container: &Contain
     status.restart_count = i32::try_from(latest.metadata.attempt).unwrap_or(i32::MAX);
     status.user = latest.user.as_ref().map(user);
     status.resources = Some(shown_resources(container));
-    status.allocated_resources = container.resources.as_ref().and_then(|r| r.requests.clone()).filter(|r| !r.is_empty());
+    status.allocated_resources =
+        container.resources.as_ref().and_then(|r| r.requests.clone()).filter(|r| !r.is_empty());
     let last = |c: &service::ContainerStatus| ContainerState {
         terminated: Some(terminated(input, c)),
         ..ContainerState::default()

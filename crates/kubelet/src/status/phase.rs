@@ -35,7 +35,10 @@ enum Seen {
     NeverRan,
     Running,
     /// Ended, perhaps waiting to start again.
-    Ended { exit_code: i32, waiting: bool },
+    Ended {
+        exit_code: i32,
+        waiting: bool,
+    },
 }
 
 fn seen(status: &ContainerStatus) -> Seen {

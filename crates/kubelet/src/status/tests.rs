@@ -67,7 +67,8 @@ impl Case {
     }
 
     fn check(self, want: Expect) {
-        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "generation": 1}, "spec": self.spec})).unwrap();
+        let pod: Pod =
+            serde_json::from_value(json!({"metadata": {"name": "p", "generation": 1}, "spec": self.spec})).unwrap();
         let sandbox = PodSandboxStatus {
             id: SandboxId("s".to_owned()),
             metadata: PodSandboxMetadata::default(),

@@ -6,8 +6,10 @@ use serde_json::json;
 
 fn pod(version: &str, phase: &str) -> Arc<Pod> {
     Arc::new(
-        serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "d", "uid": "u", "resourceVersion": version},
-            "spec": {"containers": []}, "status": {"phase": phase}}))
+        serde_json::from_value(
+            json!({"metadata": {"name": "p", "namespace": "d", "uid": "u", "resourceVersion": version},
+            "spec": {"containers": []}, "status": {"phase": phase}}),
+        )
         .unwrap(),
     )
 }

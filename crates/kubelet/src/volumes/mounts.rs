@@ -50,17 +50,12 @@ fn one_mount(
         return Err(MountError::NoVolume(mount.name.clone(), container.name.clone()));
     };
     let sub_path = match (&mount.sub_path, &mount.sub_path_expr) {
-        (_, Some(expression)) if !expression.is_empty() => {
-            expand(expression, |name| environment.get(name).cloned())
-        }
+        (_, Some(expression)) if !expression.is_empty() => expand(expression, |name| environment.get(name).cloned()),
         (Some(path), _) => path.clone(),
         _ => String::new(),
     };
-    let refused = |reason: String| MountError::SubPath {
-        volume: mount.name.clone(),
-        container: container.name.clone(),
-        reason,
-    };
+    let refused =
+        |reason: String| MountError::SubPath { volume: mount.name.clone(), container: container.name.clone(), reason };
     let host_path = if sub_path.is_empty() {
         volume.path.clone()
     } else {

@@ -146,9 +146,7 @@ fn of_config_map(
     optional: bool,
 ) -> Result<Payload, PayloadError> {
     match objects.references.config_maps.get(name).and_then(Option::as_ref) {
-        Some(object) => {
-            project(&config_map_data(object), items, default_mode, optional, PayloadError::NoConfigMapKey)
-        }
+        Some(object) => project(&config_map_data(object), items, default_mode, optional, PayloadError::NoConfigMapKey),
         None if optional => Ok(Payload::new()),
         None => Err(PayloadError::NoConfigMap(name.to_owned())),
     }
@@ -260,9 +258,7 @@ fn token_projection(pod: &Pod, token: &str, default_mode: u32) -> FileProjection
     let of_pod = pod::spec(pod).security_context.as_ref();
     let users: Vec<Option<i64>> = pod::containers(pod)
         .iter()
-        .map(|(_, c)| {
-            c.security_context.as_ref().and_then(|s| s.run_as_user).or(of_pod.and_then(|s| s.run_as_user))
-        })
+        .map(|(_, c)| c.security_context.as_ref().and_then(|s| s.run_as_user).or(of_pod.and_then(|s| s.run_as_user)))
         .collect();
     let data = token.as_bytes().to_vec();
     let fs_group = of_pod.and_then(|s| s.fs_group);

@@ -58,7 +58,10 @@ fn what_is_missing_is_named() {
     let paths = Paths { root: root.path().into(), pod_logs: root.path().into(), container_logs: root.path().into() };
     let none = Amounts::new();
     for (volume, want) in [
-        (json!({"secret": {"secretName": "nosecret"}}), "MountVolume.SetUp failed for volume \"s\" : secret \"nosecret\" not found"),
+        (
+            json!({"secret": {"secretName": "nosecret"}}),
+            "MountVolume.SetUp failed for volume \"s\" : secret \"nosecret\" not found",
+        ),
         (
             json!({"configMap": {"name": "m", "items": [{"key": "x", "path": "y"}]}}),
             "MountVolume.SetUp failed for volume \"s\" : configmap references non-existent config key: x",
@@ -70,10 +73,9 @@ fn what_is_missing_is_named() {
     ] {
         let mut volume = volume;
         volume["name"] = json!("s");
-        let pod: Pod = serde_json::from_value(
-            json!({"metadata": {"uid": "u"}, "spec": {"containers": [], "volumes": [volume]}}),
-        )
-        .unwrap();
+        let pod: Pod =
+            serde_json::from_value(json!({"metadata": {"uid": "u"}, "spec": {"containers": [], "volumes": [volume]}}))
+                .unwrap();
         let errors = set_up(&context_of(&pod, &paths, &objects(json!({})), &none)).unwrap_err();
         assert_eq!(errors[0].to_string(), want);
     }
@@ -85,7 +87,8 @@ fn sub_paths_stay_in_their_volume() {
     std::os::unix::fs::symlink("/etc", root.path().join("out")).unwrap();
     let volumes =
         MountedVolumes::from([("v".to_owned(), MountedVolume { path: root.path().into(), read_only: false })]);
-    let container = |mount: serde_json::Value| serde_json::from_value(json!({"name": "c", "volumeMounts": [mount]})).unwrap();
+    let container =
+        |mount: serde_json::Value| serde_json::from_value(json!({"name": "c", "volumeMounts": [mount]})).unwrap();
     let env = BTreeMap::from([("A".to_owned(), "x".to_owned())]);
     let mounts = container_mounts(
         &container(json!({"name": "v", "mountPath": "/m", "subPathExpr": "$(A)/y", "readOnly": true})),
@@ -95,7 +98,8 @@ fn sub_paths_stay_in_their_volume() {
     .unwrap();
     assert!(mounts[0].readonly && mounts[0].host_path.ends_with("x/y") && mounts[0].host_path.is_dir());
     for bad in ["out", "../x", "/x"] {
-        let refused = container_mounts(&container(json!({"name": "v", "mountPath": "/m", "subPath": bad})), &volumes, &env);
+        let refused =
+            container_mounts(&container(json!({"name": "v", "mountPath": "/m", "subPath": bad})), &volumes, &env);
         assert!(refused.is_err(), "{bad}");
     }
 }

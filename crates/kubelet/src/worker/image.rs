@@ -57,7 +57,8 @@ impl Worker {
             return ensured;
         }
         if let Err(error) = crate::image_name::check(&name) {
-            let message = format!("Failed to apply default image tag {name:?}: couldn't parse image name {name:?}: {error}");
+            let message =
+                format!("Failed to apply default image tag {name:?}: couldn't parse image name {name:?}: {error}");
             self.events().warning(role, container, "InspectFailed", &message);
             return self.image_failed("InvalidImageName", message, MISCONFIGURED_RETRY);
         }
@@ -76,9 +77,8 @@ impl Worker {
         };
         match (present, policy.as_str()) {
             (Some(image), "IfNotPresent" | "Never") => {
-                let message = format!(
-                    "Container image {name:?} already present on machine and can be accessed by the pod"
-                );
+                let message =
+                    format!("Container image {name:?} already present on machine and can be accessed by the pod");
                 self.events().normal(role, container, "Pulled", &message);
                 self.pulls.remove(&container.name);
                 Ensured::Present(Box::new(image))

@@ -29,10 +29,9 @@ fn refresh_at(token: &IssuedToken, now: Timestamp) -> Timestamp {
 /// Whether a change is one that is not known already.
 pub(super) fn is_news(have: &References, object: &Watched, version: Option<&str>) -> bool {
     let known = match object {
-        Watched::ConfigMap(_, name) => have
-            .config_maps
-            .get(name)
-            .map(|o| o.as_ref().and_then(|o| o.metadata.resource_version.clone())),
+        Watched::ConfigMap(_, name) => {
+            have.config_maps.get(name).map(|o| o.as_ref().and_then(|o| o.metadata.resource_version.clone()))
+        }
         Watched::Secret(_, name) => {
             have.secrets.get(name).map(|o| o.as_ref().and_then(|o| o.metadata.resource_version.clone()))
         }

@@ -144,8 +144,8 @@ impl Worker {
         let node = self.shared.node();
         let environment = self.environment(container, &references, &node.allocatable).map_err(wrong)?;
         let mounted = self.volumes.clone().unwrap_or_default();
-        let mounts = volumes::container_mounts(container, &mounted, &environment)
-            .map_err(|error| wrong(error.to_string()))?;
+        let mounts =
+            volumes::container_mounts(container, &mounted, &environment).map_err(|error| wrong(error.to_string()))?;
         let file = self.message_file(container, attempt).map_err(|error| wrong(error.to_string()))?;
         let directory = self.shared.config.paths.log_directory(&self.pod).join(&container.name);
         fs::create_dir_all(&directory).map_err(|error| wrong(format!("make {}: {error}", directory.display())))?;

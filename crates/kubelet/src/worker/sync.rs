@@ -217,7 +217,8 @@ impl Worker {
         }
         let pod = self.pod.clone();
         let text = pod::format_pod(&pod);
-        let message = format!("back-off {} restarting failed container={} pod={text}", go_seconds(waiting.delay), waiting.name);
+        let message =
+            format!("back-off {} restarting failed container={} pod={text}", go_seconds(waiting.delay), waiting.name);
         let state = Waiting { reason: "CrashLoopBackOff".to_owned(), message };
         self.waiting.insert(waiting.name.clone(), state);
         if self.announced.insert(waiting.instance.clone())
@@ -247,4 +248,3 @@ enum Round {
     Settled,
     Failed,
 }
-

@@ -88,7 +88,9 @@ impl Worker {
             let _ = std::fs::remove_dir_all(shared.config.paths.log_directory(&pod)); // likewise
             Ok::<(), std::io::Error>(())
         };
-        tokio::task::spawn_blocking(clean).await.map_err(|error| TerminateError::Files(std::io::Error::other(error)))??;
+        tokio::task::spawn_blocking(clean)
+            .await
+            .map_err(|error| TerminateError::Files(std::io::Error::other(error)))??;
         let uid = pod::uid(&self.pod);
         self.shared.sandbox_index.forget(&uid);
         self.shared.observed.forget(&uid);

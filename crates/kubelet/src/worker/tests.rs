@@ -67,7 +67,8 @@ async fn a_pod_with_an_init_container_runs_and_is_deleted() {
 #[tokio::test]
 async fn a_command_that_does_not_exist_backs_off() {
     let world = World::new();
-    let failure = StartFailure::new(StartFailureKind::ExecutableNotFound, "exec: \"x\": executable file not found in $PATH");
+    let failure =
+        StartFailure::new(StartFailureKind::ExecutableNotFound, "exec: \"x\": executable file not found in $PATH");
     world.runtime.script("c", Script::FailStart(failure));
     let pod = pod_of(json!({"containers": [container("c")]}));
     world.workers.update(pod.clone());
@@ -118,7 +119,13 @@ async fn an_image_that_cannot_be_pulled() {
     world.advance(10).await;
     world.until("it runs", |w| w.phase(&pod) == "Running").await;
     let events = world.events();
-    for words in ["Pulling image \"nosuch\"", "Error: ErrImagePull", "Normal BackOff", "Error: ImagePullBackOff", "Successfully pulled"] {
+    for words in [
+        "Pulling image \"nosuch\"",
+        "Error: ErrImagePull",
+        "Normal BackOff",
+        "Error: ImagePullBackOff",
+        "Successfully pulled",
+    ] {
         assert!(events.contains(words), "{words}: {events}");
     }
 }

@@ -67,7 +67,14 @@ fn node_files(layout: &Layout, node: &Node, pki: &Pki, server: &str, now: jiff::
     fs::create_dir_all(&manifests).map_err(|source| FilesError::Write { path: manifests.clone(), source })?;
     let kubelet = KubeconfigFile::Kubelet(node.name.clone());
     certs::write_kubeconfig(&at("/etc/kubernetes/kubelet.conf"), &kubelet, server, &pki.authority, now, false)?;
-    certs::write_kubeconfig(&at("/etc/kubernetes/kube-proxy.conf"), &KubeconfigFile::Proxy, server, &pki.authority, now, false)?;
+    certs::write_kubeconfig(
+        &at("/etc/kubernetes/kube-proxy.conf"),
+        &KubeconfigFile::Proxy,
+        server,
+        &pki.authority,
+        now,
+        false,
+    )?;
     let (certificate, key) = (at("/var/lib/kubelet/pki/kubelet.crt"), at("/var/lib/kubelet/pki/kubelet.key"));
     if !certificate.exists() {
         let names = [node.name.clone(), node.address().to_string()];

@@ -104,7 +104,8 @@ pub fn make(layout: &Layout, node: &str) -> Result<(), ViewError> {
         fs::create_dir_all(directory).map_err(failed(directory.display().to_string()))?;
     }
     let options = format!("lowerdir=/etc,upperdir={},workdir={}", upper.display(), work.display());
-    mount(Some("overlay"), "/etc", Some("overlay"), MsFlags::empty(), Some(options.as_str())).map_err(failed("/etc"))?;
+    mount(Some("overlay"), "/etc", Some("overlay"), MsFlags::empty(), Some(options.as_str()))
+        .map_err(failed("/etc"))?;
     fs::write("/etc/hostname", format!("{node}\n")).map_err(failed("/etc/hostname"))?;
     for path in OWN_DIRECTORIES {
         let own = layout.node_path(node, path);
@@ -112,10 +113,8 @@ pub fn make(layout: &Layout, node: &str) -> Result<(), ViewError> {
         fs::create_dir_all(path).map_err(failed(path))?;
     }
     // the data directory may itself be below one of these, so all sources are opened before the first is covered
-    let sources: Result<Vec<File>, ViewError> = OWN_DIRECTORIES
-        .iter()
-        .map(|path| File::open(layout.node_path(node, path)).map_err(failed(*path)))
-        .collect();
+    let sources: Result<Vec<File>, ViewError> =
+        OWN_DIRECTORIES.iter().map(|path| File::open(layout.node_path(node, path)).map_err(failed(*path))).collect();
     for (path, source) in OWN_DIRECTORIES.iter().zip(&sources?) {
         let source = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(source)));
         mount(Some(&source), *path, NO_TEXT, MsFlags::MS_BIND, NO_TEXT).map_err(failed(*path))?;

@@ -54,7 +54,8 @@ pub enum AgentError {
 
 /// Runs the agent until `shutdown`. Containers go on running after it.
 pub async fn run(agent: Agent, shutdown: Shutdown) -> Result<(), AgentError> {
-    let Agent { config, client, proxy_client, cluster_cidr, runtime_root, run_dir, serving, client_ca_pem, clock } = agent;
+    let Agent { config, client, proxy_client, cluster_cidr, runtime_root, run_dir, serving, client_ca_pem, clock } =
+        agent;
     let runtime = NativeRuntime::open(NativeConfig::new(&runtime_root, &run_dir, clock.clone())).await?;
     let runtime = Arc::new(runtime);
     let network = NodeNetwork::new(runtime_root.join("network"), cluster_cidr);

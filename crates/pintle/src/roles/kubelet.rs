@@ -174,7 +174,10 @@ async fn client(flags: &KubeletFlags) -> Result<Option<Client>, Box<dyn Error>> 
     if !kubeconfig.exists() {
         return Err(match &flags.bootstrap_kubeconfig {
             Some(bootstrap) if bootstrap.exists() => {
-                format!("{}: getting a certificate by a bootstrap token is not part of this version", bootstrap.display())
+                format!(
+                    "{}: getting a certificate by a bootstrap token is not part of this version",
+                    bootstrap.display()
+                )
             }
             _ => format!("invalid kubeconfig: stat {}: no such file or directory", kubeconfig.display()),
         }

@@ -176,7 +176,8 @@ fn inherited_listeners() -> std::io::Result<Vec<std::net::TcpListener>> {
 
 fn write_kubeconfigs(flags: &ServerFlags, place: &Place, pki: &Pki, port: u16) -> Result<(), certs::CertError> {
     let Some(path) = &flags.write_kubeconfig else { return Ok(()) };
-    let host = if flags.bind_address.is_unspecified() { "127.0.0.1".to_owned() } else { flags.bind_address.to_string() };
+    let host =
+        if flags.bind_address.is_unspecified() { "127.0.0.1".to_owned() } else { flags.bind_address.to_string() };
     let server = format!("https://{host}:{port}");
     let now = place.clock.now();
     certs::write_kubeconfig(path, &KubeconfigFile::SuperAdmin, &server, &pki.authority, now, true).map(drop)
@@ -204,10 +205,8 @@ fn control_plane(
             clock: place.clock.clone(),
             rng: Box::new(rand::make_rng::<rand::rngs::StdRng>()),
         };
-        let config = scheduler::Config {
-            scheduler_name: "default-scheduler".to_owned(),
-            hostname: place.node_name.clone(),
-        };
+        let config =
+            scheduler::Config { scheduler_name: "default-scheduler".to_owned(), hostname: place.node_name.clone() };
         tasks.push(tokio::spawn(scheduler::run(config, dependencies, shutdown.clone())));
     }
     if !flags.disable_controller_manager {

@@ -53,7 +53,11 @@ fn replay_now(name: &str) {
 fn on_node(command: &str) -> String {
     let parts = command.split("; ").map(|part| {
         let touches_node = part.contains("/etc/kubernetes/manifests");
-        if touches_node { format!("pintle node exec master -- sh -c '{}'", part.replace('\'', "'\\''")) } else { part.to_owned() }
+        if touches_node {
+            format!("pintle node exec master -- sh -c '{}'", part.replace('\'', "'\\''"))
+        } else {
+            part.to_owned()
+        }
     });
     parts.collect::<Vec<_>>().join("; ")
 }

@@ -13,10 +13,7 @@ pub(super) fn scaler(object: &Value, now: Timestamp) -> Row {
     let root = At::root(object);
     let (spec, status) = (root.at("spec"), root.at("status"));
     let target = spec.at("scaleTargetRef");
-    let least = spec
-        .at("minReplicas")
-        .int()
-        .map_or_else(|| "<unset>".to_owned(), |n| n.to_string());
+    let least = spec.at("minReplicas").int().map_or_else(|| "<unset>".to_owned(), |n| n.to_string());
     vec![
         name(object),
         format!("{}/{}", target.at("kind").str(), target.at("name").str()).into(),
@@ -33,16 +30,9 @@ pub(super) fn scaler(object: &Value, now: Timestamp) -> Row {
 fn metrics(spec: &At, status: &At) -> String {
     let (specs, statuses) = (spec.at("metrics"), status.at("currentMetrics"));
     let current: Vec<At> = statuses.items().collect();
-    let texts: Vec<String> = specs
-        .items()
-        .enumerate()
-        .map(|(index, metric)| one_metric(&metric, current.get(index)))
-        .collect();
-    if texts.is_empty() {
-        "<none>".to_owned()
-    } else {
-        limited(&texts, SHOWN, ", ")
-    }
+    let texts: Vec<String> =
+        specs.items().enumerate().map(|(index, metric)| one_metric(&metric, current.get(index))).collect();
+    if texts.is_empty() { "<none>".to_owned() } else { limited(&texts, SHOWN, ", ") }
 }
 
 fn one_metric(metric: &At, status: Option<&At>) -> String {
@@ -57,18 +47,10 @@ fn one_metric(metric: &At, status: Option<&At>) -> String {
     let own = metric.at(field);
     let target = own.at("target");
     let observed = |name: &str| -> Option<Value> {
-        status?
-            .at(field)
-            .at("current")
-            .at(name)
-            .value()
-            .filter(|v| !v.is_null())
-            .cloned()
+        status?.at(field).at("current").at(name).value().filter(|v| !v.is_null()).cloned()
     };
     let text = |name: &str| {
-        let value = observed(name)
-            .and_then(|v| v.as_str().map(str::to_owned))
-            .unwrap_or_default();
+        let value = observed(name).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
         or(&value, "<unknown>").to_owned()
     };
     let average = target.at("averageValue");
@@ -80,10 +62,7 @@ fn one_metric(metric: &At, status: Option<&At>) -> String {
             }
             let percent = |n: Option<i64>, missing: &str| n.map_or_else(|| missing.to_owned(), |n| format!("{n}%"));
             let now = percent(observed("averageUtilization").and_then(|v| v.as_i64()), "<unknown>");
-            format!(
-                "{name}: {now}/{}",
-                percent(target.at("averageUtilization").int(), "<auto>")
-            )
+            format!("{name}: {now}/{}", percent(target.at("averageUtilization").int(), "<auto>"))
         }
         "pods" => format!("{}/{}", text("averageValue"), average.str()),
         _ if average.exists() => format!("{}/{} (avg)", text("averageValue"), average.str()),

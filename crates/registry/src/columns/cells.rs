@@ -12,11 +12,7 @@ pub(super) fn name(object: &Value) -> Value {
 
 /// How old the object is.
 pub(super) fn age(object: &Value, now: Timestamp) -> Value {
-    since(
-        object["metadata"]["creationTimestamp"].as_str().unwrap_or_default(),
-        now,
-    )
-    .into()
+    since(object["metadata"]["creationTimestamp"].as_str().unwrap_or_default(), now).into()
 }
 
 /// A string, or what stands in its place when it is empty.
@@ -41,10 +37,7 @@ pub(super) fn int(at: &At) -> Value {
 
 /// `a=1,b=2` or `<none>`.
 pub(super) fn labels(map: &At) -> String {
-    let pairs: Vec<String> = map
-        .entries()
-        .map(|(key, value)| format!("{key}={}", value.str()))
-        .collect();
+    let pairs: Vec<String> = map.entries().map(|(key, value)| format!("{key}={}", value.str())).collect();
     or(&pairs.join(","), "<none>").to_owned()
 }
 

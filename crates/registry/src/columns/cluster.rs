@@ -8,12 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 pub(super) fn webhooks(object: &Value, now: Timestamp) -> Row {
-    vec![
-        name(object),
-        At::root(object).at("webhooks").len().into(),
-        age(object, now),
-    ]
-    .into()
+    vec![name(object), At::root(object).at("webhooks").len().into(), age(object, now)].into()
 }
 
 fn policy(object: &Value, now: Timestamp, list: &str) -> Row {
@@ -24,13 +19,7 @@ fn policy(object: &Value, now: Timestamp, list: &str) -> Row {
         true => format!("{}/{}", kind.at("apiVersion").str(), kind.at("kind").str()),
         false => String::new(),
     };
-    vec![
-        name(object),
-        spec.at(list).len().into(),
-        or_unset(&text),
-        age(object, now),
-    ]
-    .into()
+    vec![name(object), spec.at(list).len().into(), or_unset(&text), age(object, now)].into()
 }
 
 pub(super) fn validating_policy(object: &Value, now: Timestamp) -> Row {
@@ -45,22 +34,12 @@ pub(super) fn policy_binding(object: &Value, now: Timestamp) -> Row {
     let root = At::root(object);
     let spec = root.at("spec");
     let reference = spec.at("paramRef");
-    let text = match (
-        reference.at("namespace").str(),
-        reference.at("name").str(),
-        reference.at("selector").exists(),
-    ) {
+    let text = match (reference.at("namespace").str(), reference.at("name").str(), reference.at("selector").exists()) {
         (_, "", true) => super::cells::selector(&reference.at("selector")),
         ("", own, _) => own.to_owned(),
         (namespace, own, _) => format!("{namespace}/{own}"),
     };
-    vec![
-        name(object),
-        spec.at("policyName").str().into(),
-        or_unset(&text),
-        age(object, now),
-    ]
-    .into()
+    vec![name(object), spec.at("policyName").str().into(), or_unset(&text), age(object, now)].into()
 }
 
 pub(super) fn role_binding(object: &Value, now: Timestamp) -> Row {
@@ -91,11 +70,7 @@ pub(super) fn role_binding(object: &Value, now: Timestamp) -> Row {
 pub(super) fn signing_request(object: &Value, now: Timestamp) -> Row {
     let root = At::root(object);
     let (spec, status) = (root.at("spec"), root.at("status"));
-    let duration = spec
-        .at("expirationSeconds")
-        .int()
-        .map(human_duration)
-        .unwrap_or_default();
+    let duration = spec.at("expirationSeconds").int().map(human_duration).unwrap_or_default();
     let conditions = status.at("conditions");
     let has = |kind: &str| conditions.items().any(|c| c.at("type").str() == kind);
     let mut states: Vec<&str> = Vec::new();
@@ -125,31 +100,17 @@ pub(super) fn signing_request(object: &Value, now: Timestamp) -> Row {
 
 pub(super) fn lease(object: &Value, now: Timestamp) -> Row {
     let root = At::root(object);
-    vec![
-        name(object),
-        root.at("spec").at("holderIdentity").str().into(),
-        age(object, now),
-    ]
-    .into()
+    vec![name(object), root.at("spec").at("holderIdentity").str().into(), age(object, now)].into()
 }
 
 pub(super) fn runtime_class(object: &Value, now: Timestamp) -> Row {
-    vec![
-        name(object),
-        At::root(object).at("handler").str().into(),
-        age(object, now),
-    ]
-    .into()
+    vec![name(object), At::root(object).at("handler").str().into(), age(object, now)].into()
 }
 
 pub(super) fn disruption_budget(object: &Value, now: Timestamp) -> Row {
     let root = At::root(object);
     let (spec, status) = (root.at("spec"), root.at("status"));
-    let amount = |field: &str| {
-        int_or_string(&spec.at(field))
-            .unwrap_or_else(|| "N/A".to_owned())
-            .into()
-    };
+    let amount = |field: &str| int_or_string(&spec.at(field)).unwrap_or_else(|| "N/A".to_owned()).into();
     vec![
         name(object),
         amount("minAvailable"),
@@ -207,10 +168,7 @@ pub(super) fn flow_schema(object: &Value, now: Timestamp) -> Row {
     let root = At::root(object);
     let (spec, status) = (root.at("spec"), root.at("status"));
     let conditions = status.at("conditions");
-    let dangling = conditions
-        .items()
-        .find(|c| c.at("type").str() == "Dangling")
-        .map(|c| c.at("status").str());
+    let dangling = conditions.items().find(|c| c.at("type").str() == "Dangling").map(|c| c.at("status").str());
     vec![
         name(object),
         spec.at("priorityLevelConfiguration").at("name").str().into(),
@@ -229,11 +187,8 @@ pub(super) fn priority_level(object: &Value, now: Timestamp) -> Row {
     let (limited, exempt) = (spec.at("limited"), spec.at("exempt"));
     let response = limited.at("limitResponse");
     let queuing = response.at("queuing");
-    let shares = if kind == "Exempt" {
-        exempt.at("nominalConcurrencyShares")
-    } else {
-        limited.at("nominalConcurrencyShares")
-    };
+    let shares =
+        if kind == "Exempt" { exempt.at("nominalConcurrencyShares") } else { limited.at("nominalConcurrencyShares") };
     let number = |at: At| at.int().map_or_else(|| "<none>".into(), Value::from);
     vec![
         name(object),

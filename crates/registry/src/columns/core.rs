@@ -22,23 +22,12 @@ pub(super) fn config_map(object: &Value, now: Timestamp) -> Row {
 
 pub(super) fn secret(object: &Value, now: Timestamp) -> Row {
     let secret = At::root(object);
-    vec![
-        name(object),
-        secret.at("type").str().into(),
-        secret.at("data").len().into(),
-        age(object, now),
-    ]
-    .into()
+    vec![name(object), secret.at("type").str().into(), secret.at("data").len().into(), age(object, now)].into()
 }
 
 pub(super) fn namespace(object: &Value, now: Timestamp) -> Row {
     let status = At::root(object);
-    vec![
-        name(object),
-        status.at("status").at("phase").str().into(),
-        age(object, now),
-    ]
-    .into()
+    vec![name(object), status.at("status").at("phase").str().into(), age(object, now)].into()
 }
 
 /// `pods: 1/500, requests.cpu: 100m/400`, and the same for limits.
@@ -49,19 +38,9 @@ pub(super) fn resource_quota(object: &Value, now: Timestamp) -> Row {
     let (mut requests, mut limits) = (Vec::new(), Vec::new());
     for (resource, hard) in status.at("hard").entries() {
         let text = format!("{resource}: {}/{}", or(used.key(resource).str(), "0"), hard.str());
-        if resource.starts_with("limits") {
-            limits.push(text)
-        } else {
-            requests.push(text)
-        }
+        if resource.starts_with("limits") { limits.push(text) } else { requests.push(text) }
     }
-    vec![
-        name(object),
-        requests.join(", ").into(),
-        limits.join(", ").into(),
-        age(object, now),
-    ]
-    .into()
+    vec![name(object), requests.join(", ").into(), limits.join(", ").into(), age(object, now)].into()
 }
 
 /// The labels of an object's template.

@@ -54,10 +54,7 @@ fn event(object: &Value, now: Timestamp, form: &Form) -> Row {
     };
     let series = event.at("series");
     let (last, count) = if series.exists() {
-        (
-            series.at("lastObservedTime").str(),
-            series.at("count").int().unwrap_or(0),
-        )
+        (series.at("lastObservedTime").str(), series.at("count").int().unwrap_or(0))
     } else {
         let last = event.at(form.last).str();
         // A single event of the new form has no count.
@@ -91,9 +88,5 @@ fn source(event: &At, form: &Form) -> String {
     let either = |a: &str, b: &str| if a.is_empty() { b.to_owned() } else { a.to_owned() };
     let component = either(source.at("component").str(), event.at(form.controller).str());
     let host = either(source.at("host").str(), event.at("reportingInstance").str());
-    if host.is_empty() {
-        component
-    } else {
-        format!("{component}, {host}")
-    }
+    if host.is_empty() { component } else { format!("{component}, {host}") }
 }

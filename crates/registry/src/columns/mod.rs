@@ -49,10 +49,7 @@ pub struct Row {
 
 impl From<Vec<Value>> for Row {
     fn from(cells: Vec<Value>) -> Self {
-        Self {
-            cells,
-            conditions: Vec::new(),
-        }
+        Self { cells, conditions: Vec::new() }
     }
 }
 
@@ -85,10 +82,7 @@ impl Printer for Builtin {
 /// The printer of a built-in resource; `Name` and `Created At` where it has none of its own.
 pub(crate) fn builtin(group: &str, plural: &str) -> Arc<dyn Printer> {
     let (columns, row) = definitions::lookup(group, plural);
-    Arc::new(Builtin {
-        columns: parse(columns),
-        row,
-    })
+    Arc::new(Builtin { columns: parse(columns), row })
 }
 
 /// Reads `Name*|Desired:integer|Selector!`: `*` marks the name's format, `!` a wide column.
@@ -97,13 +91,7 @@ fn parse(definition: &str) -> Vec<Column> {
         let (text, priority) = text.strip_suffix('!').map_or((text, 0), |rest| (rest, 1));
         let (text, format) = text.strip_suffix('*').map_or((text, ""), |rest| (rest, "name"));
         let (name, kind) = text.split_once(':').unwrap_or((text, "string"));
-        Column {
-            name: name.into(),
-            kind: kind.into(),
-            format: format.into(),
-            description: String::new(),
-            priority,
-        }
+        Column { name: name.into(), kind: kind.into(), format: format.into(), description: String::new(), priority }
     };
     definition.split('|').map(column).collect()
 }

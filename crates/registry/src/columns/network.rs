@@ -35,11 +35,7 @@ fn external_address(service: &At) -> String {
             let balancer = load_balancer(&status.at("loadBalancer"));
             let mut all: Vec<&str> = balancer.iter().map(String::as_str).collect();
             all.extend(own);
-            if all.is_empty() {
-                "<pending>".to_owned()
-            } else {
-                all.join(",")
-            }
+            if all.is_empty() { "<pending>".to_owned() } else { all.join(",") }
         }
         "ExternalName" => spec.at("externalName").str().to_owned(),
         _ => "<unknown>".to_owned(),
@@ -86,11 +82,7 @@ pub(super) fn endpoints(object: &Value, now: Timestamp) -> Row {
 }
 
 fn join_host_port(host: &str, port: i64) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 pub(super) fn endpoint_slice(object: &Value, now: Timestamp) -> Row {
@@ -102,10 +94,8 @@ pub(super) fn endpoint_slice(object: &Value, now: Timestamp) -> Row {
     };
     let ports: Vec<String> = slice.at("ports").items().map(port).collect();
     let all = slice.at("endpoints");
-    let addresses: Vec<String> = all
-        .items()
-        .flat_map(|e| e.at("addresses").strings().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
+    let addresses: Vec<String> =
+        all.items().flat_map(|e| e.at("addresses").strings().map(str::to_owned).collect::<Vec<_>>()).collect();
     vec![
         name(object),
         slice.at("addressType").str().into(),
@@ -120,16 +110,9 @@ pub(super) fn ingress(object: &Value, now: Timestamp) -> Row {
     let root = At::root(object);
     let (spec, status) = (root.at("spec"), root.at("status"));
     let rules = spec.at("rules");
-    let hosts: Vec<String> = rules
-        .items()
-        .map(|rule| rule.at("host").str().to_owned())
-        .filter(|host| !host.is_empty())
-        .collect();
-    let hosts = if hosts.is_empty() {
-        "*".to_owned()
-    } else {
-        limited(&hosts, SHOWN, ",")
-    };
+    let hosts: Vec<String> =
+        rules.items().map(|rule| rule.at("host").str().to_owned()).filter(|host| !host.is_empty()).collect();
+    let hosts = if hosts.is_empty() { "*".to_owned() } else { limited(&hosts, SHOWN, ",") };
     let ports = if spec.at("tls").is_empty() { "80" } else { "80, 443" };
     vec![
         name(object),
@@ -149,22 +132,12 @@ pub(super) fn ingress_class(object: &Value, now: Timestamp) -> Row {
     let text = if parameters.exists() {
         let kind = parameters.at("kind").str();
         let group = parameters.at("apiGroup").str();
-        let kind = if group.is_empty() {
-            kind.to_owned()
-        } else {
-            format!("{kind}.{group}")
-        };
+        let kind = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         format!("{kind}/{}", parameters.at("name").str())
     } else {
         String::new()
     };
-    vec![
-        name(object),
-        spec.at("controller").str().into(),
-        or_none(&text),
-        age(object, now),
-    ]
-    .into()
+    vec![name(object), spec.at("controller").str().into(), or_none(&text), age(object, now)].into()
 }
 
 pub(super) fn network_policy(object: &Value, now: Timestamp) -> Row {
@@ -179,21 +152,9 @@ pub(super) fn ip_address(object: &Value, _now: Timestamp) -> Row {
     let parent = spec.at("parentRef");
     let parts = ["group", "resource", "namespace", "name"].map(|field| parent.at(field).str().to_owned());
     let [group, resource, namespace, own] = parts;
-    let qualified = if group.is_empty() {
-        resource
-    } else {
-        format!("{resource}.{group}")
-    };
-    let path = if namespace.is_empty() {
-        own
-    } else {
-        format!("{namespace}/{own}")
-    };
-    let text = if parent.exists() {
-        format!("{qualified}/{path}")
-    } else {
-        String::new()
-    };
+    let qualified = if group.is_empty() { resource } else { format!("{resource}.{group}") };
+    let path = if namespace.is_empty() { own } else { format!("{namespace}/{own}") };
+    let text = if parent.exists() { format!("{qualified}/{path}") } else { String::new() };
     vec![name(object), or_none(&text)].into()
 }
 

@@ -39,20 +39,13 @@ pub(super) fn node(object: &Value, now: Timestamp) -> Row {
 fn readiness(node: &At) -> String {
     let status = node.at("status");
     let conditions = status.at("conditions");
-    let ready = conditions
-        .items()
-        .find(|c| c.at("type").str() == "Ready")
-        .map(|c| c.at("status").str());
+    let ready = conditions.items().find(|c| c.at("type").str() == "Ready").map(|c| c.at("status").str());
     let ready = match ready {
         Some("True") => "Ready",
         Some(_) => "NotReady",
         None => "Unknown",
     };
-    let cordoned = if node.at("spec").at("unschedulable").bool() {
-        ",SchedulingDisabled"
-    } else {
-        ""
-    };
+    let cordoned = if node.at("spec").at("unschedulable").bool() { ",SchedulingDisabled" } else { "" };
     format!("{ready}{cordoned}")
 }
 

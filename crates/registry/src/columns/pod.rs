@@ -47,18 +47,12 @@ pub(super) fn pod(object: &Value, now: Timestamp) -> Row {
         "Succeeded" => "The pod has completed successfully.",
         "Failed" => "The pod failed.",
         _ => {
-            return Row {
-                cells,
-                conditions: Vec::new(),
-            };
+            return Row { cells, conditions: Vec::new() };
         }
     };
     let reason = status.at("phase").str();
     let condition = json!({"type": "Completed", "status": "True", "reason": reason, "message": message});
-    Row {
-        cells,
-        conditions: vec![condition],
-    }
+    Row { cells, conditions: vec![condition] }
 }
 
 /// `1/2`: how many of the gates' conditions are true.
@@ -67,27 +61,18 @@ fn readiness_gates(spec: &At, status: &At) -> String {
     if gates.is_empty() {
         return "<none>".to_owned();
     }
-    let met = gates
-        .items()
-        .filter(|gate| condition(status, gate.at("conditionType").str()) == Some("True"))
-        .count();
+    let met = gates.items().filter(|gate| condition(status, gate.at("conditionType").str()) == Some("True")).count();
     format!("{met}/{}", gates.len())
 }
 
 fn condition<'v>(status: &At<'_, 'v>, kind: &str) -> Option<&'v str> {
     let conditions = status.at("conditions");
-    conditions
-        .items()
-        .find(|c| c.at("type").str() == kind)
-        .map(|c| c.at("status").str())
+    conditions.items().find(|c| c.at("type").str() == kind).map(|c| c.at("status").str())
 }
 
 fn summarize<'v>(pod: &At<'_, 'v>) -> Summary<'v> {
     let status = pod.at("status");
-    let mut summary = Summary {
-        reason: pod_reason(&status),
-        ..Summary::default()
-    };
+    let mut summary = Summary { reason: pod_reason(&status), ..Summary::default() };
     let sidecars = summarize_init(pod, &mut summary);
     if sidecars.1 || condition(&status, "Initialized") == Some("True") {
         summary.restarts = sidecars.0.restarts;
@@ -135,9 +120,7 @@ fn summarize_init<'v>(pod: &At<'_, 'v>, summary: &mut Summary<'v>) -> (Summary<'
     for (index, container) in status.at("initContainerStatuses").items().enumerate() {
         count_restarts(&container, summary);
         let own = |c: &At| c.at("name").str() == container.at("name").str();
-        let sidecar = containers
-            .items()
-            .any(|c| own(&c) && c.at("restartPolicy").str() == "Always");
+        let sidecar = containers.items().any(|c| own(&c) && c.at("restartPolicy").str() == "Always");
         if sidecar {
             count_restarts(&container, &mut of_sidecars);
         }
@@ -192,10 +175,7 @@ fn summarize_app<'v>(status: &At<'_, 'v>, summary: &mut Summary<'v>) {
         }
     }
     for container in statuses.value().and_then(Value::as_array).into_iter().flatten() {
-        let ended = container
-            .pointer("/lastState/terminated/finishedAt")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let ended = container.pointer("/lastState/terminated/finishedAt").and_then(Value::as_str).unwrap_or_default();
         summary.last_restart = summary.last_restart.max(ended);
     }
     if summary.reason == "Completed" && running {

@@ -7,27 +7,17 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 /// Marks the default class.
-const DEFAULT_CLASS: [&str; 2] = [
-    "storageclass.kubernetes.io/is-default-class",
-    "storageclass.beta.kubernetes.io/is-default-class",
-];
+const DEFAULT_CLASS: [&str; 2] =
+    ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
 /// Names the class of claims and volumes of old.
 const CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 
 /// `RWO,ROX`, in a fixed order and each once.
 fn access_modes(modes: &At) -> Value {
-    let order = [
-        ("ReadWriteOnce", "RWO"),
-        ("ReadOnlyMany", "ROX"),
-        ("ReadWriteMany", "RWX"),
-        ("ReadWriteOncePod", "RWOP"),
-    ];
+    let order =
+        [("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP")];
     let has = |mode: &str| modes.strings().any(|m| m == mode);
-    let short: Vec<&str> = order
-        .iter()
-        .filter(|(mode, _)| has(mode))
-        .map(|(_, short)| *short)
-        .collect();
+    let short: Vec<&str> = order.iter().filter(|(mode, _)| has(mode)).map(|(_, short)| *short).collect();
     short.join(",").into()
 }
 
@@ -43,11 +33,7 @@ fn class_of(object: &At) -> Value {
 /// The phase, unless the object is on its way out.
 fn phase(object: &At) -> Value {
     let (metadata, status) = (object.at("metadata"), object.at("status"));
-    if metadata.at("deletionTimestamp").is_empty() {
-        status.at("phase").str().into()
-    } else {
-        "Terminating".into()
-    }
+    if metadata.at("deletionTimestamp").is_empty() { status.at("phase").str().into() } else { "Terminating".into() }
 }
 
 pub(super) fn volume(object: &Value, now: Timestamp) -> Row {
@@ -82,10 +68,7 @@ pub(super) fn claim(object: &Value, now: Timestamp) -> Row {
         ("".into(), "".into())
     } else {
         let capacity = status.at("capacity");
-        (
-            capacity.key("storage").str().into(),
-            access_modes(&status.at("accessModes")),
-        )
+        (capacity.key("storage").str().into(), access_modes(&status.at("accessModes")))
     };
     vec![
         name(object),
@@ -133,23 +116,14 @@ pub(super) fn attachment(object: &Value, now: Timestamp) -> Row {
 }
 
 pub(super) fn attributes_class(object: &Value, now: Timestamp) -> Row {
-    vec![
-        name(object),
-        At::root(object).at("driverName").str().into(),
-        age(object, now),
-    ]
-    .into()
+    vec![name(object), At::root(object).at("driverName").str().into(), age(object, now)].into()
 }
 
 pub(super) fn csi_driver(object: &Value, now: Timestamp) -> Row {
     let root = At::root(object);
     let spec = root.at("spec");
     let flag = |field: &str, default: bool| -> Value {
-        spec.at(field)
-            .value()
-            .and_then(Value::as_bool)
-            .unwrap_or(default)
-            .into()
+        spec.at(field).value().and_then(Value::as_bool).unwrap_or(default).into()
     };
     let requests = spec.at("tokenRequests");
     let audiences: Vec<&str> = requests.items().map(|request| request.at("audience").str()).collect();

@@ -55,10 +55,7 @@ fn cells_are_the_recorded_ones() {
     let mut wrong = Vec::new();
     for example in file["examples"].as_array().unwrap() {
         let resource = example["resource"].as_str().unwrap();
-        let Some(row) = table()
-            .iter()
-            .find(|r| format!("{}/{}", r.api_version(), r.plural) == resource)
-        else {
+        let Some(row) = table().iter().find(|r| format!("{}/{}", r.api_version(), r.plural) == resource) else {
             continue;
         };
         if NO_STRATEGY.contains(&resource) {
@@ -86,22 +83,12 @@ fn cells_are_the_recorded_ones() {
         for (column, cell) in row.printer.columns().iter().zip(&printed.cells) {
             let want = &example["cells"][&column.name];
             if !is_chosen(want) && want != cell && column.name != "Selector" && column.name != "Duration" {
-                wrong.push(format!(
-                    "{resource} {} {}: want {want} got {cell}",
-                    object["metadata"]["name"], column.name
-                ));
+                wrong
+                    .push(format!("{resource} {} {}: want {want} got {cell}", object["metadata"]["name"], column.name));
             }
         }
-        let conditions = example
-            .get("rowConditions")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        assert_eq!(
-            printed.conditions, conditions,
-            "{resource} {}",
-            object["metadata"]["name"]
-        );
+        let conditions = example.get("rowConditions").and_then(Value::as_array).cloned().unwrap_or_default();
+        assert_eq!(printed.conditions, conditions, "{resource} {}", object["metadata"]["name"]);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

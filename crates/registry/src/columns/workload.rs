@@ -96,21 +96,11 @@ pub(super) fn controller_revision(object: &Value, now: Timestamp) -> Row {
     let owners = metadata.at("ownerReferences");
     let controller = owners.items().find(|owner| owner.at("controller").bool()).map(|owner| {
         let kind = owner.at("kind").str().to_lowercase();
-        let group = owner
-            .at("apiVersion")
-            .str()
-            .split_once('/')
-            .map(|(group, _)| format!(".{group}"));
+        let group = owner.at("apiVersion").str().split_once('/').map(|(group, _)| format!(".{group}"));
         format!("{kind}{}/{}", group.unwrap_or_default(), owner.at("name").str())
     });
     let revision = int(&root.at("revision"));
-    vec![
-        name(object),
-        or_none(&controller.unwrap_or_default()),
-        revision,
-        age(object, now),
-    ]
-    .into()
+    vec![name(object), or_none(&controller.unwrap_or_default()), revision, age(object, now)].into()
 }
 
 pub(super) fn job(object: &Value, now: Timestamp) -> Row {
@@ -136,11 +126,7 @@ pub(super) fn job(object: &Value, now: Timestamp) -> Row {
 fn job_status(job: &At) -> &'static str {
     let (status, metadata) = (job.at("status"), job.at("metadata"));
     let conditions = status.at("conditions");
-    let has = |kind: &str| {
-        conditions
-            .items()
-            .any(|c| c.at("type").str() == kind && c.at("status").str() == "True")
-    };
+    let has = |kind: &str| conditions.items().any(|c| c.at("type").str() == kind && c.at("status").str() == "True");
     match () {
         () if has("Complete") => "Complete",
         () if has("Failed") => "Failed",

@@ -17,22 +17,14 @@ impl Strategy for ConfigMap {
         let (data, binary) = (map.at("data"), map.at("binaryData"));
         let mut total = 0;
         for (key, value) in data.entries() {
-            errors.extend(
-                names::config_map_key(key)
-                    .into_iter()
-                    .map(|w| value.invalid_value(key, w)),
-            );
+            errors.extend(names::config_map_key(key).into_iter().map(|w| value.invalid_value(key, w)));
             if binary.key(key).exists() {
                 errors.push(value.invalid_value(key, "duplicate of key present in binaryData"));
             }
             total += value.len();
         }
         for (key, value) in binary.entries() {
-            errors.extend(
-                names::config_map_key(key)
-                    .into_iter()
-                    .map(|w| value.invalid_value(key, w)),
-            );
+            errors.extend(names::config_map_key(key).into_iter().map(|w| value.invalid_value(key, w)));
             total += decoded_len(value.str());
         }
         if total > MAX_BYTES {
@@ -46,12 +38,7 @@ impl Strategy for ConfigMap {
 
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         let mut errors = ErrorList::new();
-        validate_frozen(
-            &At::root(update.new),
-            &At::root(update.old),
-            &["data", "binaryData"],
-            &mut errors,
-        );
+        validate_frozen(&At::root(update.new), &At::root(update.old), &["data", "binaryData"], &mut errors);
         errors.extend(self.validate(update.new));
         errors
     }

@@ -76,8 +76,7 @@ fn validate_spec(spec: &At, errors: &mut ErrorList) {
             .push(zone.invalid("timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"));
     }
     spec.at("startingDeadlineSeconds").nonnegative(errors);
-    spec.at("concurrencyPolicy")
-        .require_one_of(errors, &["Allow", "Forbid", "Replace"]);
+    spec.at("concurrencyPolicy").require_one_of(errors, &["Allow", "Forbid", "Replace"]);
     let template = spec.at("jobTemplate");
     validate_job_spec(&template.at("spec"), errors);
     spec.at("successfulJobsHistoryLimit").nonnegative(errors);

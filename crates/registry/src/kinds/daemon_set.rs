@@ -117,11 +117,7 @@ fn validate_strategy(strategy: &At, errors: &mut ErrorList) {
         }
         other => {
             let printed = go_struct(&[("Type", other.into()), ("RollingUpdate", Value::Null)]);
-            errors.push(
-                strategy
-                    .not_supported(&["RollingUpdate", "OnDelete"])
-                    .printed_as(printed),
-            );
+            errors.push(strategy.not_supported(&["RollingUpdate", "OnDelete"]).printed_as(printed));
         }
     }
 }

@@ -50,10 +50,7 @@ impl Strategy for Deployment {
         spec.at("revisionHistoryLimit").nonnegative(&mut errors);
         let deadline = spec.at("progressDeadlineSeconds");
         deadline.nonnegative(&mut errors);
-        if deadline
-            .int()
-            .is_some_and(|seconds| seconds <= spec.at("minReadySeconds").int().unwrap_or(0))
-        {
+        if deadline.int().is_some_and(|seconds| seconds <= spec.at("minReadySeconds").int().unwrap_or(0)) {
             errors.push(deadline.invalid("must be greater than minReadySeconds"));
         }
         errors
@@ -95,11 +92,7 @@ fn validate_strategy(strategy: &At, errors: &mut ErrorList) {
         }
         other => {
             let printed = go_struct(&[("Type", other.into()), ("RollingUpdate", Value::Null)]);
-            errors.push(
-                strategy
-                    .not_supported(&["Recreate", "RollingUpdate"])
-                    .printed_as(printed),
-            );
+            errors.push(strategy.not_supported(&["Recreate", "RollingUpdate"]).printed_as(printed));
         }
     }
 }
@@ -119,10 +112,6 @@ fn validate_status(update: Update<'_>) -> ErrorList {
     ];
     validate_counts(&status, &counts, &mut errors);
     validate_collisions(&status, &old.at("status"), &mut errors);
-    validate_count_order(
-        &status,
-        &["updatedReplicas", "readyReplicas", "availableReplicas"],
-        &mut errors,
-    );
+    validate_count_order(&status, &["updatedReplicas", "readyReplicas", "availableReplicas"], &mut errors);
     errors
 }

@@ -39,8 +39,7 @@ impl Strategy for DisruptionBudget {
             validate_at_most_all(amount, &mut errors);
         }
         validate_label_selector(&spec.at("selector"), &mut errors);
-        spec.at("unhealthyPodEvictionPolicy")
-            .one_of(&mut errors, &["AlwaysAllow", "IfHealthyBudget"]);
+        spec.at("unhealthyPodEvictionPolicy").one_of(&mut errors, &["AlwaysAllow", "IfHealthyBudget"]);
         errors
     }
 

@@ -34,16 +34,10 @@ impl Strategy for EndpointSlice {
         validate_ports(&slice.at("ports"), &mut errors);
         let endpoints = slice.at("endpoints");
         if endpoints.len() > MAX_ENDPOINTS {
-            errors.push(api::field::Error::too_many(
-                &endpoints.path(),
-                endpoints.len(),
-                MAX_ENDPOINTS,
-            ));
+            errors.push(api::field::Error::too_many(&endpoints.path(), endpoints.len(), MAX_ENDPOINTS));
             return errors;
         }
-        endpoints
-            .items()
-            .for_each(|endpoint| validate_endpoint(&endpoint, kind.str(), &mut errors));
+        endpoints.items().for_each(|endpoint| validate_endpoint(&endpoint, kind.str(), &mut errors));
         errors
     }
 
@@ -88,11 +82,7 @@ fn validate_endpoint(endpoint: &At, kind: &str, errors: &mut ErrorList) {
     if addresses.is_empty() {
         errors.push(addresses.required("must contain at least 1 address"));
     } else if addresses.len() > MAX_ADDRESSES {
-        errors.push(api::field::Error::too_many(
-            &addresses.path(),
-            addresses.len(),
-            MAX_ADDRESSES,
-        ));
+        errors.push(api::field::Error::too_many(&addresses.path(), addresses.len(), MAX_ADDRESSES));
     }
     for address in addresses.items() {
         let parsed = address.str().parse::<IpAddr>();

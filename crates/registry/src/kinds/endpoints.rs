@@ -26,15 +26,10 @@ impl Strategy for Endpoints {
                 errors.push(subset.required("must specify `addresses` or `notReadyAddresses`"));
             }
             for list in ["addresses", "notReadyAddresses"] {
-                subset
-                    .at(list)
-                    .items()
-                    .for_each(|address| validate_address(&address, &mut errors));
+                subset.at(list).items().for_each(|address| validate_address(&address, &mut errors));
             }
             let ports = subset.at("ports");
-            ports
-                .items()
-                .for_each(|port| validate_port(&port, ports.len() > 1, &mut errors));
+            ports.items().for_each(|port| validate_port(&port, ports.len() > 1, &mut errors));
         }
         errors
     }
@@ -92,11 +87,7 @@ fn validate_port(port: &At, named: bool, errors: &mut ErrorList) {
         name.check(errors, names::dns1123_label);
     }
     let number = port.at("port").int().unwrap_or(0);
-    errors.extend(
-        names::port_number(number)
-            .into_iter()
-            .map(|w| port.at("port").invalid_value(number, w)),
-    );
+    errors.extend(names::port_number(number).into_iter().map(|w| port.at("port").invalid_value(number, w)));
     port.at("protocol").require_one_of(errors, &["SCTP", "TCP", "UDP"]);
     if port.at("appProtocol").exists() {
         port.at("appProtocol").check(errors, names::qualified_name);

@@ -107,10 +107,8 @@ impl Strategy for EventV1 {
 
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         let mut errors = ErrorList::new();
-        let (stored, old_stored) = (
-            EventsOfCore.to_stored(update.new.clone()),
-            EventsOfCore.to_stored(update.old.clone()),
-        );
+        let (stored, old_stored) =
+            (EventsOfCore.to_stored(update.new.clone()), EventsOfCore.to_stored(update.old.clone()));
         let (event, old) = (At::root(&stored), At::root(&old_stored));
         validate_legacy(&event, "reportingController", &mut errors);
         if event.at("series").value() != old.at("series").value() {
@@ -134,16 +132,8 @@ impl Strategy for EventV1 {
         ];
         for field in fixed {
             if event.at(field).value() != old.at(field).value() {
-                let shown = if field == "reportingComponent" {
-                    "reportingController"
-                } else {
-                    field
-                };
-                errors.push(
-                    event
-                        .elsewhere(shown, event.at(field).value())
-                        .invalid("field is immutable"),
-                );
+                let shown = if field == "reportingComponent" { "reportingController" } else { field };
+                errors.push(event.elsewhere(shown, event.at(field).value()).invalid("field is immutable"));
             }
         }
         errors
@@ -159,17 +149,9 @@ fn validate_legacy(event: &At, controller: &str, errors: &mut ErrorList) {
     let metadata = event.at("metadata");
     let target = event.at("involvedObject");
     let (own, of_target) = (metadata.at("namespace").str(), target.at("namespace").str());
-    let agree = if of_target.is_empty() {
-        matches!(own, "" | "default")
-    } else {
-        own == of_target
-    };
+    let agree = if of_target.is_empty() { matches!(own, "" | "default") } else { own == of_target };
     if !agree {
-        errors.push(
-            target
-                .at("namespace")
-                .invalid_value(of_target, "does not match event.namespace"),
-        );
+        errors.push(target.at("namespace").invalid_value(of_target, "does not match event.namespace"));
     }
     if event.at("eventTime").is_empty() {
         return;
@@ -185,11 +167,7 @@ fn validate_legacy(event: &At, controller: &str, errors: &mut ErrorList) {
         }
     }
     if event.at("message").len() > MAX_MESSAGE {
-        errors.push(
-            event
-                .at("message")
-                .invalid_value("", format!("can have at most {MAX_MESSAGE} characters")),
-        );
+        errors.push(event.at("message").invalid_value("", format!("can have at most {MAX_MESSAGE} characters")));
     }
 }
 
@@ -208,35 +186,21 @@ fn validate_series(event: &At, errors: &mut ErrorList) {
 /// The fields of an event that selectors may name, `target` being what its object is called.
 fn selectable(event: &At, target: &'static str) -> Vec<(Cow<'static, str>, String)> {
     let object = event.at(target);
-    let mut fields: Vec<(Cow<'static, str>, String)> = [
-        "kind",
-        "namespace",
-        "name",
-        "uid",
-        "apiVersion",
-        "resourceVersion",
-        "fieldPath",
-    ]
-    .iter()
-    .map(|field| (format!("{target}.{field}").into(), object.at(field).str().to_owned()))
-    .collect();
+    let mut fields: Vec<(Cow<'static, str>, String)> =
+        ["kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"]
+            .iter()
+            .map(|field| (format!("{target}.{field}").into(), object.at(field).str().to_owned()))
+            .collect();
     let text = |field: &str| event.at(field).str().to_owned();
     let (core, new) = (text("reportingComponent"), text("reportingController"));
     let component = if core.is_empty() { new } else { core };
-    let source = match (
-        event.at("source").at("component").str(),
-        event.at("deprecatedSource").at("component").str(),
-    ) {
+    let source = match (event.at("source").at("component").str(), event.at("deprecatedSource").at("component").str()) {
         ("", "") => component.clone(),
         ("", new) => new.to_owned(),
         (core, _) => core.to_owned(),
     };
     fields.push(("reason".into(), text("reason")));
-    let controller = if target == "regarding" {
-        "reportingController"
-    } else {
-        "reportingComponent"
-    };
+    let controller = if target == "regarding" { "reportingController" } else { "reportingComponent" };
     fields.push((controller.into(), component));
     fields.push(("source".into(), source));
     fields.push(("type".into(), text("type")));

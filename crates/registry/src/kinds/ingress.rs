@@ -33,11 +33,7 @@ impl Strategy for Ingress {
         if annotation.exists() && class.exists() && annotation.str() != class.str() {
             let at = ingress.at("annotations");
             let detail = "must match `ingressClassName` when both are specified";
-            errors.push(Error::invalid(
-                &at.path().child(CLASS_ANNOTATION),
-                annotation.str(),
-                detail,
-            ));
+            errors.push(Error::invalid(&at.path().child(CLASS_ANNOTATION), annotation.str(), detail));
         }
         errors
     }
@@ -69,11 +65,8 @@ fn validate_spec(spec: &At, errors: &mut ErrorList) {
     }
     for tls in spec.at("tls").items() {
         tls.at("hosts").items().for_each(|host| {
-            let rule: fn(&str) -> Vec<String> = if host.str().contains('*') {
-                wildcard_subdomain
-            } else {
-                names::dns1123_subdomain
-            };
+            let rule: fn(&str) -> Vec<String> =
+                if host.str().contains('*') { wildcard_subdomain } else { names::dns1123_subdomain };
             host.check(errors, rule);
         });
         if !tls.at("secretName").is_empty() {
@@ -93,27 +86,20 @@ fn validate_host(host: &At, errors: &mut ErrorList) {
     if host.str().parse::<IpAddr>().is_ok() {
         errors.push(host.invalid("must be a DNS name, not an IP address"));
     }
-    let rule: fn(&str) -> Vec<String> = if host.str().contains('*') {
-        wildcard_subdomain
-    } else {
-        names::dns1123_subdomain
-    };
+    let rule: fn(&str) -> Vec<String> =
+        if host.str().contains('*') { wildcard_subdomain } else { names::dns1123_subdomain };
     host.check(errors, rule);
 }
 
 /// `IsWildcardDNS1123Subdomain`
 fn wildcard_subdomain(text: &str) -> Vec<String> {
     const FORMAT: &str = r"\*\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
-    let good = text
-        .strip_prefix("*.")
-        .is_some_and(|rest| names::dns1123_subdomain(rest).is_empty());
+    let good = text.strip_prefix("*.").is_some_and(|rest| names::dns1123_subdomain(rest).is_empty());
     if good {
         return Vec::new();
     }
     let message = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character";
-    vec![format!(
-        "{message} (e.g. '*.example.com', regex used for validation is '{FORMAT}')"
-    )]
+    vec![format!("{message} (e.g. '*.example.com', regex used for validation is '{FORMAT}')")]
 }
 
 fn validate_path(path: &At, errors: &mut ErrorList) {
@@ -184,9 +170,7 @@ impl Strategy for IngressClass {
         if parameters.exists() {
             parameters.at("kind").require(&mut errors);
             parameters.at("name").require(&mut errors);
-            parameters
-                .at("scope")
-                .require_one_of(&mut errors, &["Cluster", "Namespace"]);
+            parameters.at("scope").require_one_of(&mut errors, &["Cluster", "Namespace"]);
             let namespace = parameters.at("namespace");
             match parameters.at("scope").str() {
                 "Namespace" if !namespace.exists() => {

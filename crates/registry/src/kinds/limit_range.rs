@@ -20,11 +20,7 @@ impl Strategy for LimitRange {
             if str_at(item, "type") != "Container" {
                 continue;
             }
-            for (from, to) in [
-                ("max", "default"),
-                ("default", "defaultRequest"),
-                ("min", "defaultRequest"),
-            ] {
+            for (from, to) in [("max", "default"), ("default", "defaultRequest"), ("min", "defaultRequest")] {
                 let Some(amounts) = item.get(from).and_then(Value::as_object).cloned() else {
                     continue;
                 };
@@ -100,22 +96,8 @@ fn validate_order(item: &At, name: &str, errors: &mut ErrorList) {
     // Which list is blamed, which value is shown, the smaller and the greater side, and what they are called.
     let rules = [
         ("min", "min", "min", "max", "min value", "max value"),
-        (
-            "defaultRequest",
-            "defaultRequest",
-            "min",
-            "defaultRequest",
-            "min value",
-            "default request value",
-        ),
-        (
-            "defaultRequest",
-            "defaultRequest",
-            "defaultRequest",
-            "max",
-            "default request value",
-            "max value",
-        ),
+        ("defaultRequest", "defaultRequest", "min", "defaultRequest", "min value", "default request value"),
+        ("defaultRequest", "defaultRequest", "defaultRequest", "max", "default request value", "max value"),
         (
             "defaultRequest",
             "defaultRequest",
@@ -132,11 +114,7 @@ fn validate_order(item: &At, name: &str, errors: &mut ErrorList) {
             continue;
         };
         if low > high {
-            let detail = format!(
-                "{small_name} {} is greater than {great_name} {}",
-                text(small),
-                text(great)
-            );
+            let detail = format!("{small_name} {} is greater than {great_name} {}", text(small), text(great));
             errors.push(item.at(blamed).key(name).invalid_value(text(shown), detail));
         }
     }

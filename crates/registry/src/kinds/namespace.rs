@@ -88,10 +88,7 @@ impl Strategy for Namespace {
     fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {
         let namespace = At::root(object);
         vec![
-            (
-                "status.phase".into(),
-                namespace.at("status").at("phase").str().to_owned(),
-            ),
+            ("status.phase".into(), namespace.at("status").at("phase").str().to_owned()),
             ("name".into(), namespace.at("metadata").at("name").str().to_owned()),
         ]
     }
@@ -108,11 +105,7 @@ fn label_with_name(object: &mut Value) {
 
 /// `validateFinalizerName`
 fn validate_finalizer(at: &At, finalizer: &str, errors: &mut ErrorList) {
-    errors.extend(
-        names::qualified_name(finalizer)
-            .into_iter()
-            .map(|w| at.invalid_value(finalizer, w)),
-    );
+    errors.extend(names::qualified_name(finalizer).into_iter().map(|w| at.invalid_value(finalizer, w)));
     let standard = matches!(finalizer, "kubernetes" | "orphan" | "foregroundDeletion");
     if !finalizer.contains('/') && !standard {
         let detail = "name is neither a standard finalizer name nor is it fully qualified";

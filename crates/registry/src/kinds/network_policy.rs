@@ -21,20 +21,9 @@ impl Strategy for NetworkPolicy {
                 children(rule, "ports").for_each(|port| default_str(port, "protocol", "TCP"));
             }
         }
-        if spec
-            .get("policyTypes")
-            .and_then(Value::as_array)
-            .is_none_or(Vec::is_empty)
-        {
-            let egress = spec
-                .get("egress")
-                .and_then(Value::as_array)
-                .is_some_and(|rules| !rules.is_empty());
-            let types = if egress {
-                json!(["Ingress", "Egress"])
-            } else {
-                json!(["Ingress"])
-            };
+        if spec.get("policyTypes").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+            let egress = spec.get("egress").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty());
+            let types = if egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) };
             spec.insert("policyTypes".to_owned(), types);
         }
     }
@@ -46,12 +35,8 @@ impl Strategy for NetworkPolicy {
         validate_label_selector(&spec.at("podSelector"), &mut errors);
         for (direction, peers) in [("ingress", "from"), ("egress", "to")] {
             for rule in spec.at(direction).items() {
-                rule.at("ports")
-                    .items()
-                    .for_each(|port| validate_rule_port(&port, &mut errors));
-                rule.at(peers)
-                    .items()
-                    .for_each(|peer| validate_peer(&peer, &mut errors));
+                rule.at("ports").items().for_each(|port| validate_rule_port(&port, &mut errors));
+                rule.at(peers).items().for_each(|peer| validate_peer(&peer, &mut errors));
             }
         }
         let types = spec.at("policyTypes");

@@ -41,11 +41,7 @@ impl Strategy for Node {
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
-        let kept = if subresource == Some(Subresource::Status) {
-            "spec"
-        } else {
-            "status"
-        };
+        let kept = if subresource == Some(Subresource::Status) { "spec" } else { "status" };
         keep(new, old, kept);
     }
 
@@ -91,20 +87,12 @@ impl Strategy for Node {
 
 /// `podCIDR` and `podCIDRs[0]` are one value; when they differ, the single one stands.
 fn default_pod_cidrs(spec: &mut serde_json::Map<String, Value>) {
-    let first = spec
-        .get("podCIDRs")
-        .and_then(|list| list.get(0))
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let first = spec.get("podCIDRs").and_then(|list| list.get(0)).and_then(Value::as_str).unwrap_or_default();
     let one = str_at(spec, "podCIDR");
     if one == first {
         return;
     }
-    let (field, value) = if one.is_empty() {
-        ("podCIDR", json!(first))
-    } else {
-        ("podCIDRs", json!([one]))
-    };
+    let (field, value) = if one.is_empty() { ("podCIDR", json!(first)) } else { ("podCIDRs", json!([one])) };
     spec.insert(field.to_owned(), value);
 }
 
@@ -135,10 +123,7 @@ fn validate_taints(node: &At, errors: &mut ErrorList) {
                 ("Key", key.str().into()),
                 ("Value", value.str().into()),
                 ("Effect", effect.str().into()),
-                (
-                    "TimeAdded",
-                    taint.at("timeAdded").value().cloned().unwrap_or(Value::Null),
-                ),
+                ("TimeAdded", taint.at("timeAdded").value().cloned().unwrap_or(Value::Null)),
             ]));
             error.detail = "taints must be unique by key and effect pair".to_owned();
             errors.push(error);

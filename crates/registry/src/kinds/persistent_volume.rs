@@ -69,15 +69,10 @@ impl Strategy for PersistentVolume {
         }
         validate_access_modes(&modes, &mut errors);
         validate_capacity(&capacity, &mut errors);
-        spec.at("persistentVolumeReclaimPolicy")
-            .one_of(&mut errors, &["Delete", "Recycle", "Retain"]);
+        spec.at("persistentVolumeReclaimPolicy").one_of(&mut errors, &["Delete", "Recycle", "Retain"]);
         let affinity = spec.at("nodeAffinity");
         if affinity.exists() && !affinity.at("required").exists() {
-            errors.push(
-                affinity
-                    .at("required")
-                    .required("must specify required node constraints"),
-            );
+            errors.push(affinity.at("required").required("must specify required node constraints"));
         } else if affinity.exists() {
             validate_node_selector(&affinity.at("required"), &mut errors);
         }
@@ -122,11 +117,7 @@ fn validate_capacity(capacity: &At, errors: &mut ErrorList) {
         errors.push(capacity.required(""));
     }
     if !capacity.key("storage").exists() || capacity.len() > 1 {
-        let value = capacity
-            .value()
-            .cloned()
-            .filter(|v| !v.is_null())
-            .unwrap_or_else(|| json!({}));
+        let value = capacity.value().cloned().filter(|v| !v.is_null()).unwrap_or_else(|| json!({}));
         errors.push(capacity.not_supported_value(value, &["storage"]));
     }
     for (_, amount) in capacity.entries() {
@@ -159,11 +150,7 @@ fn validate_sources(spec: &At, errors: &mut ErrorList) {
                 source.at("server").require(errors);
                 source.at("path").require(errors);
                 if !source.at("path").str().starts_with('/') {
-                    errors.push(
-                        source
-                            .at("path")
-                            .invalid_value(source.at("path").str(), "must be an absolute path"),
-                    );
+                    errors.push(source.at("path").invalid_value(source.at("path").str(), "must be an absolute path"));
                 }
             }
             "csi" => {

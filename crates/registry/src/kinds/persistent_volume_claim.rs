@@ -65,11 +65,7 @@ impl Strategy for PersistentVolumeClaim {
         let had = At::named("", old.at("status").at("capacity").value());
         // Down to what the volume has, a claim may shrink back after a failed expansion.
         if size(&asked) < size(&before) && size(&asked) <= size(&had) {
-            errors.push(
-                asked
-                    .at("storage")
-                    .forbidden("field can not be less than status.capacity"),
-            );
+            errors.push(asked.at("storage").forbidden("field can not be less than status.capacity"));
         }
         let mode = new.elsewhere("volumeMode", spec.at("volumeMode").value());
         if mode.value() != old_spec.at("volumeMode").value() {
@@ -98,10 +94,7 @@ fn validate_status(claim: &At) -> ErrorList {
 
 /// Both specs without what may change.
 fn munge(spec: &At, old_spec: &At, bound: bool) -> (Map<String, Value>, Map<String, Value>) {
-    let (mut new, mut old) = (
-        spec.map().cloned().unwrap_or_default(),
-        old_spec.map().cloned().unwrap_or_default(),
-    );
+    let (mut new, mut old) = (spec.map().cloned().unwrap_or_default(), old_spec.map().cloned().unwrap_or_default());
     if old_spec.at("volumeName").is_empty() {
         put(&mut old, "volumeName", new.get("volumeName").cloned());
     }
@@ -110,17 +103,9 @@ fn munge(spec: &At, old_spec: &At, bound: bool) -> (Map<String, Value>, Map<Stri
     }
     if bound {
         let size = old_spec.at("resources").at("requests").key("storage").value().cloned();
-        put(
-            child_or_new(child_or_new(&mut new, "resources"), "requests"),
-            "storage",
-            size,
-        );
+        put(child_or_new(child_or_new(&mut new, "resources"), "requests"), "storage", size);
         if spec.at("volumeAttributesClassName").exists() {
-            put(
-                &mut new,
-                "volumeAttributesClassName",
-                old.get("volumeAttributesClassName").cloned(),
-            );
+            put(&mut new, "volumeAttributesClassName", old.get("volumeAttributesClassName").cloned());
         }
     }
     (new, old)

@@ -8,10 +8,8 @@ use serde_json::Value;
 /// The most that a user's class may be worth; what lies above is the system's.
 pub const HIGHEST_USER_DEFINABLE_PRIORITY: i64 = 1_000_000_000;
 /// The classes of the system and their values.
-pub const SYSTEM_CLASSES: [(&str, i64); 2] = [
-    ("system-cluster-critical", 2_000_000_000),
-    ("system-node-critical", 2_000_001_000),
-];
+pub const SYSTEM_CLASSES: [(&str, i64); 2] =
+    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
 /// The strategy of priority classes.
 #[derive(Debug)]
@@ -67,8 +65,5 @@ fn not_of_system(class: &At, name: &str) -> Option<String> {
     if class.at("value").int() != Some(*value) {
         return Some(format!("value of {name} PriorityClass must be {value}"));
     }
-    class
-        .at("globalDefault")
-        .bool()
-        .then(|| format!("globalDefault of {name} PriorityClass must be false"))
+    class.at("globalDefault").bool().then(|| format!("globalDefault of {name} PriorityClass must be false"))
 }

@@ -21,9 +21,7 @@ impl Strategy for Role {
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         let role = At::root(object);
-        role.at("rules")
-            .items()
-            .for_each(|rule| self.validate_rule(&rule, &mut errors));
+        role.at("rules").items().for_each(|rule| self.validate_rule(&rule, &mut errors));
         let aggregation = role.at("aggregationRule");
         if aggregation.exists() {
             let selectors = aggregation.at("clusterRoleSelectors");
@@ -31,9 +29,7 @@ impl Strategy for Role {
                 let detail = "at least one clusterRoleSelector required if aggregationRule is non-nil";
                 errors.push(selectors.required(detail));
             }
-            selectors
-                .items()
-                .for_each(|selector| validate_label_selector(&selector, &mut errors));
+            selectors.items().for_each(|selector| validate_label_selector(&selector, &mut errors));
         }
         errors
     }
@@ -58,25 +54,16 @@ impl Role {
             if self.namespaced {
                 errors.push(urls.invalid("namespaced rules cannot apply to non-resource URLs"));
             }
-            if ["apiGroups", "resources", "resourceNames"]
-                .iter()
-                .any(|field| !rule.at(field).is_empty())
-            {
+            if ["apiGroups", "resources", "resourceNames"].iter().any(|field| !rule.at(field).is_empty()) {
                 errors.push(urls.invalid("rules cannot apply to both regular resources and non-resource URLs"));
             }
             return;
         }
         if rule.at("apiGroups").is_empty() {
-            errors.push(
-                rule.at("apiGroups")
-                    .required("resource rules must supply at least one api group"),
-            );
+            errors.push(rule.at("apiGroups").required("resource rules must supply at least one api group"));
         }
         if rule.at("resources").is_empty() {
-            errors.push(
-                rule.at("resources")
-                    .required("resource rules must supply at least one resource"),
-            );
+            errors.push(rule.at("resources").required("resource rules must supply at least one resource"));
         }
     }
 }
@@ -108,19 +95,12 @@ impl Strategy for Binding {
         if role.at("apiGroup").str() != GROUP {
             errors.push(role.at("apiGroup").not_supported(&[GROUP]));
         }
-        let kinds: &[&str] = if self.namespaced {
-            &["Role", "ClusterRole"]
-        } else {
-            &["ClusterRole"]
-        };
+        let kinds: &[&str] = if self.namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
         if !kinds.contains(&role.at("kind").str()) {
             errors.push(role.at("kind").not_supported(kinds));
         }
         role.at("name").require_and_check(&mut errors, names::path_segment);
-        binding
-            .at("subjects")
-            .items()
-            .for_each(|subject| self.validate_subject(&subject, &mut errors));
+        binding.at("subjects").items().for_each(|subject| self.validate_subject(&subject, &mut errors));
         errors
     }
 

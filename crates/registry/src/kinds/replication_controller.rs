@@ -19,11 +19,7 @@ impl Strategy for ReplicationController {
         let Value::Object(controller) = object else { return };
         let spec = child_or_new(controller, "spec");
         default(spec, "replicas", 1);
-        let labels = spec
-            .get("template")
-            .and_then(|t| t.get("metadata"))
-            .and_then(|m| m.get("labels"))
-            .cloned();
+        let labels = spec.get("template").and_then(|t| t.get("metadata")).and_then(|m| m.get("labels")).cloned();
         if spec.contains_key("template") {
             default_pod_template(child_or_new(spec, "template"));
         }
@@ -56,10 +52,7 @@ impl Strategy for ReplicationController {
         }
         let metadata = template.at("metadata");
         let labels = metadata.at("labels");
-        if selector
-            .entries()
-            .any(|(key, value)| labels.key(key).value() != value.value())
-        {
+        if selector.entries().any(|(key, value)| labels.key(key).value() != value.value()) {
             errors.push(labels.invalid("`selector` does not match template `labels`"));
         }
         validate_pod_template(&template, &mut errors);

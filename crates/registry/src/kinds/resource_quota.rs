@@ -70,28 +70,16 @@ fn validate_amounts(amounts: &At, errors: &mut ErrorList) {
 
 /// `IsStandardQuotaResourceName`
 fn is_quota_resource(name: &str) -> bool {
-    let plain = name
-        .strip_prefix("requests.")
-        .or_else(|| name.strip_prefix("limits."))
-        .unwrap_or(name);
+    let plain = name.strip_prefix("requests.").or_else(|| name.strip_prefix("limits.")).unwrap_or(name);
     is_compute(name)
         || plain.starts_with("hugepages-")
         || name == "requests.storage"
-        || matches!(
-            name,
-            "pods" | "services" | "replicationcontrollers" | "resourcequotas" | "secrets"
-        )
-        || matches!(
-            name,
-            "configmaps" | "persistentvolumeclaims" | "services.nodeports" | "services.loadbalancers"
-        )
+        || matches!(name, "pods" | "services" | "replicationcontrollers" | "resourcequotas" | "secrets")
+        || matches!(name, "configmaps" | "persistentvolumeclaims" | "services.nodeports" | "services.loadbalancers")
 }
 
 fn is_compute(name: &str) -> bool {
-    let plain = name
-        .strip_prefix("requests.")
-        .or_else(|| name.strip_prefix("limits."))
-        .unwrap_or(name);
+    let plain = name.strip_prefix("requests.").or_else(|| name.strip_prefix("limits.")).unwrap_or(name);
     matches!(plain, "cpu" | "memory" | "ephemeral-storage")
 }
 
@@ -120,10 +108,7 @@ fn validate_scopes(spec: &At, errors: &mut ErrorList) {
         }
     }
     let listed: BTreeSet<&str> = scopes.strings().collect();
-    for _ in OPPOSITES
-        .iter()
-        .filter(|(a, b)| listed.contains(a) && listed.contains(b))
-    {
+    for _ in OPPOSITES.iter().filter(|(a, b)| listed.contains(a) && listed.contains(b)) {
         errors.push(scopes.invalid("conflicting scopes"));
     }
 }
@@ -151,11 +136,7 @@ fn validate_selector(spec: &At, errors: &mut ErrorList) {
                 errors.push(values.invalid(detail));
             }
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-            other => errors.push(
-                expressions
-                    .at("operator")
-                    .invalid_value(other, "not a valid selector operator"),
-            ),
+            other => errors.push(expressions.at("operator").invalid_value(other, "not a valid selector operator")),
         }
     }
 }

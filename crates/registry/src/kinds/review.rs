@@ -21,10 +21,8 @@ impl Strategy for AccessReview {
         let spec = review.at("spec");
         let (resource, other) = (spec.at("resourceAttributes"), spec.at("nonResourceAttributes"));
         if resource.exists() && other.exists() {
-            let printed = go_struct(&[
-                ("Path", other.at("path").str().into()),
-                ("Verb", other.at("verb").str().into()),
-            ]);
+            let printed =
+                go_struct(&[("Path", other.at("path").str().into()), ("Verb", other.at("verb").str().into())]);
             let detail = "cannot be specified in combination with resourceAttributes";
             errors.push(other.invalid(detail).printed_as(printed));
         }
@@ -33,10 +31,7 @@ impl Strategy for AccessReview {
             errors.push(resource.invalid(detail));
         }
         if self.names_user && spec.at("user").is_empty() && spec.at("groups").is_empty() {
-            errors.push(
-                spec.at("user")
-                    .invalid_value("", "at least one of user or group must be specified"),
-            );
+            errors.push(spec.at("user").invalid_value("", "at least one of user or group must be specified"));
         }
         if self.local {
             let metadata = review.at("metadata");

@@ -6,13 +6,7 @@ const FIELDS: [(u32, u32, &[&str]); 5] = [
     (0, 59, &[]),
     (0, 23, &[]),
     (1, 31, &[]),
-    (
-        1,
-        12,
-        &[
-            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-        ],
-    ),
+    (1, 12, &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]),
     (0, 6, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
 ];
 
@@ -23,17 +17,10 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     }
     let fields: Vec<&str> = text.split_whitespace().collect();
     if fields.len() != FIELDS.len() {
-        return Err(format!(
-            "expected exactly 5 fields, found {}: [{}]",
-            fields.len(),
-            fields.join(" ")
-        ));
+        return Err(format!("expected exactly 5 fields, found {}: [{}]", fields.len(), fields.join(" ")));
     }
     for (field, bounds) in fields.iter().zip(FIELDS) {
-        field
-            .split(',')
-            .filter(|part| !part.is_empty())
-            .try_for_each(|part| check_range(part, bounds))?;
+        field.split(',').filter(|part| !part.is_empty()).try_for_each(|part| check_range(part, bounds))?;
     }
     Ok(())
 }
@@ -79,9 +66,7 @@ fn check_range(part: &str, (low, high, names): (u32, u32, &[&str])) -> Result<()
         return Err(format!("end of range ({end}) above maximum ({high}): {part}"));
     }
     if start > end {
-        return Err(format!(
-            "beginning of range ({start}) beyond end of range ({end}): {part}"
-        ));
+        return Err(format!("beginning of range ({start}) beyond end of range ({end}): {part}"));
     }
     if step == 0 {
         return Err(format!("step of range should be a positive number: {part}"));
@@ -95,24 +80,10 @@ mod tests {
 
     #[test]
     fn schedules() {
-        for good in [
-            "*/5 * * * *",
-            "@daily",
-            "0 0 1 jan sun",
-            "1-5,7 */2 * * 1-5",
-            "@every 1h",
-        ] {
+        for good in ["*/5 * * * *", "@daily", "0 0 1 jan sun", "1-5,7 */2 * * 1-5", "@every 1h"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in [
-            "* * * *",
-            "61 * * * *",
-            "@never",
-            "a * * * *",
-            "5-1 * * * *",
-            "*/0 * * * *",
-            "1-2-3 * * * *",
-        ] {
+        for bad in ["* * * *", "61 * * * *", "@never", "a * * * *", "5-1 * * * *", "*/0 * * * *", "1-2-3 * * * *"] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

@@ -38,11 +38,7 @@ impl Strategy for Secret {
         let data = secret.at("data");
         let mut total = 0;
         for (key, value) in data.entries() {
-            errors.extend(
-                names::config_map_key(key)
-                    .into_iter()
-                    .map(|w| value.invalid_value(key, w)),
-            );
+            errors.extend(names::config_map_key(key).into_iter().map(|w| value.invalid_value(key, w)));
             total += decoded_len(value.str());
         }
         if total > MAX_BYTES {
@@ -69,11 +65,7 @@ impl Strategy for Secret {
         }
         let pem = STANDARD.decode(certificate).unwrap_or_default();
         let armored = pem.windows(11).any(|window| window == b"-----BEGIN ");
-        if armored {
-            Vec::new()
-        } else {
-            vec!["tls: failed to find any PEM data in certificate input".to_owned()]
-        }
+        if armored { Vec::new() } else { vec!["tls: failed to find any PEM data in certificate input".to_owned()] }
     }
 
     fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {

@@ -131,10 +131,8 @@ fn validate_strategy(strategy: &At, errors: &mut ErrorList) {
         "OnDelete" => {
             if rolling.exists() {
                 let field = |name: &str| rolling.at(name).value().cloned().unwrap_or(Value::Null);
-                let printed = go_struct(&[
-                    ("Partition", field("partition")),
-                    ("MaxUnavailable", field("maxUnavailable")),
-                ]);
+                let printed =
+                    go_struct(&[("Partition", field("partition")), ("MaxUnavailable", field("maxUnavailable"))]);
                 let detail = "only allowed for updateStrategy 'RollingUpdate'";
                 errors.push(rolling.invalid(detail).printed_as(printed));
             }
@@ -152,11 +150,7 @@ fn validate_strategy(strategy: &At, errors: &mut ErrorList) {
         }
         other => {
             let printed = go_struct(&[("Type", other.into()), ("RollingUpdate", Value::Null)]);
-            errors.push(
-                strategy
-                    .invalid("must be 'RollingUpdate' or 'OnDelete'")
-                    .printed_as(printed),
-            );
+            errors.push(strategy.invalid("must be 'RollingUpdate' or 'OnDelete'").printed_as(printed));
         }
     }
 }
@@ -165,33 +159,18 @@ fn validate_status(update: Update<'_>) -> ErrorList {
     let mut errors = ErrorList::new();
     let (new, old) = (At::root(update.new), At::root(update.old));
     let status = new.at("status");
-    let counts = [
-        "replicas",
-        "readyReplicas",
-        "currentReplicas",
-        "updatedReplicas",
-        "availableReplicas",
-        "observedGeneration",
-    ];
+    let counts =
+        ["replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas", "observedGeneration"];
     validate_counts(&status, &counts, &mut errors);
     validate_collisions(&status, &old.at("status"), &mut errors);
     let count = |field: &str| status.at(field).int().unwrap_or(0);
-    for field in [
-        "readyReplicas",
-        "currentReplicas",
-        "updatedReplicas",
-        "availableReplicas",
-    ] {
+    for field in ["readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"] {
         if count(field) > count("replicas") {
             errors.push(status.at(field).invalid("cannot be greater than status.replicas"));
         }
     }
     if count("availableReplicas") > count("readyReplicas") {
-        errors.push(
-            status
-                .at("availableReplicas")
-                .invalid("cannot be greater than status.readyReplicas"),
-        );
+        errors.push(status.at("availableReplicas").invalid("cannot be greater than status.readyReplicas"));
     }
     errors
 }

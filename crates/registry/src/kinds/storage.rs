@@ -25,16 +25,10 @@ impl Strategy for StorageClass {
             errors.push(provisioner.required(""));
         } else {
             let wrong = names::qualified_name(&provisioner.str().to_lowercase());
-            errors.extend(
-                wrong
-                    .into_iter()
-                    .map(|w| provisioner.invalid_value(provisioner.str(), w)),
-            );
+            errors.extend(wrong.into_iter().map(|w| provisioner.invalid_value(provisioner.str(), w)));
         }
         class.at("reclaimPolicy").one_of(&mut errors, &["Delete", "Retain"]);
-        class
-            .at("volumeBindingMode")
-            .one_of(&mut errors, &["Immediate", "WaitForFirstConsumer"]);
+        class.at("volumeBindingMode").one_of(&mut errors, &["Immediate", "WaitForFirstConsumer"]);
         for term in class.at("allowedTopologies").items() {
             for requirement in term.at("matchLabelExpressions").items() {
                 requirement.at("values").require(&mut errors);

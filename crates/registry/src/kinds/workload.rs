@@ -91,11 +91,7 @@ pub(super) fn validate_count_order(status: &At, fields: &[&str], errors: &mut Er
         errors.push(status.at(field).invalid("cannot be greater than status.replicas"));
     }
     if count("availableReplicas") > count("readyReplicas") {
-        errors.push(
-            status
-                .at("availableReplicas")
-                .invalid("cannot be greater than readyReplicas"),
-        );
+        errors.push(status.at("availableReplicas").invalid("cannot be greater than readyReplicas"));
     }
 }
 

@@ -35,11 +35,7 @@ pub(super) fn default_pod(pod: &mut Value) {
 /// `status.podIP` and `status.podIPs[0]` are one value; when they differ, the single one stands.
 fn default_addresses(pod: &mut Object, single: &str, plural: &str) {
     let Some(status) = child(pod, "status") else { return };
-    let first = status
-        .get(plural)
-        .and_then(|list| list.get(0))
-        .and_then(|entry| entry.get("ip"))
-        .cloned();
+    let first = status.get(plural).and_then(|list| list.get(0)).and_then(|entry| entry.get("ip")).cloned();
     let first = first.as_ref().and_then(Value::as_str).unwrap_or_default();
     let one = str_at(status, single);
     if one == first {
@@ -170,11 +166,7 @@ fn default_requests_from_limits(container: &mut Object) {
     let Some(resources) = child(container, "resources") else {
         return;
     };
-    let Some(limits) = resources
-        .get("limits")
-        .and_then(Value::as_object)
-        .filter(|l| !l.is_empty())
-    else {
+    let Some(limits) = resources.get("limits").and_then(Value::as_object).filter(|l| !l.is_empty()) else {
         return;
     };
     let limits = limits.clone();
@@ -205,11 +197,6 @@ pub(crate) fn round_quantities(map: &mut Object, field: &str) {
         let Some(milli) = Amount::parse(text).map(Amount::milli_value) else {
             continue;
         };
-        *quantity = if milli % 1000 == 0 {
-            (milli / 1000).to_string()
-        } else {
-            format!("{milli}m")
-        }
-        .into();
+        *quantity = if milli % 1000 == 0 { (milli / 1000).to_string() } else { format!("{milli}m") }.into();
     }
 }

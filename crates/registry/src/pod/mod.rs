@@ -66,17 +66,11 @@ impl Strategy for Pod {
             ("spec.nodeName".into(), spec.at("nodeName").str().to_owned()),
             ("spec.restartPolicy".into(), spec.at("restartPolicy").str().to_owned()),
             ("spec.schedulerName".into(), spec.at("schedulerName").str().to_owned()),
-            (
-                "spec.serviceAccountName".into(),
-                spec.at("serviceAccountName").str().to_owned(),
-            ),
+            ("spec.serviceAccountName".into(), spec.at("serviceAccountName").str().to_owned()),
             ("spec.hostNetwork".into(), spec.at("hostNetwork").bool().to_string()),
             ("status.phase".into(), status.at("phase").str().to_owned()),
             ("status.podIP".into(), address.to_owned()),
-            (
-                "status.nominatedNodeName".into(),
-                status.at("nominatedNodeName").str().to_owned(),
-            ),
+            ("status.nominatedNodeName".into(), status.at("nominatedNodeName").str().to_owned()),
         ]
     }
 

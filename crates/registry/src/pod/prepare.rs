@@ -12,21 +12,9 @@ type Object = Map<String, Value>;
 /// A new pod is pending, has its class of service, and its status is the cluster's.
 pub(super) fn prepare_for_create(pod: &mut Value) {
     let Value::Object(pod) = pod else { return };
-    let created = pod
-        .get("metadata")
-        .and_then(|m| m.get("creationTimestamp"))
-        .cloned()
-        .unwrap_or(Value::Null);
-    let labels = pod
-        .get("metadata")
-        .and_then(|m| m.get("labels"))
-        .cloned()
-        .unwrap_or(Value::Null);
-    let annotations = pod
-        .get("metadata")
-        .and_then(|m| m.get("annotations"))
-        .cloned()
-        .unwrap_or(Value::Null);
+    let created = pod.get("metadata").and_then(|m| m.get("creationTimestamp")).cloned().unwrap_or(Value::Null);
+    let labels = pod.get("metadata").and_then(|m| m.get("labels")).cloned().unwrap_or(Value::Null);
+    let annotations = pod.get("metadata").and_then(|m| m.get("annotations")).cloned().unwrap_or(Value::Null);
     let spec = child_or_new(pod, "spec");
     drop_disabled(spec);
     let grace = spec.get("terminationGracePeriodSeconds").and_then(Value::as_i64);
@@ -36,11 +24,7 @@ pub(super) fn prepare_for_create(pod: &mut Value) {
     merge_label_keys(spec, &labels);
     apparmor_from_annotations(spec, &annotations);
     let mut status = json!({"phase": "Pending", "qosClass": generic_qos(spec).name()});
-    if spec
-        .get("schedulingGates")
-        .and_then(Value::as_array)
-        .is_some_and(|gates| !gates.is_empty())
-    {
+    if spec.get("schedulingGates").and_then(Value::as_array).is_some_and(|gates| !gates.is_empty()) {
         status["conditions"] = json!([{
             "type": "PodScheduled", "status": "False", "lastProbeTime": null, "lastTransitionTime": created,
             "reason": "SchedulingGated", "message": "Scheduling is blocked due to non-empty scheduling gates",
@@ -91,20 +75,9 @@ pub(super) fn prepare_for_update(new: &mut Value, old: &Value, subresource: Opti
 /// Subresources of the spec change no metadata; the API server's own bookkeeping stays.
 fn keep_metadata(new: &mut Value, old: &Value) {
     let Value::Object(new) = new else { return };
-    let mut metadata = old
-        .get("metadata")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
+    let mut metadata = old.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
     let sent = child_or_new(new, "metadata");
-    for field in [
-        "name",
-        "namespace",
-        "resourceVersion",
-        "uid",
-        "managedFields",
-        "generation",
-    ] {
+    for field in ["name", "namespace", "resourceVersion", "uid", "managedFields", "generation"] {
         put(&mut metadata, field, sent.remove(field));
     }
     *sent = metadata;
@@ -150,13 +123,7 @@ fn merge_label_keys(spec: &mut Object, labels: &Value) {
 fn merge_term(term: &mut Object, labels: &Value) {
     let mut added = Vec::new();
     for (field, operator) in [("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")] {
-        for key in term
-            .get(field)
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
+        for key in term.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
             if let Some(value) = labels.get(key) {
                 added.push(json!({"key": key, "operator": operator, "values": [value]}));
             }
@@ -194,9 +161,7 @@ fn apparmor_from_annotations(spec: &mut Object, annotations: &Value) {
                 },
                 None => continue,
             };
-            child_or_new(container, "securityContext")
-                .entry("appArmorProfile")
-                .or_insert(field);
+            child_or_new(container, "securityContext").entry("appArmorProfile").or_insert(field);
         }
     }
 }

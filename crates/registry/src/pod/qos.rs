@@ -46,17 +46,10 @@ pub fn pod_qos(spec: &PodSpec) -> QosClass {
     let containers: Vec<&Container> = match pod_level {
         // What the pod asks for as a whole decides alone.
         Some(resources) => {
-            one = Container {
-                resources: Some(resources.clone()),
-                ..Container::default()
-            };
+            one = Container { resources: Some(resources.clone()), ..Container::default() };
             vec![&one]
         }
-        None => spec
-            .containers
-            .iter()
-            .chain(spec.init_containers.iter().flatten())
-            .collect(),
+        None => spec.containers.iter().chain(spec.init_containers.iter().flatten()).collect(),
     };
     class_of(&containers)
 }
@@ -83,28 +76,15 @@ fn class_of(containers: &[&Container]) -> QosClass {
         return QosClass::BestEffort;
     }
     let equal = requests.iter().all(|(name, amount)| limits.get(name) == Some(amount));
-    if guaranteed && equal && requests.len() == limits.len() {
-        QosClass::Guaranteed
-    } else {
-        QosClass::Burstable
-    }
+    if guaranteed && equal && requests.len() == limits.len() { QosClass::Guaranteed } else { QosClass::Burstable }
 }
 
 /// The class of a pod in generic form.
 pub(crate) fn generic_qos(spec: &Map<String, Value>) -> QosClass {
     // Most pods in tests and benches name no resources at all; they are spared the typed form.
-    let named = |value: &Value| {
-        value
-            .get("resources")
-            .and_then(Value::as_object)
-            .is_some_and(|r| !r.is_empty())
-    };
+    let named = |value: &Value| value.get("resources").and_then(Value::as_object).is_some_and(|r| !r.is_empty());
     let lists = ["containers", "initContainers"];
-    let containers = lists
-        .iter()
-        .filter_map(|l| spec.get(*l))
-        .filter_map(Value::as_array)
-        .flatten();
+    let containers = lists.iter().filter_map(|l| spec.get(*l)).filter_map(Value::as_array).flatten();
     if !spec.contains_key("resources") && !containers.into_iter().any(named) {
         return QosClass::BestEffort;
     }
@@ -125,29 +105,11 @@ mod tests {
         let container = |requests: Value, limits: Value| json!({"resources": {"requests": requests, "limits": limits}});
         let both = json!({"cpu": "1", "memory": "1Gi"});
         check(json!({"containers": [{"resources": {}}]}), QosClass::BestEffort);
-        check(
-            json!({"containers": [container(both.clone(), both.clone())]}),
-            QosClass::Guaranteed,
-        );
-        check(
-            json!({"containers": [container(both.clone(), json!({}))]}),
-            QosClass::Burstable,
-        );
-        check(
-            json!({"containers": [container(json!({"cpu": "0"}), json!({}))]}),
-            QosClass::BestEffort,
-        );
-        check(
-            json!({"containers": [container(both.clone(), both.clone()), {}]}),
-            QosClass::Burstable,
-        );
-        check(
-            json!({"containers": [container(json!({"cpu": "1"}), json!({"cpu": "1"}))]}),
-            QosClass::Burstable,
-        );
-        check(
-            json!({"containers": [{}], "resources": {"requests": both, "limits": both}}),
-            QosClass::Guaranteed,
-        );
+        check(json!({"containers": [container(both.clone(), both.clone())]}), QosClass::Guaranteed);
+        check(json!({"containers": [container(both.clone(), json!({}))]}), QosClass::Burstable);
+        check(json!({"containers": [container(json!({"cpu": "0"}), json!({}))]}), QosClass::BestEffort);
+        check(json!({"containers": [container(both.clone(), both.clone()), {}]}), QosClass::Burstable);
+        check(json!({"containers": [container(json!({"cpu": "1"}), json!({"cpu": "1"}))]}), QosClass::Burstable);
+        check(json!({"containers": [{}], "resources": {"requests": both, "limits": both}}), QosClass::Guaranteed);
     }
 }

@@ -122,26 +122,16 @@ fn raise_all(total: &mut Resources, floor: &Resources) {
 
 fn typed(list: Option<&BTreeMap<String, Quantity>>) -> Resources {
     let entries = list.into_iter().flatten();
-    entries
-        .filter_map(|(name, quantity)| Some((name.clone(), Amount::parse(&quantity.0)?)))
-        .collect()
+    entries.filter_map(|(name, quantity)| Some((name.clone(), Amount::parse(&quantity.0)?))).collect()
 }
 
 /// Requests and limits of a generic container or pod; the other fields are left out.
 fn generic(resources: Option<&Value>) -> ResourceRequirements {
     let list = |name: &str| {
         let map = resources.and_then(|r| r.get(name)).and_then(Value::as_object)?;
-        Some(
-            map.iter()
-                .map(|(k, v)| (k.clone(), Quantity(v.as_str().unwrap_or_default().to_owned())))
-                .collect(),
-        )
+        Some(map.iter().map(|(k, v)| (k.clone(), Quantity(v.as_str().unwrap_or_default().to_owned()))).collect())
     };
-    ResourceRequirements {
-        claims: None,
-        limits: list("limits"),
-        requests: list("requests"),
-    }
+    ResourceRequirements { claims: None, limits: list("limits"), requests: list("requests") }
 }
 
 /// The part of a generic pod spec that the formulas read, in typed form.
@@ -149,10 +139,7 @@ pub(crate) fn typed_spec(spec: &Map<String, Value>) -> PodSpec {
     let containers = |field: &str| -> Vec<Container> {
         let list = spec.get(field).and_then(Value::as_array).into_iter().flatten();
         list.map(|container| Container {
-            restart_policy: container
-                .get("restartPolicy")
-                .and_then(Value::as_str)
-                .map(str::to_owned),
+            restart_policy: container.get("restartPolicy").and_then(Value::as_str).map(str::to_owned),
             resources: Some(generic(container.get("resources"))),
             ..Container::default()
         })
@@ -169,10 +156,7 @@ pub(crate) fn typed_spec(spec: &Map<String, Value>) -> PodSpec {
 
 /// Defaults of a pod's own requests: from what its containers ask for, else from its own limits.
 pub(super) fn default_pod_level(spec: &mut Map<String, Value>) {
-    let limits = spec
-        .get("resources")
-        .and_then(|r| r.get("limits"))
-        .and_then(Value::as_object);
+    let limits = spec.get("resources").and_then(|r| r.get("limits")).and_then(Value::as_object);
     let Some(limits) = limits.filter(|limits| !limits.is_empty()).cloned() else {
         return;
     };
@@ -183,9 +167,7 @@ pub(super) fn default_pod_level(spec: &mut Map<String, Value>) {
     for (name, amount) in asked {
         if is_supported_pod_level_resource(&name) && !requests.contains_key(&name) {
             // One container's own text where it is the sum, so that its form is kept.
-            let text = texts
-                .iter()
-                .find(|(n, text)| *n == name && Amount::parse(text) == Some(amount));
+            let text = texts.iter().find(|(n, text)| *n == name && Amount::parse(text) == Some(amount));
             let text = text.map_or_else(|| amount.to_string(), |(_, text)| text.clone());
             requests.insert(name, text.into());
         }
@@ -199,16 +181,9 @@ pub(super) fn default_pod_level(spec: &mut Map<String, Value>) {
 
 fn container_request_texts(spec: &Map<String, Value>) -> Vec<(String, String)> {
     let lists = ["containers", "initContainers"];
-    let containers = lists
-        .iter()
-        .filter_map(|l| spec.get(*l))
-        .filter_map(Value::as_array)
-        .flatten();
+    let containers = lists.iter().filter_map(|l| spec.get(*l)).filter_map(Value::as_array).flatten();
     let requests = containers.filter_map(|c| c.get("resources")?.get("requests")?.as_object());
-    requests
-        .flatten()
-        .filter_map(|(n, v)| Some((n.clone(), v.as_str()?.to_owned())))
-        .collect()
+    requests.flatten().filter_map(|(n, v)| Some((n.clone(), v.as_str()?.to_owned()))).collect()
 }
 
 #[cfg(test)]
@@ -218,10 +193,7 @@ mod tests {
 
     fn check(spec: Value, want: &[(&str, &str)]) {
         let got = pod_requests(&typed_spec(spec.as_object().unwrap()));
-        let want: Resources = want
-            .iter()
-            .map(|(n, q)| ((*n).to_owned(), Amount::parse(q).unwrap()))
-            .collect();
+        let want: Resources = want.iter().map(|(n, q)| ((*n).to_owned(), Amount::parse(q).unwrap())).collect();
         assert_eq!(got, want);
     }
 
@@ -236,26 +208,11 @@ mod tests {
     #[test]
     fn the_formula() {
         check(json!({"containers": [cpu("1"), cpu("2")]}), &[("cpu", "3")]);
-        check(
-            json!({"containers": [cpu("1")], "initContainers": [cpu("5"), cpu("4")]}),
-            &[("cpu", "5")],
-        );
-        check(
-            json!({"containers": [cpu("1")], "initContainers": [sidecar("2")]}),
-            &[("cpu", "3")],
-        );
-        check(
-            json!({"containers": [cpu("1")], "initContainers": [sidecar("2"), cpu("3")]}),
-            &[("cpu", "5")],
-        );
-        check(
-            json!({"containers": [cpu("1")], "initContainers": [cpu("3"), sidecar("2")]}),
-            &[("cpu", "3")],
-        );
-        check(
-            json!({"containers": [cpu("1")], "overhead": {"cpu": "500m"}}),
-            &[("cpu", "1500m")],
-        );
+        check(json!({"containers": [cpu("1")], "initContainers": [cpu("5"), cpu("4")]}), &[("cpu", "5")]);
+        check(json!({"containers": [cpu("1")], "initContainers": [sidecar("2")]}), &[("cpu", "3")]);
+        check(json!({"containers": [cpu("1")], "initContainers": [sidecar("2"), cpu("3")]}), &[("cpu", "5")]);
+        check(json!({"containers": [cpu("1")], "initContainers": [cpu("3"), sidecar("2")]}), &[("cpu", "3")]);
+        check(json!({"containers": [cpu("1")], "overhead": {"cpu": "500m"}}), &[("cpu", "1500m")]);
         let own = json!({"containers": [cpu("1")], "resources": {"requests": {"cpu": "4", "memory": "1Gi"}}});
         check(own, &[("cpu", "4"), ("memory", "1Gi")]);
     }

@@ -11,10 +11,7 @@ const DEFAULT_MODE: i64 = 0o644;
 
 /// Defaults of one volume. One without any source is an `emptyDir`.
 pub(super) fn default_volume(volume: &mut Object) {
-    if !volume
-        .iter()
-        .any(|(field, source)| field != "name" && !source.is_null())
-    {
+    if !volume.iter().any(|(field, source)| field != "name" && !source.is_null()) {
         volume.insert("emptyDir".to_owned(), json!({}));
     }
     for kind in ["secret", "configMap", "downwardAPI", "projected"] {

@@ -10,48 +10,20 @@ use std::collections::BTreeMap;
 const OLD_LABELS: [(&str, &str, &str); 5] = [
     ("beta.kubernetes.io/arch", "v1.14", "kubernetes.io/arch"),
     ("beta.kubernetes.io/os", "v1.14", "kubernetes.io/os"),
-    (
-        "failure-domain.beta.kubernetes.io/region",
-        "v1.17",
-        "topology.kubernetes.io/region",
-    ),
-    (
-        "failure-domain.beta.kubernetes.io/zone",
-        "v1.17",
-        "topology.kubernetes.io/zone",
-    ),
-    (
-        "beta.kubernetes.io/instance-type",
-        "v1.17",
-        "node.kubernetes.io/instance-type",
-    ),
+    ("failure-domain.beta.kubernetes.io/region", "v1.17", "topology.kubernetes.io/region"),
+    ("failure-domain.beta.kubernetes.io/zone", "v1.17", "topology.kubernetes.io/zone"),
+    ("beta.kubernetes.io/instance-type", "v1.17", "node.kubernetes.io/instance-type"),
 ];
 
 /// Volume sources that no longer do anything: the field, its name in the warning, and the warning.
 const OLD_VOLUMES: [(&str, &str, &str); 9] = [
-    (
-        "photonPersistentDisk",
-        "photonPersistentDisk",
-        "deprecated in v1.11, non-functional in v1.16+",
-    ),
-    (
-        "gitRepo",
-        "gitRepo",
-        "deprecated in v1.11, and disabled by default in v1.33+",
-    ),
+    ("photonPersistentDisk", "photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
+    ("gitRepo", "gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),
     ("scaleIO", "scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
     ("flocker", "flocker", "deprecated in v1.22, non-functional in v1.25+"),
-    (
-        "storageos",
-        "storageOS",
-        "deprecated in v1.22, non-functional in v1.25+",
-    ),
+    ("storageos", "storageOS", "deprecated in v1.22, non-functional in v1.25+"),
     ("quobyte", "quobyte", "deprecated in v1.22, non-functional in v1.25+"),
-    (
-        "glusterfs",
-        "glusterfs",
-        "deprecated in v1.25, non-functional in v1.26+",
-    ),
+    ("glusterfs", "glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
     ("cephfs", "cephfs", "deprecated in v1.28, non-functional in v1.31+"),
     ("rbd", "rbd", "deprecated in v1.28, non-functional in v1.31+"),
 ];
@@ -79,11 +51,7 @@ fn spec_warnings(spec: &At, metadata: &At) -> Vec<String> {
     }
     warn_of_affinity(&spec.at("affinity"), &mut warnings);
     for constraint in spec.at("topologySpreadConstraints").items() {
-        warn_of_label(
-            constraint.at("topologyKey").str(),
-            &constraint.at("topologyKey"),
-            &mut warnings,
-        );
+        warn_of_label(constraint.at("topologyKey").str(), &constraint.at("topologyKey"), &mut warnings);
         if !constraint.at("labelSelector").exists() {
             warnings.push(format!("{}: {SELECTOR_NULL}", constraint.at("labelSelector").path()));
         }
@@ -120,10 +88,7 @@ fn spec_warnings(spec: &At, metadata: &At) -> Vec<String> {
 
 fn warn_of_label(key: &str, at: &At, warnings: &mut Vec<String>) {
     if let Some((_, since, instead)) = OLD_LABELS.iter().find(|(old, ..)| *old == key) {
-        warnings.push(format!(
-            "{}: deprecated since {since}; use {instead:?} instead",
-            at.path()
-        ));
+        warnings.push(format!("{}: deprecated since {since}; use {instead:?} instead", at.path()));
     }
 }
 
@@ -152,9 +117,7 @@ fn warn_of_affinity(affinity: &At, warnings: &mut Vec<String>) {
                 warnings.push(format!("{}: {SELECTOR_NULL}", term.at("labelSelector").path()));
             }
         };
-        pods.at("requiredDuringSchedulingIgnoredDuringExecution")
-            .items()
-            .for_each(|term| check(&term));
+        pods.at("requiredDuringSchedulingIgnoredDuringExecution").items().for_each(|term| check(&term));
         for term in pods.at("preferredDuringSchedulingIgnoredDuringExecution").items() {
             check(&term.at("podAffinityTerm"));
         }
@@ -183,10 +146,7 @@ fn warn_of_volume(volume: &At, warnings: &mut Vec<String>) {
     }
     let projected = volume.at("projected");
     if projected.at("sources").items().any(|source| source.is_empty()) {
-        warnings.push(format!(
-            "volume {:?} (Projected) has no sources provided",
-            volume.at("name").str()
-        ));
+        warnings.push(format!("volume {:?} (Projected) has no sources provided", volume.at("name").str()));
     }
 }
 
@@ -210,10 +170,8 @@ fn warn_of_container(container: &At, warnings: &mut Vec<String>) {
             let amount = amounts.key(name);
             if Amount::parse(amount.str()).is_some_and(|a| !a.is_integer()) {
                 let text = amount.str();
-                warnings.push(format!(
-                    "{}: fractional byte value {text:?} is invalid, must be an integer",
-                    amount.path()
-                ));
+                warnings
+                    .push(format!("{}: fractional byte value {text:?} is invalid, must be an integer", amount.path()));
             }
         }
     }
@@ -223,23 +181,11 @@ fn warn_of_container(container: &At, warnings: &mut Vec<String>) {
 fn warn_of_duplicate_ports(container: &At, warnings: &mut Vec<String>) {
     let ports = container.at("ports");
     let key = |port: &At| (port.at("containerPort").int(), port.at("protocol").str().to_owned());
-    let host = |port: &At| {
-        (
-            port.at("hostPort").int().unwrap_or(0),
-            port.at("hostIP").str().to_owned(),
-        )
-    };
+    let host = |port: &At| (port.at("hostPort").int().unwrap_or(0), port.at("hostIP").str().to_owned());
     for (index, port) in ports.items().enumerate() {
-        let same = ports
-            .items()
-            .take(index)
-            .find(|first| key(first) == key(&port) && host(first) == host(&port));
+        let same = ports.items().take(index).find(|first| key(first) == key(&port) && host(first) == host(&port));
         if let Some(first) = same {
-            warnings.push(format!(
-                "{}: duplicate port definition with {}",
-                port.path(),
-                first.path()
-            ));
+            warnings.push(format!("{}: duplicate port definition with {}", port.path(), first.path()));
         }
     }
 }

@@ -10,50 +10,17 @@ const REVIEW_ACCESS: &str = "authorization.k8s.io subjectaccessreviews create";
 /// `ClusterRoles` and `NodeRules`.
 pub(super) static ROLES: &[RoleSpec] = &[
     role("cluster-admin", &["any * *", "* *"]),
-    RoleSpec {
-        name: "admin",
-        part_of: &[],
-        aggregates: true,
-        rules: &[],
-    },
-    RoleSpec {
-        name: "edit",
-        part_of: &["admin"],
-        aggregates: true,
-        rules: &[],
-    },
-    RoleSpec {
-        name: "view",
-        part_of: &["edit"],
-        aggregates: true,
-        rules: &[],
-    },
-    RoleSpec {
-        name: "system:aggregate-to-admin",
-        part_of: &["admin"],
-        aggregates: false,
-        rules: ADMIN,
-    },
-    RoleSpec {
-        name: "system:aggregate-to-edit",
-        part_of: &["edit"],
-        aggregates: false,
-        rules: EDIT,
-    },
-    RoleSpec {
-        name: "system:aggregate-to-view",
-        part_of: &["view"],
-        aggregates: false,
-        rules: VIEW,
-    },
+    RoleSpec { name: "admin", part_of: &[], aggregates: true, rules: &[] },
+    RoleSpec { name: "edit", part_of: &["admin"], aggregates: true, rules: &[] },
+    RoleSpec { name: "view", part_of: &["edit"], aggregates: true, rules: &[] },
+    RoleSpec { name: "system:aggregate-to-admin", part_of: &["admin"], aggregates: false, rules: ADMIN },
+    RoleSpec { name: "system:aggregate-to-edit", part_of: &["edit"], aggregates: false, rules: EDIT },
+    RoleSpec { name: "system:aggregate-to-view", part_of: &["view"], aggregates: false, rules: VIEW },
     role(
         "system:discovery",
         &["/api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/ get"],
     ),
-    role(
-        "system:monitoring",
-        &["/healthz,/healthz/*,/livez,/livez/*,/metrics,/metrics/slis,/readyz,/readyz/* get"],
-    ),
+    role("system:monitoring", &["/healthz,/healthz/*,/livez,/livez/*,/metrics,/metrics/slis,/readyz,/readyz/* get"]),
     role(
         "system:basic-user",
         &[
@@ -61,33 +28,18 @@ pub(super) static ROLES: &[RoleSpec] = &[
             "authentication.k8s.io selfsubjectreviews create",
         ],
     ),
-    role(
-        "system:public-info-viewer",
-        &["/healthz,/livez,/readyz,/version,/version/ get"],
-    ),
-    role(
-        "system:service-account-issuer-discovery",
-        &["/.well-known/openid-configuration,/openid/v1/jwks get"],
-    ),
+    role("system:public-info-viewer", &["/healthz,/livez,/readyz,/version,/version/ get"]),
+    role("system:service-account-issuer-discovery", &["/.well-known/openid-configuration,/openid/v1/jwks get"]),
     role("system:auth-delegator", &[REVIEW_TOKENS, REVIEW_ACCESS]),
-    role(
-        "system:heapster",
-        &["core events,namespaces,nodes,pods read", "extensions deployments read"],
-    ),
+    role("system:heapster", &["core events,namespaces,nodes,pods read", "extensions deployments read"]),
     role("system:kube-aggregator", &["core endpoints,services read"]),
     role("system:kube-dns", &["core endpoints,services list,watch"]),
     role("system:kube-controller-manager", CONTROLLER_MANAGER),
     role("system:kube-scheduler", SCHEDULER),
     role("system:volume-scheduler", VOLUME_SCHEDULER),
     role("system:node", NODE),
-    role(
-        "system:node-bootstrapper",
-        &["certificates.k8s.io certificatesigningrequests create,get,list,watch"],
-    ),
-    role(
-        "system:node-problem-detector",
-        &["core nodes get", "core nodes/status patch", EVENTS],
-    ),
+    role("system:node-bootstrapper", &["certificates.k8s.io certificatesigningrequests create,get,list,watch"]),
+    role("system:node-problem-detector", &["core nodes get", "core nodes/status patch", EVENTS]),
     role("system:node-proxier", NODE_PROXIER),
     role(
         "system:kubelet-api-admin",
@@ -124,10 +76,8 @@ pub(super) static ROLES: &[RoleSpec] = &[
     ),
 ];
 
-static ADMIN: &[&str] = &[
-    "authorization.k8s.io localsubjectaccessreviews create",
-    "rbac.authorization.k8s.io rolebindings,roles own",
-];
+static ADMIN: &[&str] =
+    &["authorization.k8s.io localsubjectaccessreviews create", "rbac.authorization.k8s.io rolebindings,roles own"];
 
 static EDIT: &[&str] = &[
     "core pods/attach,pods/exec,pods/portforward,pods/proxy,secrets,services/proxy read",
@@ -256,24 +206,15 @@ pub(super) static BINDINGS: &[(&str, &[Subject])] = &[
     ("system:monitoring", &[Group("system:monitoring")]),
     ("system:discovery", &[Group("system:authenticated")]),
     ("system:basic-user", &[Group("system:authenticated")]),
-    (
-        "system:public-info-viewer",
-        &[Group("system:authenticated"), Group("system:unauthenticated")],
-    ),
+    ("system:public-info-viewer", &[Group("system:authenticated"), Group("system:unauthenticated")]),
     ("system:node-proxier", &[User("system:kube-proxy")]),
-    (
-        "system:kube-controller-manager",
-        &[User("system:kube-controller-manager")],
-    ),
+    ("system:kube-controller-manager", &[User("system:kube-controller-manager")]),
     ("system:kube-dns", &[Account("kube-dns")]),
     ("system:kube-scheduler", &[User("system:kube-scheduler")]),
     ("system:volume-scheduler", &[User("system:kube-scheduler")]),
     // Nodes are authorized one by one, by what their pods refer to.
     ("system:node", &[]),
-    (
-        "system:service-account-issuer-discovery",
-        &[Group("system:serviceaccounts")],
-    ),
+    ("system:service-account-issuer-discovery", &[Group("system:serviceaccounts")]),
 ];
 
 const LEADER: &[&str] = &[
@@ -285,34 +226,13 @@ const LEADER: &[&str] = &[
 pub(super) static NAMESPACED_ROLES: &[(&str, RoleSpec)] = &[
     (
         "kube-system",
-        role(
-            "extension-apiserver-authentication-reader",
-            &["core configmaps read extension-apiserver-authentication"],
-        ),
+        role("extension-apiserver-authentication-reader", &["core configmaps read extension-apiserver-authentication"]),
     ),
-    (
-        "kube-system",
-        role("system::leader-locking-kube-controller-manager", LEADER),
-    ),
+    ("kube-system", role("system::leader-locking-kube-controller-manager", LEADER)),
     ("kube-system", role("system::leader-locking-kube-scheduler", LEADER)),
-    (
-        "kube-system",
-        role("system:controller:bootstrap-signer", &["core secrets read"]),
-    ),
-    (
-        "kube-system",
-        role(
-            "system:controller:cloud-provider",
-            &["core configmaps create,get,list,watch"],
-        ),
-    ),
-    (
-        "kube-system",
-        role(
-            "system:controller:token-cleaner",
-            &["core secrets delete,get,list,watch", EVENTS],
-        ),
-    ),
+    ("kube-system", role("system:controller:bootstrap-signer", &["core secrets read"])),
+    ("kube-system", role("system:controller:cloud-provider", &["core configmaps create,get,list,watch"])),
+    ("kube-system", role("system:controller:token-cleaner", &["core secrets delete,get,list,watch", EVENTS])),
     (
         "kube-public",
         role(
@@ -334,10 +254,7 @@ pub(super) static NAMESPACED_BINDINGS: &[(&str, &str, &str, &[Subject])] = &[
         "kube-system",
         "system::leader-locking-kube-controller-manager",
         "system::leader-locking-kube-controller-manager",
-        &[
-            User("system:kube-controller-manager"),
-            Account("kube-controller-manager"),
-        ],
+        &[User("system:kube-controller-manager"), Account("kube-controller-manager")],
     ),
     (
         "kube-system",
@@ -357,12 +274,7 @@ pub(super) static NAMESPACED_BINDINGS: &[(&str, &str, &str, &[Subject])] = &[
         "system:controller:cloud-provider",
         &[Account("cloud-provider")],
     ),
-    (
-        "kube-system",
-        "system:controller:token-cleaner",
-        "system:controller:token-cleaner",
-        &[Account("token-cleaner")],
-    ),
+    ("kube-system", "system:controller:token-cleaner", "system:controller:token-cleaner", &[Account("token-cleaner")]),
     (
         "kube-public",
         "system:controller:bootstrap-signer",

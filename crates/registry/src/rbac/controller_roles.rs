@@ -124,12 +124,7 @@ pub(super) static ROLES: &[RoleSpec] = &[
     ),
     role(
         "system:controller:ephemeral-volume-controller",
-        &[
-            "core pods read",
-            "core pods/finalizers update",
-            "core persistentvolumeclaims create,get,list,watch",
-            EVENTS,
-        ],
+        &["core pods read", "core pods/finalizers update", "core persistentvolumeclaims create,get,list,watch", EVENTS],
     ),
     role(
         "system:controller:expand-controller",
@@ -140,10 +135,7 @@ pub(super) static ROLES: &[RoleSpec] = &[
             EVENTS,
         ],
     ),
-    role(
-        "system:controller:generic-garbage-collector",
-        &["any * delete,get,list,patch,update,watch", EVENTS],
-    ),
+    role("system:controller:generic-garbage-collector", &["any * delete,get,list,patch,update,watch", EVENTS]),
     role(
         "system:controller:horizontal-pod-autoscaler",
         &[
@@ -169,10 +161,7 @@ pub(super) static ROLES: &[RoleSpec] = &[
     ),
     role(
         "system:controller:legacy-service-account-token-cleaner",
-        &[
-            "core configmaps get kube-apiserver-legacy-service-account-token-tracking",
-            "core secrets delete,patch",
-        ],
+        &["core configmaps get kube-apiserver-legacy-service-account-token-tracking", "core secrets delete,patch"],
     ),
     role(
         "system:controller:namespace-controller",
@@ -208,16 +197,9 @@ pub(super) static ROLES: &[RoleSpec] = &[
     ),
     role(
         "system:controller:pod-garbage-collector",
-        &[
-            "core pods delete,list,watch",
-            "core nodes read",
-            "core pods/status patch",
-        ],
+        &["core pods delete,list,watch", "core nodes read", "core pods/status patch"],
     ),
-    role(
-        "system:controller:pv-protection-controller",
-        &["core persistentvolumes get,list,update,watch", EVENTS],
-    ),
+    role("system:controller:pv-protection-controller", &["core persistentvolumes get,list,update,watch", EVENTS]),
     role(
         "system:controller:pvc-protection-controller",
         &[
@@ -263,14 +245,8 @@ pub(super) static ROLES: &[RoleSpec] = &[
         "system:controller:resourcequota-controller",
         &["any * list,watch", "core resourcequotas/status update", EVENTS],
     ),
-    role(
-        "system:controller:root-ca-cert-publisher",
-        &["core configmaps create,update", EVENTS],
-    ),
-    role(
-        "system:controller:route-controller",
-        &["core nodes list,watch", "core nodes/status patch", EVENTS],
-    ),
+    role("system:controller:root-ca-cert-publisher", &["core configmaps create,update", EVENTS]),
+    role("system:controller:route-controller", &["core nodes list,watch", "core nodes/status patch", EVENTS]),
     role(
         "system:controller:selinux-warning-controller",
         &[
@@ -281,10 +257,7 @@ pub(super) static ROLES: &[RoleSpec] = &[
             "storage.k8s.io csidrivers read",
         ],
     ),
-    role(
-        "system:controller:service-account-controller",
-        &["core serviceaccounts create", EVENTS],
-    ),
+    role("system:controller:service-account-controller", &["core serviceaccounts create", EVENTS]),
     role(
         "system:controller:service-cidrs-controller",
         &[
@@ -297,12 +270,7 @@ pub(super) static ROLES: &[RoleSpec] = &[
     ),
     role(
         "system:controller:service-controller",
-        &[
-            "core services read",
-            "core services/status patch,update",
-            "core nodes list,watch",
-            EVENTS,
-        ],
+        &["core services read", "core services/status patch,update", "core nodes list,watch", EVENTS],
     ),
     role(
         "system:controller:statefulset-controller",
@@ -319,14 +287,8 @@ pub(super) static ROLES: &[RoleSpec] = &[
             EVENTS,
         ],
     ),
-    role(
-        "system:controller:ttl-after-finished-controller",
-        &["batch jobs delete,get,list,watch", EVENTS],
-    ),
-    role(
-        "system:controller:ttl-controller",
-        &["core nodes list,patch,update,watch", EVENTS],
-    ),
+    role("system:controller:ttl-after-finished-controller", &["batch jobs delete,get,list,watch", EVENTS]),
+    role("system:controller:ttl-controller", &["core nodes list,patch,update,watch", EVENTS]),
     role(
         "system:controller:validatingadmissionpolicy-status-controller",
         &[

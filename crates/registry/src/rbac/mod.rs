@@ -25,12 +25,7 @@ struct RoleSpec {
 
 /// A plain role.
 const fn role(name: &'static str, rules: &'static [&'static str]) -> RoleSpec {
-    RoleSpec {
-        name,
-        part_of: &[],
-        aggregates: false,
-        rules,
-    }
+    RoleSpec { name, part_of: &[], aggregates: false, rules }
 }
 
 /// Who a binding is for.
@@ -44,16 +39,9 @@ enum Subject {
 /// Every bootstrap object: ClusterRoles, ClusterRoleBindings, then Roles and RoleBindings with their namespaces. The
 /// aggregated roles (`admin`, `edit`, `view`) already hold what they collect.
 pub fn bootstrap() -> Vec<Value> {
-    let mut objects: Vec<Value> = cluster_roles::ROLES
-        .iter()
-        .chain(controller_roles::ROLES)
-        .map(cluster_role)
-        .collect();
-    objects.extend(
-        cluster_roles::BINDINGS
-            .iter()
-            .map(|(name, subjects)| cluster_role_binding(name, subjects)),
-    );
+    let mut objects: Vec<Value> =
+        cluster_roles::ROLES.iter().chain(controller_roles::ROLES).map(cluster_role).collect();
+    objects.extend(cluster_roles::BINDINGS.iter().map(|(name, subjects)| cluster_role_binding(name, subjects)));
     objects.extend(controller_roles::ROLES.iter().map(|spec| {
         let account = spec.name.rsplit(':').next().unwrap_or(spec.name);
         cluster_role_binding(spec.name, &[Subject::Account(account)])
@@ -63,21 +51,12 @@ pub fn bootstrap() -> Vec<Value> {
         object["metadata"]["namespace"] = (*namespace).into();
         object
     }));
-    objects.extend(
-        cluster_roles::NAMESPACED_BINDINGS
-            .iter()
-            .map(|(namespace, name, role, subjects)| {
-                let role = json!({"apiGroup": GROUP, "kind": "Role", "name": role});
-                let mut object = object(
-                    "RoleBinding",
-                    name,
-                    &[],
-                    json!({"roleRef": role, "subjects": subjects_of(subjects)}),
-                );
-                object["metadata"]["namespace"] = (*namespace).into();
-                object
-            }),
-    );
+    objects.extend(cluster_roles::NAMESPACED_BINDINGS.iter().map(|(namespace, name, role, subjects)| {
+        let role = json!({"apiGroup": GROUP, "kind": "Role", "name": role});
+        let mut object = object("RoleBinding", name, &[], json!({"roleRef": role, "subjects": subjects_of(subjects)}));
+        object["metadata"]["namespace"] = (*namespace).into();
+        object
+    }));
     objects
 }
 
@@ -120,10 +99,8 @@ fn collect_rules(spec: &RoleSpec, rules: &mut Vec<Value>) {
         }
         return;
     }
-    let mut parts: Vec<&RoleSpec> = cluster_roles::ROLES
-        .iter()
-        .filter(|part| part.part_of.contains(&spec.name))
-        .collect();
+    let mut parts: Vec<&RoleSpec> =
+        cluster_roles::ROLES.iter().filter(|part| part.part_of.contains(&spec.name)).collect();
     parts.sort_by_key(|part| part.name);
     parts.into_iter().for_each(|part| collect_rules(part, rules));
 }
@@ -173,10 +150,7 @@ mod tests {
     #[test]
     fn every_binding_has_its_role() {
         let objects = bootstrap();
-        for binding in objects
-            .iter()
-            .filter(|o| o["kind"].as_str().unwrap().ends_with("Binding"))
-        {
+        for binding in objects.iter().filter(|o| o["kind"].as_str().unwrap().ends_with("Binding")) {
             let role = |o: &&Value| {
                 o["kind"] == binding["roleRef"]["kind"]
                     && o["metadata"]["name"] == binding["roleRef"]["name"]
@@ -190,19 +164,11 @@ mod tests {
     fn admin_holds_what_edit_and_view_hold() {
         let objects = bootstrap();
         let rules = |name: &str| {
-            let role = objects
-                .iter()
-                .find(|o| o["kind"] == "ClusterRole" && o["metadata"]["name"] == name)
-                .unwrap();
+            let role = objects.iter().find(|o| o["kind"] == "ClusterRole" && o["metadata"]["name"] == name).unwrap();
             role["rules"].as_array().unwrap().clone()
         };
         let admin = rules("admin");
-        assert!(
-            rules("edit")
-                .iter()
-                .chain(&rules("view"))
-                .all(|rule| admin.contains(rule))
-        );
+        assert!(rules("edit").iter().chain(&rules("view")).all(|rule| admin.contains(rule)));
         assert!(admin.len() > rules("edit").len());
     }
 }

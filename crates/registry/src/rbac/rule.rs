@@ -14,15 +14,9 @@ pub(super) fn parse(text: &str) -> Value {
         let paths: Vec<&str> = first.split(',').collect();
         return json!({"nonResourceURLs": paths, "verbs": verbs(word())});
     }
-    let groups: Vec<&str> = first
-        .split(',')
-        .map(|group| if group == "core" { "" } else { group })
-        .collect();
+    let groups: Vec<&str> = first.split(',').map(|group| if group == "core" { "" } else { group }).collect();
     // `any` is `*`, which alone would be a path.
-    let groups: Vec<&str> = groups
-        .into_iter()
-        .map(|group| if group == "any" { "*" } else { group })
-        .collect();
+    let groups: Vec<&str> = groups.into_iter().map(|group| if group == "any" { "*" } else { group }).collect();
     let resources: Vec<&str> = word().split(',').collect();
     let mut rule = json!({"apiGroups": groups, "resources": resources, "verbs": verbs(word())});
     let names = word();
@@ -37,16 +31,7 @@ fn verbs(list: &str) -> Vec<&str> {
         .flat_map(|verb| match verb {
             "read" => vec!["get", "list", "watch"],
             "write" => vec!["create", "delete", "deletecollection", "patch", "update"],
-            "own" => vec![
-                "create",
-                "delete",
-                "deletecollection",
-                "get",
-                "list",
-                "patch",
-                "update",
-                "watch",
-            ],
+            "own" => vec!["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
             verb => vec![verb],
         })
         .collect()
@@ -66,10 +51,7 @@ mod tests {
             json!({"nonResourceURLs": ["/healthz", "/version"], "verbs": ["get"]})
         );
         assert_eq!(parse("* *"), json!({"nonResourceURLs": ["*"], "verbs": ["*"]}));
-        assert_eq!(
-            parse("any * *"),
-            json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
-        );
+        assert_eq!(parse("any * *"), json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}));
         assert_eq!(
             parse("core configmaps get a,b"),
             json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"], "resourceNames": ["a", "b"]})

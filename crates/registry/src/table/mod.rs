@@ -38,12 +38,8 @@ static GROUPS: &[(&str, &[&str])] = &[
 static TABLE: LazyLock<Vec<Resource>> = LazyLock::new(rows::all);
 
 /// Rows by group, version and plural.
-static BY_PLURAL: LazyLock<HashMap<(&str, &str, &str), &Resource>> = LazyLock::new(|| {
-    TABLE
-        .iter()
-        .map(|r| ((&*r.group, &*r.version, &*r.plural), r))
-        .collect()
-});
+static BY_PLURAL: LazyLock<HashMap<(&str, &str, &str), &Resource>> =
+    LazyLock::new(|| TABLE.iter().map(|r| ((&*r.group, &*r.version, &*r.plural), r)).collect());
 
 /// Rows by group, version and kind.
 static BY_KIND: LazyLock<HashMap<(&str, &str, &str), &Resource>> =

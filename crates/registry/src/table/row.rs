@@ -4,16 +4,7 @@ use crate::columns;
 use crate::{Conversion, NoStrategy, Resource, Scope, Storage, Strategy, Subresource};
 use std::sync::Arc;
 
-const ALL_VERBS: &[&str] = &[
-    "create",
-    "delete",
-    "deletecollection",
-    "get",
-    "list",
-    "patch",
-    "update",
-    "watch",
-];
+const ALL_VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /// A row under construction. Unless told otherwise: namespaced, all verbs, no subresource, singular is the kind in
 /// lower case, `PUT` does not create and needs no resourceVersion, nothing special about the kind.
@@ -101,12 +92,8 @@ impl Row {
         (group, version, plural): (&'static str, &'static str, &'static str),
         conversion: &'static dyn Conversion,
     ) -> Self {
-        self.0.storage = Storage::Shared {
-            group: group.into(),
-            version: version.into(),
-            plural: plural.into(),
-            conversion,
-        };
+        self.0.storage =
+            Storage::Shared { group: group.into(), version: version.into(), plural: plural.into(), conversion };
         self
     }
 

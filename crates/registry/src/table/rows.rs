@@ -10,64 +10,29 @@ use crate::{kinds, pod};
 
 /// All built-in rows.
 pub(super) fn all() -> Vec<Resource> {
-    let rows = [
-        core(),
-        workloads(),
-        events_and_reviews(),
-        policy_and_network(),
-        access(),
-        storage(),
-        cluster(),
-    ];
+    let rows = [core(), workloads(), events_and_reviews(), policy_and_network(), access(), storage(), cluster()];
     rows.into_iter().flatten().map(super::row::Row::build).collect()
 }
 
-const POD: &[crate::Subresource] = &[
-    Attach,
-    Binding,
-    EphemeralContainers,
-    Eviction,
-    Exec,
-    Log,
-    PortForward,
-    Proxy,
-    Resize,
-    Status,
-];
+const POD: &[crate::Subresource] =
+    &[Attach, Binding, EphemeralContainers, Eviction, Exec, Log, PortForward, Proxy, Resize, Status];
 const CREATE: &[&str] = &["create"];
 const ALL_BUT_COLLECTION: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 
 fn core() -> Vec<super::row::Row> {
     vec![
-        row("", "v1", "Binding", "bindings")
-            .verbs(CREATE)
-            .strategy(pod::Binding),
-        row("", "v1", "ConfigMap", "configmaps")
-            .strategy(kinds::ConfigMap)
-            .short(&["cm"]),
-        row("", "v1", "Endpoints", "endpoints")
-            .strategy(kinds::Endpoints)
-            .short(&["ep"])
-            .create_on_update(),
-        row("", "v1", "Event", "events")
-            .strategy(kinds::Event)
-            .short(&["ev"])
-            .create_on_update(),
-        row("", "v1", "LimitRange", "limitranges")
-            .strategy(kinds::LimitRange)
-            .short(&["limits"])
-            .create_on_update(),
+        row("", "v1", "Binding", "bindings").verbs(CREATE).strategy(pod::Binding),
+        row("", "v1", "ConfigMap", "configmaps").strategy(kinds::ConfigMap).short(&["cm"]),
+        row("", "v1", "Endpoints", "endpoints").strategy(kinds::Endpoints).short(&["ep"]).create_on_update(),
+        row("", "v1", "Event", "events").strategy(kinds::Event).short(&["ev"]).create_on_update(),
+        row("", "v1", "LimitRange", "limitranges").strategy(kinds::LimitRange).short(&["limits"]).create_on_update(),
         row("", "v1", "Namespace", "namespaces")
             .strategy(kinds::Namespace)
             .cluster()
             .short(&["ns"])
             .verbs(ALL_BUT_COLLECTION)
             .sub(&[Finalize, Status]),
-        row("", "v1", "Node", "nodes")
-            .strategy(kinds::Node)
-            .cluster()
-            .short(&["no"])
-            .sub(&[Proxy, Status]),
+        row("", "v1", "Node", "nodes").strategy(kinds::Node).cluster().short(&["no"]).sub(&[Proxy, Status]),
         row("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
             .strategy(kinds::PersistentVolumeClaim)
             .short(&["pvc"])
@@ -77,15 +42,8 @@ fn core() -> Vec<super::row::Row> {
             .cluster()
             .short(&["pv"])
             .sub(&[Status]),
-        row("", "v1", "Pod", "pods")
-            .short(&["po"])
-            .category("all")
-            .sub(POD)
-            .generation()
-            .strategy(pod::Pod),
-        row("", "v1", "PodTemplate", "podtemplates")
-            .generation()
-            .strategy(pod::PodTemplate),
+        row("", "v1", "Pod", "pods").short(&["po"]).category("all").sub(POD).generation().strategy(pod::Pod),
+        row("", "v1", "PodTemplate", "podtemplates").generation().strategy(pod::PodTemplate),
         row("", "v1", "ReplicationController", "replicationcontrollers")
             .strategy(kinds::ReplicationController)
             .short(&["rc"])
@@ -97,10 +55,7 @@ fn core() -> Vec<super::row::Row> {
             .short(&["quota"])
             .sub(&[Status]),
         row("", "v1", "Secret", "secrets").strategy(kinds::Secret),
-        row("", "v1", "ServiceAccount", "serviceaccounts")
-            .strategy(kinds::ServiceAccount)
-            .short(&["sa"])
-            .sub(&[Token]),
+        row("", "v1", "ServiceAccount", "serviceaccounts").strategy(kinds::ServiceAccount).short(&["sa"]).sub(&[Token]),
         row("", "v1", "Service", "services")
             .strategy(kinds::Service)
             .short(&["svc"])
@@ -143,20 +98,11 @@ fn workloads() -> Vec<super::row::Row> {
             .category("all")
             .sub(&[Status])
             .generation(),
-        row("batch", "v1", "Job", "jobs")
-            .strategy(kinds::Job)
+        row("batch", "v1", "Job", "jobs").strategy(kinds::Job).category("all").sub(&[Status]).generation(),
+        row("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+            .short(&["hpa"])
             .category("all")
-            .sub(&[Status])
-            .generation(),
-        row(
-            "autoscaling",
-            "v2",
-            "HorizontalPodAutoscaler",
-            "horizontalpodautoscalers",
-        )
-        .short(&["hpa"])
-        .category("all")
-        .sub(&[Status]),
+            .sub(&[Status]),
     ]
 }
 
@@ -172,24 +118,16 @@ fn events_and_reviews() -> Vec<super::row::Row> {
             .create_on_update(),
         review(authentication, "SelfSubjectReview", "selfsubjectreviews").cluster(),
         review(authentication, "TokenReview", "tokenreviews").cluster(),
-        review(authorization, "LocalSubjectAccessReview", "localsubjectaccessreviews").strategy(kinds::AccessReview {
-            names_user: true,
-            local: true,
-        }),
+        review(authorization, "LocalSubjectAccessReview", "localsubjectaccessreviews")
+            .strategy(kinds::AccessReview { names_user: true, local: true }),
         review(authorization, "SelfSubjectAccessReview", "selfsubjectaccessreviews")
-            .strategy(kinds::AccessReview {
-                names_user: false,
-                local: false,
-            })
+            .strategy(kinds::AccessReview { names_user: false, local: false })
             .cluster(),
         review(authorization, "SelfSubjectRulesReview", "selfsubjectrulesreviews")
             .strategy(kinds::RulesReview)
             .cluster(),
         review(authorization, "SubjectAccessReview", "subjectaccessreviews")
-            .strategy(kinds::AccessReview {
-                names_user: true,
-                local: false,
-            })
+            .strategy(kinds::AccessReview { names_user: true, local: false })
             .cluster(),
     ]
 }
@@ -197,32 +135,21 @@ fn events_and_reviews() -> Vec<super::row::Row> {
 fn policy_and_network() -> Vec<super::row::Row> {
     let network = "networking.k8s.io";
     vec![
-        row(network, "v1", "IngressClass", "ingressclasses")
-            .strategy(kinds::IngressClass)
-            .cluster()
-            .generation(),
-        row(network, "v1", "Ingress", "ingresses")
-            .strategy(kinds::Ingress)
-            .short(&["ing"])
-            .sub(&[Status])
-            .generation(),
+        row(network, "v1", "IngressClass", "ingressclasses").strategy(kinds::IngressClass).cluster().generation(),
+        row(network, "v1", "Ingress", "ingresses").strategy(kinds::Ingress).short(&["ing"]).sub(&[Status]).generation(),
         row(network, "v1", "IPAddress", "ipaddresses").cluster().short(&["ip"]),
         row(network, "v1", "NetworkPolicy", "networkpolicies")
             .strategy(kinds::NetworkPolicy)
             .short(&["netpol"])
             .generation(),
-        row(network, "v1", "ServiceCIDR", "servicecidrs")
-            .cluster()
-            .sub(&[Status]),
+        row(network, "v1", "ServiceCIDR", "servicecidrs").cluster().sub(&[Status]),
         row("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
             .strategy(kinds::DisruptionBudget)
             .short(&["pdb"])
             .sub(&[Status])
             .generation()
             .conditional(),
-        row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
-            .strategy(kinds::EndpointSlice)
-            .generation(),
+        row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices").strategy(kinds::EndpointSlice).generation(),
     ]
 }
 
@@ -240,40 +167,26 @@ fn access() -> Vec<super::row::Row> {
         row(rbac, "v1", "RoleBinding", "rolebindings")
             .strategy(kinds::RoleBinding { namespaced: true })
             .create_on_update(),
-        row(rbac, "v1", "Role", "roles")
-            .strategy(kinds::Role { namespaced: true })
-            .create_on_update(),
-        row(
-            "certificates.k8s.io",
-            "v1",
-            "CertificateSigningRequest",
-            "certificatesigningrequests",
-        )
-        .cluster()
-        .short(&["csr"])
-        .sub(&[Approval, Status]),
+        row(rbac, "v1", "Role", "roles").strategy(kinds::Role { namespaced: true }).create_on_update(),
+        row("certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests")
+            .cluster()
+            .short(&["csr"])
+            .sub(&[Approval, Status]),
     ]
 }
 
 fn storage() -> Vec<super::row::Row> {
     let group = "storage.k8s.io";
     vec![
-        row(group, "v1", "CSIDriver", "csidrivers")
-            .strategy(kinds::CsiDriver)
-            .cluster(),
+        row(group, "v1", "CSIDriver", "csidrivers").strategy(kinds::CsiDriver).cluster(),
         row(group, "v1", "CSINode", "csinodes").cluster(),
         row(group, "v1", "CSIStorageCapacity", "csistoragecapacities"),
-        row(group, "v1", "StorageClass", "storageclasses")
-            .strategy(kinds::StorageClass)
-            .cluster()
-            .short(&["sc"]),
+        row(group, "v1", "StorageClass", "storageclasses").strategy(kinds::StorageClass).cluster().short(&["sc"]),
         row(group, "v1", "VolumeAttachment", "volumeattachments")
             .strategy(kinds::VolumeAttachment)
             .cluster()
             .sub(&[Status]),
-        row(group, "v1", "VolumeAttributesClass", "volumeattributesclasses")
-            .cluster()
-            .short(&["vac"]),
+        row(group, "v1", "VolumeAttributesClass", "volumeattributesclasses").cluster().short(&["vac"]),
     ]
 }
 
@@ -299,26 +212,16 @@ fn cluster() -> Vec<super::row::Row> {
             .cluster()
             .short(&["pc"])
             .generation(),
-        row("coordination.k8s.io", "v1", "Lease", "leases")
-            .strategy(kinds::Lease)
-            .create_on_update()
-            .conditional(),
+        row("coordination.k8s.io", "v1", "Lease", "leases").strategy(kinds::Lease).create_on_update().conditional(),
         row("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses")
             .strategy(kinds::RuntimeClass)
             .cluster()
             .conditional(),
-        row(dynamic, "v1", "DeviceClass", "deviceclasses")
-            .cluster()
-            .generation(),
+        row(dynamic, "v1", "DeviceClass", "deviceclasses").cluster().generation(),
         row(dynamic, "v1", "ResourceClaim", "resourceclaims").sub(&[Status]),
         row(dynamic, "v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
-        row(dynamic, "v1", "ResourceSlice", "resourceslices")
-            .cluster()
-            .generation(),
-        row(flow, "v1", "FlowSchema", "flowschemas")
-            .cluster()
-            .sub(&[Status])
-            .generation(),
+        row(dynamic, "v1", "ResourceSlice", "resourceslices").cluster().generation(),
+        row(flow, "v1", "FlowSchema", "flowschemas").cluster().sub(&[Status]).generation(),
         row(flow, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations")
             .cluster()
             .sub(&[Status])

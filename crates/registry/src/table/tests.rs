@@ -79,9 +79,6 @@ fn every_row_is_in_a_group_and_is_found() {
         let versions = groups().iter().find(|(group, _)| *group == &*row.group).unwrap().1;
         assert!(versions.contains(&&*row.version), "{}", row.qualified());
         assert_eq!(&*find(&row.group, &row.version, &row.plural).unwrap().kind, &*row.kind);
-        assert_eq!(
-            &*find_kind(&row.group, &row.version, &row.kind).unwrap().plural,
-            &*row.plural
-        );
+        assert_eq!(&*find_kind(&row.group, &row.version, &row.kind).unwrap().plural, &*row.plural);
     }
 }

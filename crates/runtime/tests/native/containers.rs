@@ -229,14 +229,22 @@ fn what_a_container_finds_inside() {
     "#]],
     );
     for (no_new_privs, run_as_user) in [(true, None), (false, None), (false, Some(1000))] {
-        let security =
-            SecurityContext { seccomp: SeccompProfile::RuntimeDefault, no_new_privs, run_as_user, ..SecurityContext::default() };
+        let security = SecurityContext {
+            seccomp: SeccompProfile::RuntimeDefault,
+            no_new_privs,
+            run_as_user,
+            ..SecurityContext::default()
+        };
         let text = "grep -E '^(CapBnd|Seccomp):' /proc/self/status; unshare -U true 2>&1";
-        output(&rig, ContainerConfig { security, ..sh(text) }, expect![[r#"
+        output(
+            &rig,
+            ContainerConfig { security, ..sh(text) },
+            expect![[r#"
             CapBnd:	00000000a80425fb
             Seccomp:	2
             unshare: unshare(0x10000000): Operation not permitted
-        "#]]);
+        "#]],
+        );
     }
     let readonly = SecurityContext { readonly_rootfs: true, ..SecurityContext::default() };
     output(

@@ -16,7 +16,8 @@ impl NodeFilter for TaintToleration {
     }
 
     fn filter(&self, pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
-        let mut taints = node.taints().iter().filter(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"));
+        let mut taints =
+            node.taints().iter().filter(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"));
         if taints.all(|taint| pod.tolerations().iter().any(|toleration| tolerates(toleration, taint))) {
             return Ok(());
         }

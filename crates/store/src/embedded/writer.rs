@@ -30,13 +30,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(
-        path: PathBuf,
-        file: File,
-        latest: Revision,
-        index: Index,
-        history: Arc<Mutex<History>>,
-    ) -> Self {
+    pub(super) fn new(path: PathBuf, file: File, latest: Revision, index: Index, history: Arc<Mutex<History>>) -> Self {
         Self { path, file: Some(file), latest, index, history }
     }
 
@@ -45,7 +39,9 @@ impl Writer {
         let mut jobs = Vec::with_capacity(MAX_BATCH);
         while let Some(first) = queue.blocking_recv() {
             jobs.push(first);
-            while jobs.len() < MAX_BATCH && let Ok(job) = queue.try_recv() {
+            while jobs.len() < MAX_BATCH
+                && let Ok(job) = queue.try_recv()
+            {
                 jobs.push(job);
             }
             if jobs.iter().any(|job| matches!(job, Job::Close)) {
@@ -111,9 +107,10 @@ impl Writer {
             self.refuse(conflicts);
             return;
         }
-        let written = self.file.as_ref().map_or_else(|| Err(Arc::new(NotOpen) as Cause), |file| {
-            file.write(&events).map_err(|error| Arc::new(error) as Cause)
-        });
+        let written = self.file.as_ref().map_or_else(
+            || Err(Arc::new(NotOpen) as Cause),
+            |file| file.write(&events).map_err(|error| Arc::new(error) as Cause),
+        );
         if let Err(cause) = written {
             tracing::error!(error = %cause, "the database cannot write");
             self.file = None; // redb takes no more transactions after a failed one

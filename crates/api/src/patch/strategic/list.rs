@@ -23,17 +23,13 @@ pub(super) fn merge_field(
     if original.iter().chain(&patch).any(Value::is_array) {
         return Err(PatchError::ListOfLists);
     }
-    let merge_key = strategy
-        .and_then(|strategy| strategy.merge_key.as_deref())
-        .unwrap_or_default();
+    let merge_key = strategy.and_then(|strategy| strategy.merge_key.as_deref()).unwrap_or_default();
     let of_maps = original.iter().chain(&patch).any(Value::is_object);
     if !of_maps {
         return Ok(merge_scalars(original, patch, deletes));
     }
     if merge_key.is_empty() {
-        return Err(PatchError::Strategic(
-            "cannot merge lists without merge key for list of maps".to_owned(),
-        ));
+        return Err(PatchError::Strategic("cannot merge lists without merge key for list of maps".to_owned()));
     }
     let (original, patch) = without_special_elements(original, patch, merge_key)?;
     let items = schema.and_then(Schema::items);
@@ -74,9 +70,7 @@ fn without_special_elements(
             None => plain.push(item),
             Some(Directive::Replace) => replaces = true,
             Some(Directive::Merge) => {
-                return Err(PatchError::Strategic(
-                    "merging lists cannot yet be specified in the patch".to_owned(),
-                ));
+                return Err(PatchError::Strategic("merging lists cannot yet be specified in the patch".to_owned()));
             }
             Some(Directive::Delete) => {
                 let key = map.get(merge_key).ok_or_else(|| no_merge_key(map, merge_key))?;
@@ -84,11 +78,7 @@ fn without_special_elements(
             }
         }
     }
-    Ok(if replaces {
-        (plain, Vec::new())
-    } else {
-        (original, plain)
-    })
+    Ok(if replaces { (plain, Vec::new()) } else { (original, plain) })
 }
 
 fn merge_maps(

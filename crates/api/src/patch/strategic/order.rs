@@ -15,11 +15,7 @@ pub(super) fn set_element_orders(
     patch: &mut Map<String, Value>,
     schema: Option<&Schema>,
 ) -> Result<(), PatchError> {
-    let directives: Vec<String> = patch
-        .keys()
-        .filter(|key| key.starts_with(SET_ELEMENT_ORDER))
-        .cloned()
-        .collect();
+    let directives: Vec<String> = patch.keys().filter(|key| key.starts_with(SET_ELEMENT_ORDER)).cloned().collect();
     for key in directives {
         let Some(order) = patch.remove(&key) else { continue };
         let Value::Array(order) = order else {
@@ -27,9 +23,7 @@ pub(super) fn set_element_orders(
         };
         let field = &key[SET_ELEMENT_ORDER.len()..];
         let (child, strategy) = lookup(schema, field);
-        let merge_key = strategy
-            .and_then(|strategy| strategy.merge_key.as_deref())
-            .unwrap_or_default();
+        let merge_key = strategy.and_then(|strategy| strategy.merge_key.as_deref()).unwrap_or_default();
         let list_of = |value: Option<Value>| match value {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Array(list)) => Ok(Some(list)),
@@ -96,9 +90,7 @@ fn same(a: &Value, b: &Value, merge_key: &str) -> bool {
 
 /// Splits `merged` into the elements that `list` names and the others.
 pub(super) fn partition(merged: Vec<Value>, list: &[Value], merge_key: &str) -> (Vec<Value>, Vec<Value>) {
-    merged
-        .into_iter()
-        .partition(|item| list.iter().any(|other| same(other, item, merge_key)))
+    merged.into_iter().partition(|item| list.iter().any(|other| same(other, item, merge_key)))
 }
 
 /// Both kinds of elements in one list: those of the patch in its order, those of the server in theirs, each server

@@ -23,14 +23,8 @@ const RESTRICTED_PREFIX: &str = "node-restriction.kubernetes.io";
 
 /// The labels that differ and that are not the kubelet's to change, sorted.
 pub(super) fn refused(new: &Value, old: &Value) -> Vec<String> {
-    let keys = |labels: &Value| {
-        labels
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key.clone())
-            .collect::<Vec<_>>()
-    };
+    let keys =
+        |labels: &Value| labels.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect::<Vec<_>>();
     let all: BTreeSet<String> = keys(new).into_iter().chain(keys(old)).collect();
     let changed = |key: &String| new.get(key).map(text) != old.get(key).map(text);
     all.into_iter().filter(changed).filter(|key| !allowed(key)).collect()

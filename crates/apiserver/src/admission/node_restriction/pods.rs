@@ -60,23 +60,17 @@ fn owner(reader: &SharedReader, node: &str, references: &Value) -> Option<String
         [] => return Some(itself),
         [one] => one,
         _ => {
-            return Some(format!(
-                "node {node:?} can only create pods with a single owner reference set to itself"
-            ));
+            return Some(format!("node {node:?} can only create pods with a single owner reference set to itself"));
         }
     };
     if owner["apiVersion"] != "v1" || owner["kind"] != "Node" || owner["name"] != node {
         return Some(itself);
     }
     if owner["controller"] != true {
-        return Some(format!(
-            "node {node:?} can only create pods with a controller owner reference set to itself"
-        ));
+        return Some(format!("node {node:?} can only create pods with a controller owner reference set to itself"));
     }
     if owner["blockOwnerDeletion"] == true {
-        return Some(format!(
-            "node {node:?} must not set blockOwnerDeletion on an owner reference"
-        ));
+        return Some(format!("node {node:?} must not set blockOwnerDeletion on an owner reference"));
     }
     let Some(object) = reader.get("", "nodes", "", node) else {
         return Some(format!("nodes {node:?} not found"));
@@ -101,17 +95,10 @@ pub(super) fn status(node: &str, attributes: &Attributes<'_>) -> Result<(), Stat
 pub(super) fn eviction(reader: &SharedReader, node: &str, attributes: &Attributes<'_>) -> Result<(), Status> {
     let name = name_of(attributes);
     let Some(pod) = reader.get("", "pods", &attributes.namespace, name) else {
-        return Err(Status::not_found(&Subject {
-            group: "",
-            resource: "pods",
-            name,
-        }));
+        return Err(Status::not_found(&Subject { group: "", resource: "pods", name }));
     };
     if pod["spec"]["nodeName"] == node {
         return Ok(());
     }
-    Err(forbidden(
-        attributes,
-        &format!("node {node} can only evict pods with spec.nodeName set to itself"),
-    ))
+    Err(forbidden(attributes, &format!("node {node} can only evict pods with spec.nodeName set to itself")))
 }

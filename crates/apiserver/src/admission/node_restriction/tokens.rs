@@ -23,18 +23,11 @@ pub(super) fn create(
         return Err(forbidden(attributes, "node requested token not bound to a pod"));
     }
     if text(&bound["uid"]).is_empty() {
-        return Err(forbidden(
-            attributes,
-            "node requested token with a pod binding without a uid",
-        ));
+        return Err(forbidden(attributes, "node requested token with a pod binding without a uid"));
     }
     let name = text(&bound["name"]);
     let Some(pod) = reader.get("", "pods", &attributes.namespace, name) else {
-        return Err(Status::not_found(&Subject {
-            group: "",
-            resource: "pods",
-            name,
-        }));
+        return Err(Status::not_found(&Subject { group: "", resource: "pods", name }));
     };
     if bound["uid"] != pod["metadata"]["uid"] {
         let why = format!(
@@ -44,10 +37,7 @@ pub(super) fn create(
         return Err(forbidden(attributes, &why));
     }
     if pod["spec"]["nodeName"] != node {
-        return Err(forbidden(
-            attributes,
-            "node requested token bound to a pod scheduled on a different node",
-        ));
+        return Err(forbidden(attributes, "node requested token bound to a pod scheduled on a different node"));
     }
     audience(reader, rbac, attributes, &pod)
 }
@@ -61,19 +51,14 @@ fn audience(reader: &SharedReader, rbac: &Rbac, attributes: &Attributes<'_>, pod
         _ => return Err(forbidden(attributes, "node may only request 0 or 1 audiences")),
     };
     let volumes = || list(&pod["spec"]["volumes"]);
-    let projected = volumes()
-        .flat_map(|volume| list(&volume["projected"]["sources"]))
-        .any(|source| {
-            let token = &source["serviceAccountToken"];
-            token.is_object() && text(&token["audience"]) == asked
-        });
-    let by_driver = volumes()
-        .filter_map(|volume| volume["csi"]["driver"].as_str())
-        .any(|driver| {
-            let driver = reader.get("storage.k8s.io", "csidrivers", "", driver);
-            driver
-                .is_some_and(|driver| list(&driver["spec"]["tokenRequests"]).any(|one| text(&one["audience"]) == asked))
-        });
+    let projected = volumes().flat_map(|volume| list(&volume["projected"]["sources"])).any(|source| {
+        let token = &source["serviceAccountToken"];
+        token.is_object() && text(&token["audience"]) == asked
+    });
+    let by_driver = volumes().filter_map(|volume| volume["csi"]["driver"].as_str()).any(|driver| {
+        let driver = reader.get("storage.k8s.io", "csidrivers", "", driver);
+        driver.is_some_and(|driver| list(&driver["spec"]["tokenRequests"]).any(|one| text(&one["audience"]) == asked))
+    });
     let question = RequestInfo {
         is_resource_request: true,
         verb: "request-serviceaccounts-token-audience".to_owned(),

@@ -9,9 +9,7 @@ use serde_json::Value;
 /// Whether something that `node` runs refers to the object.
 pub(super) fn exist(reader: &SharedReader, node: &str, resource: &str, namespace: &str, name: &str) -> bool {
     match resource {
-        "pods" => reader
-            .get("", "pods", namespace, name)
-            .is_some_and(|pod| pod["spec"]["nodeName"] == node),
+        "pods" => reader.get("", "pods", namespace, name).is_some_and(|pod| pod["spec"]["nodeName"] == node),
         "persistentvolumes" => volume_is_claimed(reader, node, name),
         "volumeattachments" => {
             let attachment = reader.get("storage.k8s.io", "volumeattachments", "", name);
@@ -25,8 +23,7 @@ fn pod_refers(reader: &SharedReader, node: &str, resource: &str, namespace: &str
     let pods = reader.list_where("", "pods", Some(namespace), "spec.nodeName", node);
     pods.iter().any(|pod| {
         // Mirror pods may refer to nothing; and the API must not grant what a node says of itself.
-        pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null()
-            && refers(pod, resource, name)
+        pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null() && refers(pod, resource, name)
     })
 }
 
@@ -52,9 +49,7 @@ pub(crate) fn refers(pod: &Value, resource: &str, name: &str) -> bool {
             list(&spec["volumes"]).any(|volume| {
                 volume["persistentVolumeClaim"]["claimName"] == name
                     || (volume["ephemeral"].is_object()
-                        && volume["name"]
-                            .as_str()
-                            .is_some_and(|own| name == format!("{pod_name}-{own}")))
+                        && volume["name"].as_str().is_some_and(|own| name == format!("{pod_name}-{own}")))
             })
         }
         "secrets" => secret_names(spec).contains(&name),
@@ -65,9 +60,7 @@ pub(crate) fn refers(pod: &Value, resource: &str, name: &str) -> bool {
 
 /// All secrets that a pod's spec names.
 pub(crate) fn secret_names(spec: &Value) -> Vec<&str> {
-    let mut names: Vec<&Value> = list(&spec["imagePullSecrets"])
-        .map(|reference| &reference["name"])
-        .collect();
+    let mut names: Vec<&Value> = list(&spec["imagePullSecrets"]).map(|reference| &reference["name"]).collect();
     for container in containers(spec) {
         names.extend(list(&container["env"]).map(|env| &env["valueFrom"]["secretKeyRef"]["name"]));
         names.extend(list(&container["envFrom"]).map(|env| &env["secretRef"]["name"]));
@@ -81,11 +74,7 @@ pub(crate) fn secret_names(spec: &Value) -> Vec<&str> {
         names.push(&volume["csi"]["nodePublishSecretRef"]["name"]);
         names.extend(list(&volume["projected"]["sources"]).map(|source| &source["secret"]["name"]));
     }
-    names
-        .into_iter()
-        .filter_map(Value::as_str)
-        .filter(|name| !name.is_empty())
-        .collect()
+    names.into_iter().filter_map(Value::as_str).filter(|name| !name.is_empty()).collect()
 }
 
 /// All config maps that a pod's spec names.
@@ -99,17 +88,11 @@ pub(crate) fn config_map_names(spec: &Value) -> Vec<&str> {
         names.push(&volume["configMap"]["name"]);
         names.extend(list(&volume["projected"]["sources"]).map(|source| &source["configMap"]["name"]));
     }
-    names
-        .into_iter()
-        .filter_map(Value::as_str)
-        .filter(|name| !name.is_empty())
-        .collect()
+    names.into_iter().filter_map(Value::as_str).filter(|name| !name.is_empty()).collect()
 }
 
 fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
-    ["initContainers", "containers", "ephemeralContainers"]
-        .into_iter()
-        .flat_map(|member| list(&spec[member]))
+    ["initContainers", "containers", "ephemeralContainers"].into_iter().flat_map(|member| list(&spec[member]))
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

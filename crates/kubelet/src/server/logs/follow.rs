@@ -49,9 +49,7 @@ pub(super) async fn follow(
     let inotify = Inotify::init()?;
     // The directory tells of both: writes to the file, and a new file under its name.
     let directory = path.parent().unwrap_or(Path::new("/"));
-    inotify
-        .watches()
-        .add(directory, WatchMask::MODIFY | WatchMask::CREATE | WatchMask::MOVED_TO)?;
+    inotify.watches().add(directory, WatchMask::MODIFY | WatchMask::CREATE | WatchMask::MOVED_TO)?;
     let mut events = inotify.into_event_stream(vec![0; EVENT_BUFFER_BYTES])?;
     let name = path.file_name().unwrap_or(OsStr::new(""));
     let mut ended = std::pin::pin!(ended);

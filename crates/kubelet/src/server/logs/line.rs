@@ -44,10 +44,5 @@ pub(super) fn parse(mut bytes: &[u8]) -> Option<Line<'_>> {
         Some(b"F") => false,
         _ => return None,
     };
-    Some(Line {
-        time,
-        stream,
-        partial,
-        content,
-    })
+    Some(Line { time, stream, partial, content })
 }

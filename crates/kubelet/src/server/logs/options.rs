@@ -23,8 +23,7 @@ impl Options {
     pub fn read(query: &Query, now: Timestamp) -> Result<Self, String> {
         let number = |name: &str| -> Result<Option<u64>, String> {
             let text = query.get(name).filter(|text| !text.is_empty());
-            text.map(|text| text.parse().map_err(|_| format!("invalid {name}: {text:?}\n")))
-                .transpose()
+            text.map(|text| text.parse().map_err(|_| format!("invalid {name}: {text:?}\n"))).transpose()
         };
         let since = match (query.get("sinceTime"), number("sinceSeconds")?) {
             (Some(text), _) => Some(text.parse().map_err(|_| format!("invalid sinceTime: {text:?}\n"))?),

@@ -45,11 +45,7 @@ impl Reader {
             let start = tail_start(&mut file, lines).await?;
             file.seek(SeekFrom::Start(start)).await?;
         }
-        Ok(Self {
-            file: BufReader::new(file),
-            line: Vec::new(),
-            at_line_start: true,
-        })
+        Ok(Self { file: BufReader::new(file), line: Vec::new(), at_line_start: true })
     }
 
     /// Goes on in a new file, which takes the place of a rotated one.
@@ -101,9 +97,7 @@ impl Reader {
     /// Appends what a client sees of one CRI line.
     fn text_of(&mut self, line: &[u8], options: &mut Options, out: &mut Vec<u8>) {
         let Some(line) = parse(line) else { return };
-        let early = options
-            .since
-            .is_some_and(|since| line.time.parse::<Timestamp>().is_ok_and(|time| time < since));
+        let early = options.since.is_some_and(|since| line.time.parse::<Timestamp>().is_ok_and(|time| time < since));
         if early || options.stream.is_some_and(|wanted: Stream| wanted != line.stream) {
             return;
         }

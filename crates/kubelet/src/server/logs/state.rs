@@ -5,11 +5,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 /// Finds the container's status among all kinds of containers.
 fn status<'a>(pod: &'a Pod, container: &str) -> Option<&'a ContainerStatus> {
     let status = pod.status.as_ref()?;
-    let lists = [
-        &status.container_statuses,
-        &status.init_container_statuses,
-        &status.ephemeral_container_statuses,
-    ];
+    let lists = [&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses];
     lists.into_iter().flatten().flatten().find(|one| one.name == container)
 }
 
@@ -24,9 +20,7 @@ pub(super) fn check(pod: &Pod, name: &str, container: &str, previous: bool) -> R
         return if has_last {
             Ok(())
         } else {
-            Err(format!(
-                "previous terminated container {container:?} in pod {name:?} not found"
-            ))
+            Err(format!("previous terminated container {container:?} in pod {name:?} not found"))
         };
     }
     let state = status.state.clone().unwrap_or_default();
@@ -35,11 +29,7 @@ pub(super) fn check(pod: &Pod, name: &str, container: &str, previous: bool) -> R
     }
     if let Some(terminated) = state.terminated {
         let known = terminated.container_id.is_some_and(|id| !id.is_empty());
-        return if known {
-            Ok(())
-        } else {
-            Err(format!("container {container:?} in pod {name:?} is terminated"))
-        };
+        return if known { Ok(()) } else { Err(format!("container {container:?} in pod {name:?} is terminated")) };
     }
     let reason = state.waiting.and_then(|waiting| waiting.reason).unwrap_or_default();
     let words = match reason.as_str() {
@@ -48,7 +38,5 @@ pub(super) fn check(pod: &Pod, name: &str, container: &str, previous: bool) -> R
         "" => "no logs yet",
         other => other,
     };
-    Err(format!(
-        "container {container:?} in pod {name:?} is waiting to start: {words}"
-    ))
+    Err(format!("container {container:?} in pod {name:?} is waiting to start: {words}"))
 }

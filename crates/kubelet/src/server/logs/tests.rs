@@ -14,14 +14,7 @@ use std::path::Path;
 
 #[test]
 fn lines() {
-    let line = |partial, content| {
-        Some(Line {
-            time: "T",
-            stream: Stream::Stdout,
-            partial,
-            content,
-        })
-    };
+    let line = |partial, content| Some(Line { time: "T", stream: Stream::Stdout, partial, content });
     for (text, want) in [
         ("T stdout F hello  world", line(false, &b"hello  world"[..])),
         ("T stdout P ", line(true, b"")),
@@ -86,21 +79,11 @@ async fn options() {
 async fn the_last_lines_of_a_long_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("0.log");
-    let lines: String = (0..20_000)
-        .map(|n| format!("2026-01-01T00:00:00.000000000Z stdout F line {n}\n"))
-        .collect();
+    let lines: String = (0..20_000).map(|n| format!("2026-01-01T00:00:00.000000000Z stdout F line {n}\n")).collect();
     std::fs::write(&path, lines).unwrap();
-    let options = Options {
-        tail_lines: Some(5000),
-        ..Options::default()
-    };
+    let options = Options { tail_lines: Some(5000), ..Options::default() };
     let (sender, mut receiver) = mpsc::channel(1024);
-    Reader::open(&path, &options)
-        .await
-        .unwrap()
-        .copy_all(options, &sender)
-        .await
-        .unwrap();
+    Reader::open(&path, &options).await.unwrap().copy_all(options, &sender).await.unwrap();
     drop(sender);
     let mut all = Vec::new();
     while let Some(piece) = receiver.recv().await {
@@ -112,11 +95,7 @@ async fn the_last_lines_of_a_long_file() {
 }
 
 fn append(path: &Path, text: &str) {
-    let mut file = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)
-        .unwrap();
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
 
@@ -133,10 +112,7 @@ async fn following_over_growth_rotation_and_end() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("0.log");
     append(&path, "T stdout F one\n");
-    let options = Options {
-        follow: true,
-        ..Options::default()
-    };
+    let options = Options { follow: true, ..Options::default() };
     let reader = Reader::open(&path, &options).await.unwrap();
     let (sender, mut receiver) = mpsc::channel(16);
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
@@ -160,12 +136,9 @@ async fn following_over_growth_rotation_and_end() {
 fn state(status: serde_json::Value, previous: bool, want: Expect) {
     let mut status = status;
     status["name"] = "c".into();
-    for (name, value) in [
-        ("image", json!("")),
-        ("imageID", json!("")),
-        ("ready", json!(false)),
-        ("restartCount", json!(0)),
-    ] {
+    for (name, value) in
+        [("image", json!("")), ("imageID", json!("")), ("ready", json!(false)), ("restartCount", json!(0))]
+    {
         status[name] = value;
     }
     let pod: Pod = serde_json::from_value(json!({"metadata": {}, "status": {"containerStatuses": [status]}})).unwrap();
@@ -195,11 +168,7 @@ fn containers_without_logs() {
         true,
         expect![[r#"previous terminated container "c" in pod "p" not found"#]],
     );
-    state(
-        json!({"state": {"running": {}}, "lastState": ended("x")}),
-        true,
-        expect!["fine"],
-    );
+    state(json!({"state": {"running": {}}, "lastState": ended("x")}), true, expect!["fine"]);
     state(
         ended("").as_object().map(|_| json!({"state": ended("")})).unwrap(),
         false,

@@ -53,8 +53,7 @@ fn broken(words: &'static str) -> std::io::Error {
 
 fn word(bytes: &[u8], at: usize) -> std::io::Result<u32> {
     let word = bytes.get(at..at + 4).and_then(|word| word.first_chunk::<4>());
-    word.map(|word| u32::from_be_bytes(*word))
-        .ok_or_else(|| broken("a SPDY frame is too short"))
+    word.map(|word| u32::from_be_bytes(*word)).ok_or_else(|| broken("a SPDY frame is too short"))
 }
 
 /// The next frame; `None` at an orderly end.
@@ -77,11 +76,7 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Resu
     stream.read_exact(&mut body).await?;
     let body = body.freeze();
     if !control {
-        return Ok(Some(Frame::Data {
-            id: first,
-            fin,
-            data: body,
-        }));
+        return Ok(Some(Frame::Data { id: first, fin, data: body }));
     }
     if (first >> 16) as u16 & 0x7fff != VERSION {
         return Err(broken("not SPDY version 3"));
@@ -89,20 +84,10 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Resu
     let id = || Ok::<u32, std::io::Error>(word(&body, 0)? & STREAM_ID_MASK);
     Ok(Some(match (first & 0xffff) as u16 {
         // Id, associated id, priority, slot.
-        SYN_STREAM if body.len() >= 10 => Frame::SynStream {
-            id: id()?,
-            fin,
-            block: body.slice(10..),
-        },
+        SYN_STREAM if body.len() >= 10 => Frame::SynStream { id: id()?, fin, block: body.slice(10..) },
         SYN_STREAM => return Err(broken("a SYN_STREAM frame is too short")),
-        SYN_REPLY if body.len() >= 4 => Frame::SynReply {
-            id: id()?,
-            block: body.slice(4..),
-        },
-        RST_STREAM => Frame::Reset {
-            id: id()?,
-            status: word(&body, 4)?,
-        },
+        SYN_REPLY if body.len() >= 4 => Frame::SynReply { id: id()?, block: body.slice(4..) },
+        RST_STREAM => Frame::Reset { id: id()?, status: word(&body, 4)? },
         PING => Frame::Ping { id: word(&body, 0)? },
         GO_AWAY => Frame::GoAway { last: id()? },
         _ => Frame::Other,

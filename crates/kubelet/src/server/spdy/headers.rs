@@ -77,12 +77,7 @@ impl Decoder {
         let mut window = dictionary();
         let position = window.len();
         window.resize(TINFL_LZ_DICT_SIZE, 0);
-        Self {
-            inflate: Box::default(),
-            window,
-            position,
-            started: false,
-        }
+        Self { inflate: Box::default(), window, position, started: false }
     }
 
     /// The pairs of a block; names are in lower case.
@@ -108,13 +103,8 @@ impl Decoder {
     fn inflate(&mut self, mut block: &[u8]) -> Result<Vec<u8>, HeaderError> {
         let mut plain = Vec::new();
         loop {
-            let (status, read, written) = decompress(
-                &mut self.inflate,
-                block,
-                &mut self.window,
-                self.position,
-                TINFL_FLAG_HAS_MORE_INPUT,
-            );
+            let (status, read, written) =
+                decompress(&mut self.inflate, block, &mut self.window, self.position, TINFL_FLAG_HAS_MORE_INPUT);
             plain.extend_from_slice(&self.window[self.position..self.position + written]);
             if plain.len() > MAX_BLOCK_BYTES {
                 return Err(HeaderError::TooLong);

@@ -40,38 +40,18 @@ pub(in crate::server) struct SendStream {
 impl SendStream {
     /// Sends data; false when the connection is gone.
     pub async fn send(&self, data: Bytes) -> bool {
-        self.writer
-            .send(Frame::Data {
-                id: self.id,
-                fin: false,
-                data,
-            })
-            .await
-            .is_ok()
+        self.writer.send(Frame::Data { id: self.id, fin: false, data }).await.is_ok()
     }
 
     /// Ends our half.
     pub async fn finish(&self) {
         // A connection that is gone has ended it already.
-        let _ = self
-            .writer
-            .send(Frame::Data {
-                id: self.id,
-                fin: true,
-                data: Bytes::new(),
-            })
-            .await;
+        let _ = self.writer.send(Frame::Data { id: self.id, fin: true, data: Bytes::new() }).await;
     }
 
     /// Ends both halves at once.
     pub async fn reset(&self) {
-        let _ = self
-            .writer
-            .send(Frame::Reset {
-                id: self.id,
-                status: CANCEL,
-            })
-            .await;
+        let _ = self.writer.send(Frame::Reset { id: self.id, status: CANCEL }).await;
     }
 }
 
@@ -120,12 +100,7 @@ impl Session {
                 }
             }
         });
-        Self {
-            accepted,
-            writer: Some(frames),
-            read_ended,
-            stop: Some(stop.drop_guard()),
-        }
+        Self { accepted, writer: Some(frames), read_ended, stop: Some(stop.drop_guard()) }
     }
 
     /// The next stream of the client; `None` when the connection has ended.
@@ -196,11 +171,7 @@ impl Reading {
             std::io::Error::new(std::io::ErrorKind::InvalidData, format!("SPDY headers: {error:?}"))
         })?;
         if self.streams.len() >= MAX_STREAMS || self.streams.contains_key(&id) {
-            self.reply(Frame::Reset {
-                id,
-                status: REFUSED_STREAM,
-            })
-            .await;
+            self.reply(Frame::Reset { id, status: REFUSED_STREAM }).await;
             return Ok(());
         }
         let (sender, data) = mpsc::channel(STREAM_QUEUE);
@@ -209,10 +180,7 @@ impl Reading {
         }
         let block = self.encoder.encode(&[]).into();
         self.reply(Frame::SynReply { id, block }).await;
-        let send = SendStream {
-            id,
-            writer: self.writer.clone(),
-        };
+        let send = SendStream { id, writer: self.writer.clone() };
         // Nobody accepts any more: the session is ending.
         let _ = self.accept.send(Accepted { headers, data, send }).await;
         Ok(())

@@ -25,9 +25,7 @@ fn adler32(bytes: &[u8]) -> u32 {
 }
 
 fn pairs(list: &[(&str, &str)]) -> BTreeMap<String, String> {
-    list.iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 #[test]
@@ -55,10 +53,7 @@ fn blocks_of_zlib_with_the_dictionary_are_read() {
     let mut decoder = Decoder::new();
     for (block, want) in [(FIRST, "error"), (SECOND, "data")] {
         let got = decoder.decode(&hex::decode(block).unwrap()).unwrap();
-        assert_eq!(
-            got,
-            pairs(&[("port", "8080"), ("requestid", "0"), ("streamtype", want)])
-        );
+        assert_eq!(got, pairs(&[("port", "8080"), ("requestid", "0"), ("streamtype", want)]));
     }
 }
 
@@ -77,25 +72,10 @@ fn broken_blocks_are_errors() {
 #[tokio::test]
 async fn frames_come_back_as_they_were_written() {
     let frames = [
-        Frame::SynStream {
-            id: 1,
-            fin: true,
-            block: Bytes::from_static(b"head"),
-        },
-        Frame::SynReply {
-            id: 1,
-            block: Bytes::from_static(b"x"),
-        },
-        Frame::Data {
-            id: 3,
-            fin: false,
-            data: Bytes::from_static(b"hello"),
-        },
-        Frame::Data {
-            id: 3,
-            fin: true,
-            data: Bytes::new(),
-        },
+        Frame::SynStream { id: 1, fin: true, block: Bytes::from_static(b"head") },
+        Frame::SynReply { id: 1, block: Bytes::from_static(b"x") },
+        Frame::Data { id: 3, fin: false, data: Bytes::from_static(b"hello") },
+        Frame::Data { id: 3, fin: true, data: Bytes::new() },
         Frame::Reset { id: 5, status: 3 },
         Frame::Ping { id: 9 },
         Frame::GoAway { last: 7 },
@@ -113,12 +93,7 @@ async fn frames_come_back_as_they_were_written() {
 
 #[tokio::test]
 async fn broken_frames_end_the_connection() {
-    for bytes in [
-        "800300010000000400000000",
-        "8002000600000004ffffffff",
-        "80030006ff",
-        "8003000100ffffff",
-    ] {
+    for bytes in ["800300010000000400000000", "8002000600000004ffffffff", "80030006ff", "8003000100ffffff"] {
         let (mut near, far) = duplex(1 << 16);
         let mut session = Session::start(far);
         near.write_all(&hex::decode(bytes).unwrap()).await.unwrap();
@@ -132,62 +107,21 @@ async fn a_session_hands_out_streams_answers_pings_and_sends_data() {
     let (mut near, far) = duplex(1 << 16);
     let mut session = Session::start(far);
     let block = Encoder::default().encode(&[("streamtype", "data")]).into();
-    write(
-        &mut near,
-        &Frame::SynStream {
-            id: 1,
-            fin: false,
-            block,
-        },
-    )
-    .await
-    .unwrap();
+    write(&mut near, &Frame::SynStream { id: 1, fin: false, block }).await.unwrap();
     write(&mut near, &Frame::Ping { id: 1 }).await.unwrap();
-    write(
-        &mut near,
-        &Frame::Data {
-            id: 1,
-            fin: false,
-            data: Bytes::from_static(b"in"),
-        },
-    )
-    .await
-    .unwrap();
-    write(
-        &mut near,
-        &Frame::Data {
-            id: 1,
-            fin: true,
-            data: Bytes::new(),
-        },
-    )
-    .await
-    .unwrap();
+    write(&mut near, &Frame::Data { id: 1, fin: false, data: Bytes::from_static(b"in") }).await.unwrap();
+    write(&mut near, &Frame::Data { id: 1, fin: true, data: Bytes::new() }).await.unwrap();
     let mut stream = session.accept().await.unwrap();
     assert_eq!(stream.headers, pairs(&[("streamtype", "data")]));
     assert_eq!(stream.data.recv().await.unwrap(), "in");
     assert_eq!(stream.data.recv().await, None);
     assert!(stream.send.send(Bytes::from_static(b"out")).await);
     stream.send.finish().await;
-    assert!(matches!(
-        read(&mut near).await.unwrap(),
-        Some(Frame::SynReply { id: 1, .. })
-    ));
+    assert!(matches!(read(&mut near).await.unwrap(), Some(Frame::SynReply { id: 1, .. })));
     assert_eq!(read(&mut near).await.unwrap(), Some(Frame::Ping { id: 1 }));
     assert_eq!(
         read(&mut near).await.unwrap(),
-        Some(Frame::Data {
-            id: 1,
-            fin: false,
-            data: Bytes::from_static(b"out")
-        })
+        Some(Frame::Data { id: 1, fin: false, data: Bytes::from_static(b"out") })
     );
-    assert_eq!(
-        read(&mut near).await.unwrap(),
-        Some(Frame::Data {
-            id: 1,
-            fin: true,
-            data: Bytes::new()
-        })
-    );
+    assert_eq!(read(&mut near).await.unwrap(), Some(Frame::Data { id: 1, fin: true, data: Bytes::new() }));
 }

@@ -24,9 +24,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Limits for all WebSockets of this server.
 pub(in crate::server) fn config() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .max_message_size(Some(MAX_MESSAGE_BYTES))
-        .max_frame_size(Some(MAX_MESSAGE_BYTES))
+    WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE_BYTES)).max_frame_size(Some(MAX_MESSAGE_BYTES))
 }
 
 fn message(channel: u8, data: &[u8]) -> Message {
@@ -44,11 +42,7 @@ where
     let may_close = protocol.starts_with("v5.");
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config())).await;
     let (mut sink, mut source) = socket.split();
-    let Carrier {
-        stdin,
-        resize,
-        mut output,
-    } = carrier;
+    let Carrier { stdin, resize, mut output } = carrier;
     let mut stdin = stdin.filter(|_| wanted.stdin);
     let read = async {
         while let Some(Ok(received)) = source.next().await {
@@ -98,10 +92,7 @@ where
                 Output::Status(data) => sink.send(message(ERROR, &data)).await?,
             }
         }
-        let close = CloseFrame {
-            code: CloseCode::Normal,
-            reason: "".into(),
-        };
+        let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
         sink.send(Message::Close(Some(close))).await
     };
     let mut read = std::pin::pin!(read);

@@ -17,11 +17,7 @@ pub(in crate::server) enum Ending {
 
 /// Runs until the process has ended and all its output is sent, or the client is gone.
 pub(in crate::server) async fn join(remote: Remote, io: ContainerIo, ending: Ending) {
-    let Remote {
-        stdin,
-        mut resize,
-        output,
-    } = remote;
+    let Remote { stdin, mut resize, output } = remote;
     let feed = async {
         match io.stdin {
             Some(process) => feed(stdin, process).await,

@@ -63,11 +63,7 @@ where
     if opened.await != Some(true) {
         return;
     }
-    let Carrier {
-        stdin,
-        resize,
-        mut output,
-    } = carrier;
+    let Carrier { stdin, resize, mut output } = carrier;
     let input = async {
         if let (Some(mut from), Some(to)) = (streams.stdin, stdin) {
             while let Some(bytes) = from.recv().await {

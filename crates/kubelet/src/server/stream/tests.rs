@@ -72,7 +72,9 @@ async fn rest(client: &mut Client) -> String {
 }
 
 fn want() -> Expect {
-    expect![[r#"out=HELLO WORLD err=done status={"details":{"causes":[{"message":"3","reason":"ExitCode"}]},"message":"command terminated with non-zero exit code: command terminated with exit code 3","metadata":{},"reason":"NonZeroExitCode","status":"Failure"}"#]]
+    expect![[
+        r#"out=HELLO WORLD err=done status={"details":{"causes":[{"message":"3","reason":"ExitCode"}]},"message":"command terminated with non-zero exit code: command terminated with exit code 3","metadata":{},"reason":"NonZeroExitCode","status":"Failure"}"#
+    ]]
 }
 
 #[tokio::test]

@@ -41,9 +41,7 @@ fn validate_rule(spec: &At, rule: &At, containers: &BTreeSet<&str>, errors: &mut
     }
     for condition in conditions.items() {
         condition.at("type").check(errors, crate::names::qualified_name);
-        condition
-            .at("status")
-            .require_one_of(errors, &["False", "True", "Unknown"]);
+        condition.at("status").require_one_of(errors, &["False", "True", "Unknown"]);
     }
     if codes.exists() && !conditions.is_empty() {
         let detail = "specifying both OnExitCodes and OnPodConditions is not supported";

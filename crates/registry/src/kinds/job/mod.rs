@@ -41,12 +41,9 @@ impl Strategy for Job {
         let spec = child_or_new(job, "spec");
         if !spec.get("manualSelector").and_then(Value::as_bool).unwrap_or(false) && !uid.is_empty() {
             let labels = child_or_new(child_or_new(child_or_new(spec, "template"), "metadata"), "labels");
-            for (label, value) in [
-                (UID_LABEL, &uid),
-                (OLD_UID_LABEL, &uid),
-                (NAME_LABEL, &name),
-                (OLD_NAME_LABEL, &name),
-            ] {
+            for (label, value) in
+                [(UID_LABEL, &uid), (OLD_UID_LABEL, &uid), (NAME_LABEL, &name), (OLD_NAME_LABEL, &name)]
+            {
                 labels.insert(label.to_owned(), value.as_str().into());
             }
             let selector = child_or_new(child_or_new(spec, "selector"), "matchLabels");
@@ -84,13 +81,7 @@ impl Strategy for Job {
         if !old_spec.at("suspend").bool() && template.value() != old_template.value() {
             validate_immutable(&template.at("spec"), &old_template.at("spec"), &mut errors);
         }
-        for field in [
-            "completionMode",
-            "podFailurePolicy",
-            "backoffLimitPerIndex",
-            "managedBy",
-            "successPolicy",
-        ] {
+        for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
             validate_immutable(&spec.at(field), &old_spec.at(field), &mut errors);
         }
         errors
@@ -110,19 +101,12 @@ impl Strategy for Job {
 
 /// A job without labels gets those of its pods.
 fn label_like_template(job: &mut Map<String, Value>) {
-    let labels = job
-        .get("spec")
-        .and_then(|s| s.get("template")?.get("metadata")?.get("labels"))
-        .cloned();
+    let labels = job.get("spec").and_then(|s| s.get("template")?.get("metadata")?.get("labels")).cloned();
     let Some(labels) = labels.filter(|labels| labels.as_object().is_some_and(|map| !map.is_empty())) else {
         return;
     };
     let metadata = child_or_new(job, "metadata");
-    if metadata
-        .get("labels")
-        .and_then(Value::as_object)
-        .is_none_or(Map::is_empty)
-    {
+    if metadata.get("labels").and_then(Value::as_object).is_none_or(Map::is_empty) {
         metadata.insert("labels".to_owned(), labels);
     }
 }
@@ -132,20 +116,12 @@ fn default_job_spec(spec: &mut Map<String, Value>) {
         default(spec, "completions", 1);
     }
     default(spec, "parallelism", 1);
-    let backoff = if spec.contains_key("backoffLimitPerIndex") {
-        i64::from(i32::MAX)
-    } else {
-        6
-    };
+    let backoff = if spec.contains_key("backoffLimitPerIndex") { i64::from(i32::MAX) } else { 6 };
     default(spec, "backoffLimit", backoff);
     default(spec, "completionMode", "NonIndexed");
     default(spec, "suspend", false);
     default(spec, "manualSelector", false);
-    let replacement = if spec.contains_key("podFailurePolicy") {
-        "Failed"
-    } else {
-        "TerminatingOrFailed"
-    };
+    let replacement = if spec.contains_key("podFailurePolicy") { "Failed" } else { "TerminatingOrFailed" };
     default(spec, "podReplacementPolicy", replacement);
     default_job_template_parts(spec);
 }

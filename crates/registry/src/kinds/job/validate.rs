@@ -126,11 +126,7 @@ fn validate_index_limits(spec: &At, errors: &mut ErrorList) {
         errors.push(per_index.invalid("requires indexed completion mode"));
     }
     if let Some(limit) = most.int() {
-        if spec
-            .at("completions")
-            .int()
-            .is_some_and(|completions| limit > completions)
-        {
+        if spec.at("completions").int().is_some_and(|completions| limit > completions) {
             errors.push(most.invalid("must be less than or equal to completions"));
         }
         if limit > MAX_FAILED_INDEXES {

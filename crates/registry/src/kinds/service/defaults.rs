@@ -54,10 +54,7 @@ pub(super) fn default_service(service: &mut Map<String, Value>) {
 /// `NormalizeClusterIPs` on creation: the single address is the first of the list.
 pub(super) fn normalize_cluster_ips(spec: &mut Map<String, Value>) {
     let one = str_at(spec, "clusterIP").to_owned();
-    let empty = spec
-        .get("clusterIPs")
-        .and_then(Value::as_array)
-        .is_none_or(Vec::is_empty);
+    let empty = spec.get("clusterIPs").and_then(Value::as_array).is_none_or(Vec::is_empty);
     if !one.is_empty() && empty {
         spec.insert("clusterIPs".to_owned(), json!([one]));
     }

@@ -79,10 +79,7 @@ impl Strategy for Service {
         let service = At::root(object);
         let spec = service.at("spec");
         let text = |field: &str| spec.at(field).str().to_owned();
-        vec![
-            ("spec.clusterIP".into(), text("clusterIP")),
-            ("spec.type".into(), text("type")),
-        ]
+        vec![("spec.clusterIP".into(), text("clusterIP")), ("spec.type".into(), text("type"))]
     }
 }
 

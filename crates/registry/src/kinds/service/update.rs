@@ -21,11 +21,7 @@ pub(super) fn keep_allocated(new: &mut Value, old: &Value) {
     if has_address(old_spec) && has_address(spec) {
         keep_addresses(spec, old_spec);
     } else if has_address(old_spec) {
-        drop_unchanged(
-            spec,
-            old_spec,
-            &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"],
-        );
+        drop_unchanged(spec, old_spec, &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]);
     }
     if has_node_port(old_spec) && has_node_port(spec) {
         keep_node_ports(spec, old_spec);
@@ -33,10 +29,7 @@ pub(super) fn keep_allocated(new: &mut Value, old: &Value) {
         drop_node_ports(spec, old_spec);
     }
     let accessible = |spec: &Map<String, Value>| {
-        let own_addresses = spec
-            .get("externalIPs")
-            .and_then(Value::as_array)
-            .is_some_and(|list| !list.is_empty());
+        let own_addresses = spec.get("externalIPs").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
         has_node_port(spec) || (str_at(spec, "type") == "ClusterIP" && own_addresses)
     };
     if accessible(old_spec) && !accessible(spec) {
@@ -46,11 +39,7 @@ pub(super) fn keep_allocated(new: &mut Value, old: &Value) {
     let checked = |spec: &Map<String, Value>| balanced(spec) && str_at(spec, "externalTrafficPolicy") == "Local";
     if checked(old_spec) && checked(spec) {
         if spec.get("healthCheckNodePort").and_then(Value::as_i64).unwrap_or(0) == 0 {
-            put(
-                spec,
-                "healthCheckNodePort",
-                old_spec.get("healthCheckNodePort").cloned(),
-            );
+            put(spec, "healthCheckNodePort", old_spec.get("healthCheckNodePort").cloned());
         }
     } else if checked(old_spec) {
         drop_unchanged(spec, old_spec, &["healthCheckNodePort"]);
@@ -62,9 +51,7 @@ pub(super) fn keep_allocated(new: &mut Value, old: &Value) {
 
 fn keep_addresses(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
     let listed = |spec: &Map<String, Value>| {
-        spec.get("clusterIPs")
-            .and_then(Value::as_array)
-            .is_some_and(|list| !list.is_empty())
+        spec.get("clusterIPs").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
     };
     if str_at(spec, "clusterIP").is_empty() && !listed(spec) {
         put(spec, "clusterIP", old.get("clusterIP").cloned());
@@ -88,22 +75,14 @@ fn keep_addresses(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
 fn keep_node_ports(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
     let key = |port: &Map<String, Value>| (str_at(port, "protocol").to_owned(), port.get("port").cloned());
     let node_port = |port: &Map<String, Value>| port.get("nodePort").and_then(Value::as_i64).unwrap_or(0);
-    let old_ports: Vec<&Map<String, Value>> = old
-        .get("ports")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object)
-        .collect();
+    let old_ports: Vec<&Map<String, Value>> =
+        old.get("ports").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).collect();
     let taken: Vec<i64> = children(spec, "ports").map(|port| node_port(port)).collect();
     for port in children(spec, "ports") {
         if node_port(port) != 0 {
             continue;
         }
-        let before = old_ports
-            .iter()
-            .find(|old| key(old) == key(port))
-            .map_or(0, |old| node_port(old));
+        let before = old_ports.iter().find(|old| key(old) == key(port)).map_or(0, |old| node_port(old));
         if before != 0 && !taken.contains(&before) {
             port.insert("nodePort".to_owned(), before.into());
         }
@@ -139,22 +118,10 @@ pub(super) fn validate_transition(new: &At, old: &At, errors: &mut ErrorList) {
     if !external(&spec) && !external(&old_spec) {
         let both_headless = is_headless(&spec) && is_headless(&old_spec);
         if !both_headless {
-            validate_list(
-                &spec,
-                &old_spec,
-                "clusterIPs",
-                "primary clusterIP can not be unset",
-                errors,
-            );
+            validate_list(&spec, &old_spec, "clusterIPs", "primary clusterIP can not be unset", errors);
         }
         if !is_headless(&spec) && !is_headless(&old_spec) {
-            validate_list(
-                &spec,
-                &old_spec,
-                "ipFamilies",
-                "primary ipFamily can not be unset",
-                errors,
-            );
+            validate_list(&spec, &old_spec, "ipFamilies", "primary ipFamily can not be unset", errors);
         }
     }
     validate_class(&spec, &old_spec, errors);
@@ -187,9 +154,7 @@ fn validate_list(spec: &At, old_spec: &At, field: &str, unset: &str, errors: &mu
     let policy = spec.at("ipFamilyPolicy");
     if old_list.len() > new_list.len() && new_list.len() == 1 && policy.str() != "SingleStack" {
         let what = if field == "clusterIPs" { "clusterIP" } else { "ipFamily" };
-        errors.push(policy.invalid(format!(
-            "must be set to 'SingleStack' when releasing the secondary {what}"
-        )));
+        errors.push(policy.invalid(format!("must be set to 'SingleStack' when releasing the secondary {what}")));
     }
 }
 

@@ -61,11 +61,7 @@ fn validate_kind(spec: &At, errors: &mut ErrorList) {
             if text.is_empty() {
                 errors.push(name.required(""));
             } else {
-                errors.extend(
-                    names::dns1123_subdomain(text)
-                        .into_iter()
-                        .map(|w| name.invalid_value(text, w)),
-                );
+                errors.extend(names::dns1123_subdomain(text).into_iter().map(|w| name.invalid_value(text, w)));
             }
         }
         _ => {}
@@ -83,11 +79,7 @@ fn validate_port<'v>(port: &At<'_, 'v>, named: bool, seen: &mut BTreeSet<&'v str
         }
     }
     let number = port.at("port").int().unwrap_or(0);
-    errors.extend(
-        names::port_number(number)
-            .into_iter()
-            .map(|w| port.at("port").invalid_value(number, w)),
-    );
+    errors.extend(names::port_number(number).into_iter().map(|w| port.at("port").invalid_value(number, w)));
     port.at("protocol").require_one_of(errors, &PROTOCOLS);
     validate_port_or_name(&port.at("targetPort"), errors);
     if port.at("appProtocol").exists() {
@@ -108,10 +100,7 @@ fn validate_affinity(spec: &At, errors: &mut ErrorList) {
                 return;
             }
         }
-        if timeout
-            .int()
-            .is_some_and(|n| n <= 0 || n > MAX_CLIENT_IP_TIMEOUT_SECONDS)
-        {
+        if timeout.int().is_some_and(|n| n <= 0 || n > MAX_CLIENT_IP_TIMEOUT_SECONDS) {
             let detail = format!("must be greater than 0 and less than {MAX_CLIENT_IP_TIMEOUT_SECONDS}");
             errors.push(timeout.invalid(detail));
         }
@@ -142,8 +131,7 @@ fn validate_cluster_ips(spec: &At, errors: &mut ErrorList) {
             errors.push(family.duplicate());
         }
     }
-    spec.at("ipFamilyPolicy")
-        .one_of(errors, &["PreferDualStack", "RequireDualStack", "SingleStack"]);
+    spec.at("ipFamilyPolicy").one_of(errors, &["PreferDualStack", "RequireDualStack", "SingleStack"]);
     let mut broken = false;
     for (index, ip) in list.items().enumerate() {
         if index == 0 && ip.str() == "None" {
@@ -176,9 +164,7 @@ fn validate_cluster_ips(spec: &At, errors: &mut ErrorList) {
             continue;
         };
         if (family == "IPv4") != address.is_ipv4() {
-            errors.push(ip.invalid(format!(
-                "expected an {family} value as indicated by `ipFamilies[{index}]`"
-            )));
+            errors.push(ip.invalid(format!("expected an {family} value as indicated by `ipFamilies[{index}]`")));
         }
     }
 }
@@ -189,10 +175,7 @@ fn validate_port_numbers(spec: &At, errors: &mut ErrorList) {
     let number = |port: &At, field: &str| port.at(field).int().unwrap_or(0);
     if spec.at("type").str() == "ClusterIP" {
         for port in ports.items().filter(|port| number(port, "nodePort") != 0) {
-            errors.push(
-                port.at("nodePort")
-                    .forbidden("may not be used when `type` is 'ClusterIP'"),
-            );
+            errors.push(port.at("nodePort").forbidden("may not be used when `type` is 'ClusterIP'"));
         }
     }
     let mut seen = BTreeSet::new();
@@ -272,8 +255,7 @@ fn validate_traffic(spec: &At, errors: &mut ErrorList) {
         errors.push(internal.required(""));
     }
     internal.one_of(errors, &["Cluster", "Local"]);
-    spec.at("trafficDistribution")
-        .one_of(errors, &["PreferClose", "PreferSameNode", "PreferSameZone"]);
+    spec.at("trafficDistribution").one_of(errors, &["PreferClose", "PreferSameNode", "PreferSameZone"]);
 }
 
 /// `ValidateLoadBalancerStatus`

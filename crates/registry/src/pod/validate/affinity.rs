@@ -24,9 +24,7 @@ pub(super) fn validate_affinity(affinity: &At, errors: &mut ErrorList) {
     }
     for kind in ["podAffinity", "podAntiAffinity"] {
         let pods = affinity.at(kind);
-        pods.at(REQUIRED)
-            .items()
-            .for_each(|term| validate_pod_term(&term, errors));
+        pods.at(REQUIRED).items().for_each(|term| validate_pod_term(&term, errors));
         for term in pods.at(PREFERRED).items() {
             validate_weight(&term.at("weight"), errors);
             validate_pod_term(&term.at("podAffinityTerm"), errors);
@@ -47,9 +45,7 @@ pub(crate) fn validate_node_selector(selector: &At, errors: &mut ErrorList) {
     if terms.is_empty() {
         errors.push(terms.required("must have at least one node selector term"));
     }
-    terms
-        .items()
-        .for_each(|term| validate_node_selector_term(&term, false, errors));
+    terms.items().for_each(|term| validate_node_selector_term(&term, false, errors));
 }
 
 /// `ValidateNodeSelectorTerm`. A preferred term may hold values that no label can have.
@@ -67,11 +63,7 @@ pub(super) fn validate_node_selector_term(term: &At, any_value: bool, errors: &m
                 errors.push(values.required("must be specified single value when `operator` is 'Lt' or 'Gt'"));
             }
             "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
-            other => errors.push(
-                expression
-                    .at("operator")
-                    .invalid_value(other, "not a valid selector operator"),
-            ),
+            other => errors.push(expression.at("operator").invalid_value(other, "not a valid selector operator")),
         }
         validate_label_name(&expression.at("key"), errors);
         if !any_value {
@@ -86,17 +78,11 @@ pub(super) fn validate_node_selector_term(term: &At, any_value: bool, errors: &m
                 errors.push(values.required(detail));
             }
             "In" | "NotIn" => {}
-            other => errors.push(
-                expression
-                    .at("operator")
-                    .invalid_value(other, "not a valid selector operator"),
-            ),
+            other => errors.push(expression.at("operator").invalid_value(other, "not a valid selector operator")),
         }
         let key = expression.at("key");
         if key.str() == "metadata.name" {
-            values
-                .items()
-                .for_each(|value| value.check(errors, names::dns1123_subdomain));
+            values.items().for_each(|value| value.check(errors, names::dns1123_subdomain));
         } else {
             errors.push(key.invalid_value(key.str(), "not a valid field selector key"));
         }
@@ -109,11 +95,7 @@ fn validate_pod_term(term: &At, errors: &mut ErrorList) {
     validate_label_selector(&term.at("namespaceSelector"), errors);
     for namespace in term.at("namespaces").strings() {
         let wrong = names::dns1123_label(namespace);
-        errors.extend(
-            wrong
-                .into_iter()
-                .map(|w| term.at("namespace").invalid_value(namespace, w)),
-        );
+        errors.extend(wrong.into_iter().map(|w| term.at("namespace").invalid_value(namespace, w)));
     }
     validate_label_keys(term, errors);
     let key = term.at("topologyKey");

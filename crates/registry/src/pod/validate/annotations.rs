@@ -29,10 +29,7 @@ pub(super) fn validate_pod_specific(annotations: &At, spec: &At, errors: &mut Er
     if pod.exists() {
         validate_seccomp_value(&pod, errors);
     }
-    for (key, _) in annotations
-        .entries()
-        .filter(|(key, _)| key.starts_with(SECCOMP_CONTAINER))
-    {
+    for (key, _) in annotations.entries().filter(|(key, _)| key.starts_with(SECCOMP_CONTAINER)) {
         validate_seccomp_value(&annotations.at(key), errors);
     }
     for (key, value) in annotations.entries() {
@@ -56,11 +53,7 @@ fn is_deletion_cost(text: &str) -> bool {
 }
 
 fn has_container(spec: &At, name: &str) -> bool {
-    CONTAINER_LISTS.iter().any(|list| {
-        spec.at(list)
-            .items()
-            .any(|container| container.at("name").str() == name)
-    })
+    CONTAINER_LISTS.iter().any(|list| spec.at(list).items().any(|container| container.at("name").str() == name))
 }
 
 /// `ValidateSeccompProfile`

@@ -36,9 +36,7 @@ pub(super) fn validate_containers(containers: &At, context: &Context<'_>, errors
         validate_restart_policy(&container, errors);
     }
     let mut seen = BTreeSet::new();
-    containers
-        .items()
-        .for_each(|container| validate_host_ports(&container, &mut seen, errors));
+    containers.items().for_each(|container| validate_host_ports(&container, &mut seen, errors));
 }
 
 /// `validateInitContainers`
@@ -116,17 +114,13 @@ fn validate_common(container: &At, context: &Context<'_>, errors: &mut ErrorList
     container.at("name").require_and_check(errors, names::dns1123_label);
     container.at("image").require(errors);
     let policies = ["File", "FallbackToLogsOnError"];
-    container
-        .at("terminationMessagePolicy")
-        .require_one_of(errors, &policies);
+    container.at("terminationMessagePolicy").require_one_of(errors, &policies);
     validate_ports(&container.at("ports"), errors);
     env::validate_env(&container.at("env"), context, errors);
     env::validate_env_from(&container.at("envFrom"), errors);
     mount::validate_volume_mounts(container, context, errors);
     mount::validate_volume_devices(container, context, errors);
-    container
-        .at("imagePullPolicy")
-        .require_one_of(errors, &["Always", "IfNotPresent", "Never"]);
+    container.at("imagePullPolicy").require_one_of(errors, &["Always", "IfNotPresent", "Never"]);
     requirements::validate_container(&container.at("resources"), context, errors);
     validate_resize_policy(&container.at("resizePolicy"), context, errors);
     security::validate_security_context(&container.at("securityContext"), context.host_users, errors);
@@ -220,10 +214,9 @@ fn validate_resize_policy(policies: &At, context: &Context<'_>, errors: &mut Err
             errors.push(api::field::Error::duplicate(&policy.path(), resource.str()));
         }
         // Upstream blames the list, not the entry.
-        for (value, supported) in [
-            (resource.str(), ["cpu", "memory"]),
-            (restart.str(), ["NotRequired", "RestartContainer"]),
-        ] {
+        for (value, supported) in
+            [(resource.str(), ["cpu", "memory"]), (restart.str(), ["NotRequired", "RestartContainer"])]
+        {
             if value.is_empty() {
                 errors.push(policies.required(""));
             } else if !supported.contains(&value) {

@@ -44,11 +44,7 @@ pub(super) fn validate_dns_config(spec: &At, errors: &mut ErrorList) {
         let wrong = names::dns1123_subdomain_with_underscore(text);
         errors.extend(wrong.into_iter().map(|w| search.invalid_value(text, w)));
     }
-    for option in config
-        .at("options")
-        .items()
-        .filter(|option| option.at("name").is_empty())
-    {
+    for option in config.at("options").items().filter(|option| option.at("name").is_empty()) {
         errors.push(option.required("must not be empty"));
     }
 }

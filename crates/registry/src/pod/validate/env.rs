@@ -20,13 +20,8 @@ const ENV_FIELDS: [&str; 9] = [
 ];
 
 /// Fields of the pod that a file of a downward API volume may show, sorted.
-pub(super) const FILE_FIELDS: [&str; 5] = [
-    "metadata.annotations",
-    "metadata.labels",
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.uid",
-];
+pub(super) const FILE_FIELDS: [&str; 5] =
+    ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
 
 /// Resources that may be shown, sorted.
 const RESOURCE_FIELDS: [&str; 6] = [
@@ -39,9 +34,7 @@ const RESOURCE_FIELDS: [&str; 6] = [
 ];
 
 /// Divisors of resources that count bytes.
-const BYTE_DIVISORS: [&str; 13] = [
-    "1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei",
-];
+const BYTE_DIVISORS: [&str; 13] = ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
 
 /// `ValidateEnv`
 pub(super) fn validate_env(variables: &At, context: &Context<'_>, errors: &mut ErrorList) {
@@ -127,11 +120,7 @@ pub(super) fn validate_field_selector(selector: &At, supported: &[&str], errors:
             errors.extend(wrong.into_iter().map(|w| selector.invalid_value(key.to_lowercase(), w)));
         }
         Some(("metadata.labels", key)) => {
-            errors.extend(
-                names::qualified_name(key)
-                    .into_iter()
-                    .map(|w| selector.invalid_value(key, w)),
-            );
+            errors.extend(names::qualified_name(key).into_iter().map(|w| selector.invalid_value(key, w)));
         }
         Some((path, _)) => errors.push(selector.invalid_value(path, "does not support subscript")),
         None if !supported.contains(&path) => errors.push(path_at.not_supported(supported)),

@@ -36,11 +36,7 @@ pub(super) fn validate_handler(handler: &At, context: &Context<'_>, errors: &mut
             "grpc" => {
                 let port = action.at("port");
                 let number = port.int().unwrap_or(0);
-                errors.extend(
-                    names::port_number(number)
-                        .into_iter()
-                        .map(|w| port.invalid_value(number, w)),
-                );
+                errors.extend(names::port_number(number).into_iter().map(|w| port.invalid_value(number, w)));
             }
             "sleep" => validate_sleep(&action, context, errors),
             _ => {}
@@ -61,11 +57,7 @@ fn validate_http_get(http: &At, errors: &mut ErrorList) {
     let headers = http.at("httpHeaders");
     for header in headers.items() {
         let name = header.at("name").str();
-        errors.extend(
-            names::http_header_name(name)
-                .into_iter()
-                .map(|w| headers.invalid_value(name, w)),
-        );
+        errors.extend(names::http_header_name(name).into_iter().map(|w| headers.invalid_value(name, w)));
     }
 }
 
@@ -75,11 +67,7 @@ pub(crate) fn validate_port(port: &At, errors: &mut ErrorList) {
         Some(Value::String(name)) => errors.extend(names::port_name(name).into_iter().map(|w| port.invalid(w))),
         _ => {
             let number = port.int().unwrap_or(0);
-            errors.extend(
-                names::port_number(number)
-                    .into_iter()
-                    .map(|w| port.invalid_value(number, w)),
-            );
+            errors.extend(names::port_number(number).into_iter().map(|w| port.invalid_value(number, w)));
         }
     }
 }

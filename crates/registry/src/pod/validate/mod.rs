@@ -75,10 +75,7 @@ pub(super) fn validate_create(pod: &Value) -> ErrorList {
         errors.push(spec.at("ephemeralContainers").forbidden("cannot be set on create"));
     }
     if !spec.at("nodeName").is_empty() && !spec.at("schedulingGates").is_empty() {
-        errors.push(
-            spec.at("nodeName")
-                .forbidden("cannot be set until all schedulingGates have been cleared"),
-        );
+        errors.push(spec.at("nodeName").forbidden("cannot be set until all schedulingGates have been cleared"));
     }
     let metadata = pod.at("metadata");
     annotations::validate_against_fields(&metadata.at("annotations"), &spec, &mut errors);
@@ -103,9 +100,7 @@ fn validate_metadata_and_spec(pod: &Value, errors: &mut ErrorList) {
         }
     }
     for list in ["containers", "initContainers"] {
-        spec.at(list)
-            .items()
-            .for_each(|container| container::validate_image_whitespace(&container, errors));
+        spec.at(list).items().for_each(|container| container::validate_image_whitespace(&container, errors));
     }
 }
 
@@ -120,10 +115,7 @@ pub(crate) fn validate_pod_template(template: &At, errors: &mut ErrorList) {
     validate_pod_spec(&spec, Owner::Template, errors);
     annotations::validate_against_fields(&metadata.at("annotations"), &spec, errors);
     if !spec.at("ephemeralContainers").is_empty() {
-        errors.push(
-            spec.at("ephemeralContainers")
-                .forbidden("ephemeral containers not allowed in pod template"),
-        );
+        errors.push(spec.at("ephemeralContainers").forbidden("ephemeral containers not allowed in pod template"));
     }
 }
 
@@ -141,11 +133,7 @@ pub(crate) fn validate_pod_spec(spec: &At, owner: Owner<'_>, errors: &mut ErrorL
     let claims_at = spec.at("resourceClaims");
     let context = Context {
         volumes: volume::validate_volumes(&volumes_at, owner, errors),
-        claims: claims_at
-            .items()
-            .map(|claim| claim.at("name").str())
-            .filter(|name| !name.is_empty())
-            .collect(),
+        claims: claims_at.items().map(|claim| claim.at("name").str()).filter(|name| !name.is_empty()).collect(),
         grace_period_seconds: spec.at("terminationGracePeriodSeconds").int(),
         restart_policy: spec.at("restartPolicy").str(),
         host_users: spec.at("hostUsers").value().and_then(Value::as_bool).unwrap_or(true),
@@ -156,8 +144,7 @@ pub(crate) fn validate_pod_spec(spec: &At, owner: Owner<'_>, errors: &mut ErrorL
     container::validate_ephemeral_containers(spec, &context, errors);
     requirements::validate_pod_level(spec, &context, errors);
     validate_host_network_ports(spec, owner, errors);
-    spec.at("restartPolicy")
-        .require_one_of(errors, &["Always", "OnFailure", "Never"]);
+    spec.at("restartPolicy").require_one_of(errors, &["Always", "OnFailure", "Never"]);
     let policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
     spec.at("dnsPolicy").require_one_of(errors, &policies);
     validate_labels(&spec.at("nodeSelector"), errors);
@@ -186,20 +173,14 @@ fn validate_names(spec: &At, errors: &mut ErrorList) {
     name("serviceAccountName", errors);
     name("nodeName", errors);
     let deadline = spec.at("activeDeadlineSeconds");
-    if deadline
-        .int()
-        .is_some_and(|seconds| !(1..=i64::from(i32::MAX)).contains(&seconds))
-    {
+    if deadline.int().is_some_and(|seconds| !(1..=i64::from(i32::MAX)).contains(&seconds)) {
         errors.push(deadline.invalid(names::inclusive_range(1, i64::from(i32::MAX))));
     }
     dns::validate_hostname(spec, errors);
     validate_tolerations(&spec.at("tolerations"), errors);
     for alias in spec.at("hostAliases").items() {
         alias.at("ip").check(errors, names::ip);
-        alias
-            .at("hostnames")
-            .items()
-            .for_each(|hostname| hostname.check(errors, names::dns1123_subdomain));
+        alias.at("hostnames").items().for_each(|hostname| hostname.check(errors, names::dns1123_subdomain));
     }
     name("priorityClassName", errors);
     if spec.at("runtimeClassName").exists() {
@@ -233,11 +214,7 @@ fn validate_host_users(spec: &At, errors: &mut ErrorList) {
     if spec.at("hostUsers").value().and_then(Value::as_bool) != Some(false) {
         return;
     }
-    for (field, shown) in [
-        ("hostNetwork", "hostNetwork"),
-        ("hostPID", "HostPID"),
-        ("hostIPC", "HostIPC"),
-    ] {
+    for (field, shown) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
         let at = spec.at_as(field, shown);
         if at.bool() {
             errors.push(at.forbidden("when `pod.Spec.HostUsers` is false"));

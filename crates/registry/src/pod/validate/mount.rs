@@ -24,10 +24,7 @@ pub(super) fn validate_volume_mounts(container: &At, context: &Context<'_>, erro
         if devices.items().any(|device| device.at("name").str() == name.str()) {
             errors.push(name.invalid_value(name.str(), "must not already exist in volumeDevices"));
         }
-        if devices
-            .items()
-            .any(|device| device.at("devicePath").str() == path.str())
-        {
+        if devices.items().any(|device| device.at("devicePath").str() == path.str()) {
             errors.push(path.invalid_value(path.str(), "must not already exist as a path in volumeDevices"));
         }
         validate_sub_paths(&mounts, &mount, errors);
@@ -96,12 +93,7 @@ pub(super) fn validate_volume_devices(container: &At, context: &Context<'_>, err
         }
         match context.volumes.get(name.str()) {
             None => errors.push(name.not_found()),
-            Some(volume)
-                if volume
-                    .get("persistentVolumeClaim")
-                    .or(volume.get("ephemeral"))
-                    .is_none() =>
-            {
+            Some(volume) if volume.get("persistentVolumeClaim").or(volume.get("ephemeral")).is_none() => {
                 let detail = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
                 errors.push(name.invalid(detail));
             }

@@ -61,9 +61,7 @@ fn validate_linux(spec: &At, errors: &mut ErrorList) {
     };
     check(spec.at("securityContext"));
     for list in CONTAINER_LISTS {
-        spec.at(list)
-            .items()
-            .for_each(|container| check(container.at("securityContext")));
+        spec.at(list).items().for_each(|container| check(container.at("securityContext")));
     }
 }
 
@@ -73,11 +71,7 @@ fn validate_windows(spec: &At, errors: &mut ErrorList) {
     for (field, in_context) in POD_FIELDS {
         let at = if in_context { context.at(field) } else { spec.at(field) };
         // `hostPID` and `hostIPC` are plain booleans, for which false is unset.
-        let set = if matches!(field, "hostPID" | "hostIPC") {
-            at.bool()
-        } else {
-            at.exists()
-        };
+        let set = if matches!(field, "hostPID" | "hostIPC") { at.bool() } else { at.exists() };
         if set {
             errors.push(at.forbidden(DETAIL));
         }

@@ -27,13 +27,7 @@ pub(super) fn validate_probes(container: &At, context: &Context<'_>, errors: &mu
 /// `validateProbe`
 fn validate_probe(probe: &At, context: &Context<'_>, errors: &mut ErrorList) {
     validate_handler(probe, context, errors);
-    for field in [
-        "initialDelaySeconds",
-        "timeoutSeconds",
-        "periodSeconds",
-        "successThreshold",
-        "failureThreshold",
-    ] {
+    for field in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"] {
         probe.at(field).nonnegative(errors);
     }
     let grace = probe.at("terminationGracePeriodSeconds");

@@ -33,11 +33,7 @@ pub(super) fn validate_pod_level(spec: &At, context: &Context<'_>, errors: &mut 
         return;
     }
     if resources.at("claims").exists() {
-        errors.push(
-            resources
-                .at("claims")
-                .forbidden("claims cannot be set for Resources at pod-level"),
-        );
+        errors.push(resources.at("claims").forbidden("claims cannot be set for Resources at pod-level"));
     }
     validate_requirements(&resources, Names::PodLevel, errors);
     validate_claim_names(&resources.at("claims"), context, errors);
@@ -150,11 +146,7 @@ pub(crate) fn validate_resource_name(name: &str, path: &Path, errors: &mut Error
     if !wrong.is_empty() {
         errors.extend(wrong.into_iter().map(|w| Error::invalid(path, name, w)));
     } else if !name.contains('/') && !is_standard_resource(name) {
-        errors.push(Error::invalid(
-            path,
-            name,
-            "must be a standard resource type or fully qualified",
-        ));
+        errors.push(Error::invalid(path, name, "must be a standard resource type or fully qualified"));
     }
 }
 
@@ -166,11 +158,7 @@ fn validate_container_name(name: &str, path: &Path, errors: &mut ErrorList) {
             errors.push(Error::invalid(path, name, "must be a standard resource for containers"));
         }
     } else if !is_native_resource(name) && !is_extended_resource(name) {
-        errors.push(Error::invalid(
-            path,
-            name,
-            "doesn't follow extended resource name standard",
-        ));
+        errors.push(Error::invalid(path, name, "doesn't follow extended resource name standard"));
     }
 }
 
@@ -222,22 +210,13 @@ fn is_integer_resource(name: &str) -> bool {
 
 /// `IsStandardResourceName`
 fn is_standard_resource(name: &str) -> bool {
-    let plain = name
-        .strip_prefix("requests.")
-        .or_else(|| name.strip_prefix("limits."))
-        .unwrap_or(name);
+    let plain = name.strip_prefix("requests.").or_else(|| name.strip_prefix("limits.")).unwrap_or(name);
     matches!(plain, "cpu" | "memory" | "ephemeral-storage")
         || is_huge_page_resource(plain)
         || name == "requests.storage"
         || name == "storage"
-        || matches!(
-            name,
-            "pods" | "services" | "replicationcontrollers" | "resourcequotas" | "secrets"
-        )
-        || matches!(
-            name,
-            "configmaps" | "persistentvolumeclaims" | "services.nodeports" | "services.loadbalancers"
-        )
+        || matches!(name, "pods" | "services" | "replicationcontrollers" | "resourcequotas" | "secrets")
+        || matches!(name, "configmaps" | "persistentvolumeclaims" | "services.nodeports" | "services.loadbalancers")
 }
 
 /// `validatePodResourceClaims`
@@ -294,9 +273,7 @@ fn validate_claim_names(claims: &At, context: &Context<'_>, errors: &mut ErrorLi
             if seen.contains(&key) {
                 errors.push(duplicate(&key));
             } else if request.is_empty() {
-                let overlaps = seen
-                    .iter()
-                    .filter(|k| k.split_once('/').is_some_and(|(claim, _)| claim == name));
+                let overlaps = seen.iter().filter(|k| k.split_once('/').is_some_and(|(claim, _)| claim == name));
                 errors.extend(overlaps.map(|_| duplicate(name)));
             }
             seen.insert(key);
@@ -304,11 +281,7 @@ fn validate_claim_names(claims: &At, context: &Context<'_>, errors: &mut ErrorLi
         if !context.claims.contains(name) {
             let mut error = Error::not_found(&claim.path(), name);
             let known: Vec<&str> = context.claims.iter().copied().collect();
-            let list = if known.is_empty() {
-                " which is empty".to_owned()
-            } else {
-                format!(": {}", known.join(", "))
-            };
+            let list = if known.is_empty() { " which is empty".to_owned() } else { format!(": {}", known.join(", ")) };
             error.detail = format!("must be one of the names in pod.spec.resourceClaims{list}");
             errors.push(error);
         }

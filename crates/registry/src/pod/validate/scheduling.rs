@@ -58,11 +58,7 @@ pub(super) fn validate_scheduling_gates(gates: &At, errors: &mut ErrorList) {
     let mut seen = BTreeSet::new();
     for gate in gates.items() {
         let name = gate.at("name").str();
-        errors.extend(
-            names::qualified_name(name)
-                .into_iter()
-                .map(|w| gate.invalid_value(name, w)),
-        );
+        errors.extend(names::qualified_name(name).into_iter().map(|w| gate.invalid_value(name, w)));
         if !seen.insert(name) {
             errors.push(api::field::Error::duplicate(&gate.path(), name));
         }

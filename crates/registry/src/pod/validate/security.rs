@@ -32,27 +32,18 @@ pub(super) fn validate_pod_security_context(spec: &At, errors: &mut ErrorList) {
     for field in ["fsGroup", "runAsUser", "runAsGroup"] {
         validate_id(&context.at(field), errors);
     }
-    context
-        .at("supplementalGroups")
-        .items()
-        .for_each(|group| validate_id(&group, errors));
+    context.at("supplementalGroups").items().for_each(|group| validate_id(&group, errors));
     if spec.at("shareProcessNamespace").bool() && spec.at("hostPID").bool() {
         let detail = "ShareProcessNamespace and HostPID cannot both be enabled";
         errors.push(context.at("shareProcessNamespace").invalid_value(true, detail));
     }
     validate_sysctls(spec, errors);
-    context
-        .at("fsGroupChangePolicy")
-        .one_of(errors, &["Always", "OnRootMismatch"]);
+    context.at("fsGroupChangePolicy").one_of(errors, &["Always", "OnRootMismatch"]);
     validate_seccomp_profile(&context.at("seccompProfile"), errors);
     validate_windows_options(&context.at("windowsOptions"), errors);
     validate_apparmor_profile(&context.at("appArmorProfile"), errors);
-    context
-        .at("supplementalGroupsPolicy")
-        .one_of(errors, &["Merge", "Strict"]);
-    context
-        .at("seLinuxChangePolicy")
-        .one_of(errors, &["MountOption", "Recursive"]);
+    context.at("supplementalGroupsPolicy").one_of(errors, &["Merge", "Strict"]);
+    context.at("seLinuxChangePolicy").one_of(errors, &["MountOption", "Recursive"]);
 }
 
 /// `validateSysctls`
@@ -129,11 +120,7 @@ pub(super) fn validate_security_context(context: &At, host_users: bool, errors: 
             errors.push(wrong("`privileged` to true"));
         }
         let added = context.at("capabilities");
-        for _ in added
-            .at("add")
-            .strings()
-            .filter(|capability| *capability == "CAP_SYS_ADMIN")
-        {
+        for _ in added.at("add").strings().filter(|capability| *capability == "CAP_SYS_ADMIN") {
             errors.push(wrong("`capabilities.Add` CAP_SYS_ADMIN"));
         }
     }
@@ -187,11 +174,7 @@ fn validate_seccomp_profile(profile: &At, errors: &mut ErrorList) {
         }
     } else if local.exists() {
         let printed = go_struct(&[("Type", kind.str().into()), ("LocalhostProfile", local.str().into())]);
-        errors.push(
-            local
-                .invalid("can only be set when seccomp type is Localhost")
-                .printed_as(printed),
-        );
+        errors.push(local.invalid("can only be set when seccomp type is Localhost").printed_as(printed));
     }
 }
 
@@ -218,11 +201,7 @@ fn validate_apparmor_profile(profile: &At, errors: &mut ErrorList) {
                 errors.push(local.invalid("can only be set when AppArmor type is Localhost"));
             }
         }
-        "" => errors.push(
-            profile
-                .at("type")
-                .required("type is required when appArmorProfile is set"),
-        ),
+        "" => errors.push(profile.at("type").required("type is required when appArmorProfile is set")),
         _ => errors.push(profile.at("type").not_supported(&PROFILE_TYPES)),
     }
 }

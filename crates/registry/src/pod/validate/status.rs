@@ -16,14 +16,9 @@ pub(crate) fn validate_status_update(new: &Value, old: &Value) -> ErrorList {
     let (status, old_status) = (new.at("status"), old.at("status"));
     // Upstream's path is that of metadata.
     let metadata = new.at("metadata");
-    for condition in metadata
-        .elsewhere("conditions", status.at("conditions").value())
-        .items()
-    {
+    for condition in metadata.elsewhere("conditions", status.at("conditions").value()).items() {
         if !matches!(condition.at("type").str(), "PodScheduled" | "Ready" | "Initialized") {
-            condition
-                .at_as("type", "Type")
-                .check(&mut errors, names::qualified_name);
+            condition.at_as("type", "Type").check(&mut errors, names::qualified_name);
         }
     }
     let (spec, old_spec) = (new.at("spec"), old.at("spec"));
@@ -55,16 +50,8 @@ pub(crate) fn validate_status_update(new: &Value, old: &Value) -> ErrorList {
 /// A container that has ended for good does not come back.
 fn validate_transitions(new: &At, old: &At, spec: &At, policy: &str, errors: &mut ErrorList) {
     let init = spec.at("initContainers");
-    for list in [
-        "containerStatuses",
-        "initContainerStatuses",
-        "ephemeralContainerStatuses",
-    ] {
-        let policy = if list == "ephemeralContainerStatuses" {
-            "Never"
-        } else {
-            policy
-        };
+    for list in ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"] {
+        let policy = if list == "ephemeralContainerStatuses" { "Never" } else { policy };
         if policy == "Always" {
             continue;
         }
@@ -90,17 +77,10 @@ fn validate_transitions(new: &At, old: &At, spec: &At, policy: &str, errors: &mu
 
 /// Whether a container that ended with this code may start again by the pod's policy or its own (KEP-5307).
 fn restarts(spec: &At, name: &str, list: &str, policy: &str, exit_code: i64) -> bool {
-    let containers = if list == "initContainerStatuses" {
-        "initContainers"
-    } else {
-        "containers"
-    };
+    let containers = if list == "initContainerStatuses" { "initContainers" } else { "containers" };
     let all = spec.at(containers);
     let own = all.items().find(|c| c.at("name").str() == name);
-    let own_policy = own
-        .as_ref()
-        .map(|c| c.at("restartPolicy").str())
-        .filter(|p| !p.is_empty());
+    let own_policy = own.as_ref().map(|c| c.at("restartPolicy").str()).filter(|p| !p.is_empty());
     let ruled = own.as_ref().is_some_and(|c| !c.at("restartPolicyRules").is_empty());
     ruled || own_policy == Some("Always") || (exit_code != 0 && own_policy.unwrap_or(policy) == "OnFailure")
 }
@@ -129,10 +109,7 @@ fn validate_addresses(addresses: &At, errors: &mut ErrorList) {
     if addresses.len() < 2 {
         return;
     }
-    let parsed: Vec<IpAddr> = addresses
-        .items()
-        .filter_map(|a| a.at("ip").str().parse().ok())
-        .collect();
+    let parsed: Vec<IpAddr> = addresses.items().filter_map(|a| a.at("ip").str().parse().ok()).collect();
     let dual = parsed.iter().any(IpAddr::is_ipv4) && parsed.iter().any(IpAddr::is_ipv6);
     if !dual || addresses.len() > 2 {
         errors.push(addresses.invalid("may specify no more than one IP for each IP family"));

@@ -16,10 +16,7 @@ pub(crate) fn validate_ephemeral_containers(new: &Value, old: &Value) -> ErrorLi
     let (new, old) = (At::root(new), At::root(old));
     validate_annotations(&new, &old, &mut errors);
     if is_mirror(&old) {
-        return vec![Error::forbidden(
-            &Path::new(""),
-            "static pods do not support ephemeral containers",
-        )];
+        return vec![Error::forbidden(&Path::new(""), "static pods do not support ephemeral containers")];
     }
     let (new_spec, old_spec) = (new.at("spec"), old.at("spec"));
     let list = new_spec.at("ephemeralContainers");
@@ -30,9 +27,9 @@ pub(crate) fn validate_ephemeral_containers(new: &Value, old: &Value) -> ErrorLi
             Some(now) if now.value() != before.value() => {
                 let value = |at: &At| at.value().cloned().unwrap_or(Value::Null);
                 let change = diff(&value(&before), &value(&now));
-                errors.push(list.forbidden(format!(
-                    "existing ephemeral containers {name:?} may not be changed\n{change}"
-                )));
+                errors.push(
+                    list.forbidden(format!("existing ephemeral containers {name:?} may not be changed\n{change}")),
+                );
             }
             Some(_) => {}
         }
@@ -61,11 +58,7 @@ pub(crate) fn validate_resize(new: &Value, old: &Value) -> ErrorList {
         return errors;
     };
     let class = old.at("status").at("qosClass").str();
-    let class = if class.is_empty() {
-        generic_qos(old_map).name()
-    } else {
-        class
-    };
+    let class = if class.is_empty() { generic_qos(old_map).name() } else { class };
     if class != generic_qos(new_map).name() {
         let detail = "Pod QOS Class may not change as a result of resizing";
         errors.push(new_spec.invalid_value(new.at("status").at("qosClass").str(), detail));
@@ -89,9 +82,7 @@ pub(crate) fn validate_resize(new: &Value, old: &Value) -> ErrorList {
 fn is_resize_supported(pod: &At) -> bool {
     let status = pod.at("status");
     let statuses = status.at("containerStatuses");
-    let running = statuses
-        .items()
-        .find(|status| status.at("state").at("running").exists());
+    let running = statuses.items().find(|status| status.at("state").at("running").exists());
     running.is_none_or(|status| status.at("resources").exists())
 }
 
@@ -128,9 +119,7 @@ fn validate_only_compute(new: &At, old: &At, errors: &mut ErrorList) {
     };
     let rest = |map: &Map<String, Value>| {
         let mut map = map.clone();
-        ["containers", "initContainers", "resources"]
-            .iter()
-            .for_each(|list| put(&mut map, list, None));
+        ["containers", "initContainers", "resources"].iter().for_each(|list| put(&mut map, list, None));
         map
     };
     let counts = |at: &At| (at.at("containers").len(), at.at("initContainers").len());
@@ -172,15 +161,8 @@ pub(crate) fn validate_binding(binding: &Value) -> ErrorList {
 /// Keeps of a resize only what it may change; a changed list of containers is left for validation to refuse.
 pub(crate) fn merge_resize(new: &mut Value, old: &Value) {
     let names = |pod: &Value, list: &str| -> Vec<Value> {
-        let containers = pod
-            .get("spec")
-            .and_then(|s| s.get(list))
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        containers
-            .map(|c| c.get("name").cloned().unwrap_or(Value::Null))
-            .collect()
+        let containers = pod.get("spec").and_then(|s| s.get(list)).and_then(Value::as_array).into_iter().flatten();
+        containers.map(|c| c.get("name").cloned().unwrap_or(Value::Null)).collect()
     };
     let lists = ["containers", "initContainers"];
     if lists.iter().any(|list| names(new, list) != names(old, list)) {

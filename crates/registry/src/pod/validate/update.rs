@@ -53,10 +53,7 @@ pub(super) fn validate_annotations(new: &At, old: &At, errors: &mut ErrorList) {
             errors.push(value.forbidden("may not remove or update mirror pod annotation"));
         }
     }
-    for (key, value) in new_annotations
-        .entries()
-        .filter(|(key, _)| !old_annotations.key(key).exists())
-    {
+    for (key, value) in new_annotations.entries().filter(|(key, _)| !old_annotations.key(key).exists()) {
         if key.starts_with(APPARMOR) {
             errors.push(value.forbidden("may not add AppArmor annotations"));
         }
@@ -96,11 +93,7 @@ fn validate_added_tolerations(new: &At, old: &At, errors: &mut ErrorList) {
     };
     let new_tolerations = new.at("tolerations");
     let kept: Vec<Map<String, Value>> = new_tolerations.items().map(|t| without_seconds(&t)).collect();
-    if old
-        .at("tolerations")
-        .items()
-        .any(|t| !kept.contains(&without_seconds(&t)))
-    {
+    if old.at("tolerations").items().any(|t| !kept.contains(&without_seconds(&t))) {
         let detail = "existing toleration can not be modified except its tolerationSeconds";
         errors.push(new_tolerations.forbidden(detail));
         return;
@@ -114,10 +107,7 @@ fn validate_deleted_gates(new: &At, old: &At, errors: &mut ErrorList) {
     for gate in new.at("schedulingGates").items() {
         let name = gate.at("name");
         if !old_gates.items().any(|old| old.at("name").str() == name.str()) {
-            let detail = format!(
-                "only deletion is allowed, but found new scheduling gate '{}'",
-                name.str()
-            );
+            let detail = format!("only deletion is allowed, but found new scheduling gate '{}'", name.str());
             errors.push(name.forbidden(detail));
         }
     }
@@ -146,11 +136,7 @@ fn validate_rest(new: &At, old: &At, errors: &mut ErrorList) {
     }
     let grace = |map: &Map<String, Value>| map.get("terminationGracePeriodSeconds").and_then(Value::as_i64);
     if grace(old_map).is_some_and(|seconds| seconds < 0) && grace(&munged) == Some(1) {
-        put(
-            &mut munged,
-            "terminationGracePeriodSeconds",
-            old_map.get("terminationGracePeriodSeconds").cloned(),
-        );
+        put(&mut munged, "terminationGracePeriodSeconds", old_map.get("terminationGracePeriodSeconds").cloned());
     }
     if !old.at("schedulingGates").is_empty() {
         munge_gated(&mut munged, new, old, errors);
@@ -195,10 +181,7 @@ fn validate_node_affinity_mutation(new: &At, old: &At, errors: &mut ErrorList) {
         return;
     }
     let new_required = new.at(REQUIRED);
-    let (old_terms, new_terms) = (
-        old_required.at("nodeSelectorTerms"),
-        new_required.at("nodeSelectorTerms"),
-    );
+    let (old_terms, new_terms) = (old_required.at("nodeSelectorTerms"), new_required.at("nodeSelectorTerms"));
     if old_terms.len() != new_terms.len() {
         let detail = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
         errors.push(new_terms.invalid(detail));
@@ -207,10 +190,7 @@ fn validate_node_affinity_mutation(new: &At, old: &At, errors: &mut ErrorList) {
         let grown = ["matchExpressions", "matchFields"].iter().all(|field| {
             let (old_list, new_list) = (old_term.at(field), new_term.at(field));
             old_list.len() <= new_list.len()
-                && old_list
-                    .items()
-                    .zip(new_list.items())
-                    .all(|(a, b)| a.value() == b.value())
+                && old_list.items().zip(new_list.items()).all(|(a, b)| a.value() == b.value())
         });
         if !grown || old_term.is_empty() {
             errors.push(new_term.invalid("only additions are allowed (no mutations or deletions)"));

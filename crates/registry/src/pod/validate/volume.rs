@@ -22,29 +22,14 @@ static SOURCES: [(&str, &str, &str, ValidateSource); 30] = [
     ("emptyDir", "emptyDir", "emptyDir", validate_empty_dir),
     ("hostPath", "hostPath", "hostPath", validate_host_path),
     ("gitRepo", "gitRepo", "gitRepo", volume_source::git_repo),
-    (
-        "gcePersistentDisk",
-        "gcePersistentDisk",
-        "persistentDisk",
-        volume_source::gce_persistent_disk,
-    ),
-    (
-        "awsElasticBlockStore",
-        "awsElasticBlockStore",
-        "awsElasticBlockStore",
-        volume_source::aws_elastic_block_store,
-    ),
+    ("gcePersistentDisk", "gcePersistentDisk", "persistentDisk", volume_source::gce_persistent_disk),
+    ("awsElasticBlockStore", "awsElasticBlockStore", "awsElasticBlockStore", volume_source::aws_elastic_block_store),
     ("secret", "secret", "secret", validate_secret),
     ("nfs", "nfs", "nfs", volume_source::nfs),
     ("iscsi", "iscsi", "iscsi", volume_source::iscsi),
     ("glusterfs", "glusterfs", "glusterfs", volume_source::glusterfs),
     ("flocker", "flocker", "flocker", volume_source::flocker),
-    (
-        "persistentVolumeClaim",
-        "persistentVolumeClaim",
-        "persistentVolumeClaim",
-        validate_claim,
-    ),
+    ("persistentVolumeClaim", "persistentVolumeClaim", "persistentVolumeClaim", validate_claim),
     ("rbd", "rbd", "rbd", volume_source::rbd),
     ("cinder", "cinder", "cinder", volume_source::cinder),
     ("cephfs", "cephFS", "cephfs", volume_source::cephfs),
@@ -54,24 +39,9 @@ static SOURCES: [(&str, &str, &str, ValidateSource); 30] = [
     ("flexVolume", "flexVolume", "flexVolume", volume_source::flex_volume),
     ("configMap", "configMap", "configMap", validate_config_map),
     ("azureFile", "azureFile", "azureFile", volume_source::azure_file),
-    (
-        "vsphereVolume",
-        "vsphereVolume",
-        "vsphereVolume",
-        volume_source::vsphere_volume,
-    ),
-    (
-        "photonPersistentDisk",
-        "photonPersistentDisk",
-        "photonPersistentDisk",
-        volume_source::photon_persistent_disk,
-    ),
-    (
-        "portworxVolume",
-        "portworxVolume",
-        "portworxVolume",
-        volume_source::portworx_volume,
-    ),
+    ("vsphereVolume", "vsphereVolume", "vsphereVolume", volume_source::vsphere_volume),
+    ("photonPersistentDisk", "photonPersistentDisk", "photonPersistentDisk", volume_source::photon_persistent_disk),
+    ("portworxVolume", "portworxVolume", "portworxVolume", volume_source::portworx_volume),
     ("azureDisk", "azureDisk", "azureDisk", volume_source::azure_disk),
     ("storageos", "storageos", "storageos", volume_source::storageos),
     ("projected", "projected", "projected", validate_projected),
@@ -117,9 +87,7 @@ fn is_created_claim(volumes: &At, pod_name: &str, claim: &str) -> bool {
     let Some(volume) = claim.strip_prefix(pod_name).and_then(|rest| rest.strip_prefix('-')) else {
         return false;
     };
-    volumes
-        .items()
-        .any(|v| v.at("ephemeral").exists() && v.at("name").str() == volume)
+    volumes.items().any(|v| v.at("ephemeral").exists() && v.at("name").str() == volume)
 }
 
 /// `validateVolumeSource`
@@ -131,11 +99,7 @@ fn validate_source(volume: &At, pod_name: &str, errors: &mut ErrorList) {
         }
         count += 1;
         if count > 1 {
-            errors.push(
-                volume
-                    .at_as(field, second)
-                    .forbidden("may not specify more than 1 volume type"),
-            );
+            errors.push(volume.at_as(field, second).forbidden("may not specify more than 1 volume type"));
         } else {
             validate(&volume.at_as(field, within), errors);
         }
@@ -149,11 +113,7 @@ fn validate_source(volume: &At, pod_name: &str, errors: &mut ErrorList) {
         if *field == "ephemeral" && count == 1 && !pod_name.is_empty() && !name.is_empty() {
             let claim = format!("{pod_name}-{}", name.str());
             let wrong = names::dns1123_subdomain(&claim);
-            errors.extend(
-                wrong
-                    .into_iter()
-                    .map(|w| name.invalid(format!("PVC name {claim:?}: {w}"))),
-            );
+            errors.extend(wrong.into_iter().map(|w| name.invalid(format!("PVC name {claim:?}: {w}"))));
         }
     }
     if count == 0 {
@@ -175,16 +135,7 @@ fn validate_host_path(source: &At, errors: &mut ErrorList) {
         return;
     }
     validate_path_no_backsteps(&path, errors);
-    let types = [
-        "",
-        "BlockDevice",
-        "CharDevice",
-        "Directory",
-        "DirectoryOrCreate",
-        "File",
-        "FileOrCreate",
-        "Socket",
-    ];
+    let types = ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
     source.at("type").one_of(errors, &types);
 }
 
@@ -202,19 +153,13 @@ fn validate_mode(mode: &At, errors: &mut ErrorList) {
 fn validate_secret(source: &At, errors: &mut ErrorList) {
     source.at("secretName").require(errors);
     validate_mode(&source.at("defaultMode"), errors);
-    source
-        .at("items")
-        .items()
-        .for_each(|item| validate_key_to_path(&item, errors));
+    source.at("items").items().for_each(|item| validate_key_to_path(&item, errors));
 }
 
 fn validate_config_map(source: &At, errors: &mut ErrorList) {
     source.at("name").require(errors);
     validate_mode(&source.at("defaultMode"), errors);
-    source
-        .at("items")
-        .items()
-        .for_each(|item| validate_key_to_path(&item, errors));
+    source.at("items").items().for_each(|item| validate_key_to_path(&item, errors));
 }
 
 fn validate_key_to_path(item: &At, errors: &mut ErrorList) {
@@ -226,10 +171,7 @@ fn validate_key_to_path(item: &At, errors: &mut ErrorList) {
 
 fn validate_downward_api(source: &At, errors: &mut ErrorList) {
     validate_mode(&source.at("defaultMode"), errors);
-    source
-        .at("items")
-        .items()
-        .for_each(|file| validate_downward_file(source, &file, errors));
+    source.at("items").items().for_each(|file| validate_downward_file(source, &file, errors));
 }
 
 /// `validateDownwardAPIVolumeFile`: upstream's paths name the volume, not the file.
@@ -317,10 +259,7 @@ fn validate_ephemeral(source: &At, errors: &mut ErrorList) {
         return;
     }
     let metadata = template.at("metadata");
-    for (field, _) in metadata
-        .entries()
-        .filter(|(field, _)| !matches!(*field, "labels" | "annotations"))
-    {
+    for (field, _) in metadata.entries().filter(|(field, _)| !matches!(*field, "labels" | "annotations")) {
         errors.push(metadata.at(field).forbidden("cannot be set for an ephemeral volume"));
     }
     validate_labels(&metadata.at("labels"), errors);
@@ -330,7 +269,5 @@ fn validate_ephemeral(source: &At, errors: &mut ErrorList) {
 
 fn validate_image(source: &At, errors: &mut ErrorList) {
     source.at("reference").require(errors);
-    source
-        .at("pullPolicy")
-        .require_one_of(errors, &["Always", "IfNotPresent", "Never"]);
+    source.at("pullPolicy").require_one_of(errors, &["Always", "IfNotPresent", "Never"]);
 }

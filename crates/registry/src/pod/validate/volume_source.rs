@@ -93,9 +93,7 @@ fn is_iqn(text: &str) -> bool {
         return false;
     };
     let digits = |part: &str, count: usize| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
-    let dated = date
-        .split_once('-')
-        .is_some_and(|(year, month)| digits(year, 4) && digits(month, 2));
+    let dated = date.split_once('-').is_some_and(|(year, month)| digits(year, 4) && digits(month, 2));
     let Some((domain, unit)) = rest.split_once(':') else {
         return false;
     };
@@ -207,9 +205,7 @@ pub(super) fn azure_file(source: &At, errors: &mut ErrorList) {
 
 pub(super) fn azure_disk(source: &At, errors: &mut ErrorList) {
     require_all(source, &["diskName", "diskURI"], errors);
-    source
-        .at("cachingMode")
-        .one_of(errors, &["None", "ReadOnly", "ReadWrite"]);
+    source.at("cachingMode").one_of(errors, &["None", "ReadOnly", "ReadWrite"]);
     let kind = source.at("kind");
     kind.one_of(errors, &["Dedicated", "Managed", "Shared"]);
     let uri = source.at("diskURI");

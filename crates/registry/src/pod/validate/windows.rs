@@ -14,9 +14,7 @@ const MAX_USER_CHARACTERS: usize = 104;
 /// `validateWindowsSecurityContextOptions`
 pub(super) fn validate_windows_options(options: &At, errors: &mut ErrorList) {
     if options.at("gmsaCredentialSpecName").exists() {
-        options
-            .at("gmsaCredentialSpecName")
-            .check(errors, names::dns1123_subdomain);
+        options.at("gmsaCredentialSpecName").check(errors, names::dns1123_subdomain);
     }
     let spec = options.at("gmsaCredentialSpec");
     if spec.exists() && spec.is_empty() {
@@ -26,11 +24,7 @@ pub(super) fn validate_windows_options(options: &At, errors: &mut ErrorList) {
     }
     let user = options.at("runAsUserName");
     if user.exists() {
-        errors.extend(
-            wrong_user_name(user.str())
-                .into_iter()
-                .map(|w| user.invalid(format!("runAsUserName{w}"))),
-        );
+        errors.extend(wrong_user_name(user.str()).into_iter().map(|w| user.invalid(format!("runAsUserName{w}"))));
     }
 }
 
@@ -49,9 +43,7 @@ fn wrong_user_name(text: &str) -> Vec<String> {
     };
     let mut wrong = Vec::new();
     if domain.is_some_and(|d| d.len() >= MAX_DOMAIN_CHARACTERS) {
-        wrong.push(format!(
-            "'s Domain length must be under {MAX_DOMAIN_CHARACTERS} characters"
-        ));
+        wrong.push(format!("'s Domain length must be under {MAX_DOMAIN_CHARACTERS} characters"));
     }
     if domain.is_some_and(|d| !is_net_bios(d) && !is_dns(d)) {
         wrong.push("'s Domain doesn't match the NetBios nor the DNS format".to_owned());
@@ -59,16 +51,12 @@ fn wrong_user_name(text: &str) -> Vec<String> {
     if user.is_empty() {
         wrong.push("'s User cannot be empty".to_owned());
     } else if user.len() > MAX_USER_CHARACTERS {
-        wrong.push(format!(
-            "'s User length must not be longer than {MAX_USER_CHARACTERS} characters"
-        ));
+        wrong.push(format!("'s User length must not be longer than {MAX_USER_CHARACTERS} characters"));
     }
     if !user.is_empty() && user.chars().all(|c| c == '.' || c == ' ') {
         wrong.push("'s User cannot contain only periods or spaces".to_owned());
     }
-    if user.contains([
-        '"', '/', '\\', ':', ';', '|', '=', ',', '+', '*', '?', '<', '>', '@', '[', ']',
-    ]) {
+    if user.contains(['"', '/', '\\', ':', ';', '|', '=', ',', '+', '*', '?', '<', '>', '@', '[', ']']) {
         wrong.push("'s User cannot contain the following characters: \"/\\:;|=,+*?<>@[]".to_owned());
     }
     wrong
@@ -126,9 +114,5 @@ pub(super) fn validate_host_process(spec: &At, errors: &mut ErrorList) {
 }
 
 fn host_process(context: &At) -> Option<bool> {
-    context
-        .at("windowsOptions")
-        .at("hostProcess")
-        .value()
-        .and_then(Value::as_bool)
+    context.at("windowsOptions").at("hostProcess").value().and_then(Value::as_bool)
 }
