@@ -1,3 +1,5 @@
+//! Cases of ownership, conflicts and migration.
+
 use super::*;
 use crate::schema::{builtin, structural};
 use expect_test::{Expect, expect};

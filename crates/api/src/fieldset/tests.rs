@@ -1,3 +1,5 @@
+//! Cases of field sets and their written form.
+
 use super::*;
 use expect_test::{Expect, expect};
 use serde_json::json;

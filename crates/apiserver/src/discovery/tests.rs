@@ -1,3 +1,5 @@
+//! Discovery documents compared with the reference server's.
+
 use super::*;
 use serde_json::Value;
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! OpenAPI documents compared with the reference server's facts.
+
 use super::*;
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! Cases of strategic merge patches and their directives.
+
 use super::*;
 use crate::schema::builtin;
 use expect_test::{Expect, expect};
