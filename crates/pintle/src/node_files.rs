@@ -55,8 +55,8 @@ pub struct NodeSettings {
     pub address: String,
     /// `cgroupRoot`; empty for the machine's own.
     pub cgroup_root: String,
-    /// The taint that keeps ordinary pods off the control plane.
-    pub is_control_plane: bool,
+    /// Whether kubeadm's taint keeps ordinary pods off the node.
+    pub is_tainted: bool,
 }
 
 /// `KUBELET_KUBEADM_ARGS="…"`.
@@ -84,7 +84,7 @@ pub fn kubelet_config(node: &NodeSettings) -> Value {
     if !node.cgroup_root.is_empty() {
         config["cgroupRoot"] = format!("/{}", node.cgroup_root).into();
     }
-    if node.is_control_plane {
+    if node.is_tainted {
         config["registerWithTaints"] =
             json!([{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]);
     }

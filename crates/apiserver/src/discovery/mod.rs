@@ -31,7 +31,7 @@ pub(crate) struct Group<'a> {
 impl<'a> Groups<'a> {
     /// Sorts rows into groups: the built-in groups in upstream's order, others by name behind them.
     pub(crate) fn of(rows: &'a [Arc<Resource>]) -> Self {
-        let mut groups: BTreeMap<(usize, &str), BTreeMap<(usize, &str), Vec<&Resource>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(usize, &str), VersionsOf<'_>> = BTreeMap::new();
         let builtin = registry::groups();
         for row in rows {
             let place = builtin.iter().position(|(name, _)| *name == &*row.group);
@@ -67,6 +67,9 @@ pub struct Discovery {
     plain: BTreeMap<String, Document>,
     aggregated: BTreeMap<&'static str, Document>,
 }
+
+/// The rows of a group's versions, in the order of preference.
+type VersionsOf<'a> = BTreeMap<(usize, &'a str), Vec<&'a Resource>>;
 
 impl Discovery {
     /// The documents for `rows`; `server_address` (`10.0.0.1:6443`) is what `/api` tells clients.

@@ -35,7 +35,7 @@ impl PodAccess for Pretended {
     }
 
     fn pod(&self, namespace: &str, name: &str) -> Option<Arc<Pod>> {
-        self.pods().into_iter().filter(|_| (namespace, name) == ("a", "p")).next_back()
+        self.pods().into_iter().rfind(|_| (namespace, name) == ("a", "p"))
     }
 
     fn container(&self, _: &str, _: &str, container: &str, previous: bool) -> Option<ContainerInstance> {

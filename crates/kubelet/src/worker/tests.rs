@@ -178,7 +178,7 @@ async fn a_static_pod_waits_for_the_one_before_it() {
     world.until("the second runs", |w| w.phase(&new) == "Running").await;
     assert!(world.workers.get(&pod::uid(&old)).is_none());
     let calls = world.runtime.calls();
-    let position = |wanted: &dyn Fn(&Call) -> bool| calls.iter().rposition(|c| wanted(c));
+    let position = |wanted: &dyn Fn(&Call) -> bool| calls.iter().rposition(wanted);
     let stopped = position(&|c| matches!(c, Call::StopContainer(..)));
     let started = position(&|c| matches!(c, Call::StartContainer(_)));
     assert!(stopped < started, "{calls:?}");

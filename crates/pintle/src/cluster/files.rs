@@ -46,16 +46,25 @@ pub fn ensure(layout: &Layout, nodes: &[Node], api_port: u16, now: jiff::Timesta
     // the port on this machine may be another after every start
     let outside = format!("https://127.0.0.1:{api_port}");
     certs::write_kubeconfig(&layout.kubeconfig(), &KubeconfigFile::SuperAdmin, &outside, &pki.authority, now, true)?;
-    nodes.iter().try_for_each(|node| node_files(layout, node, &pki, &inside, now))
+    // a cluster of one node has no other place for ordinary pods
+    let tainted = nodes.len() > 1;
+    nodes.iter().try_for_each(|node| node_files(layout, node, tainted, &pki, &inside, now))
 }
 
-fn node_files(layout: &Layout, node: &Node, pki: &Pki, server: &str, now: jiff::Timestamp) -> Result<(), FilesError> {
+fn node_files(
+    layout: &Layout,
+    node: &Node,
+    tainted: bool,
+    pki: &Pki,
+    server: &str,
+    now: jiff::Timestamp,
+) -> Result<(), FilesError> {
     let at = |path: &str| layout.node_path(&node.name, path);
     let settings = NodeSettings {
         name: node.name.clone(),
         address: node.address().to_string(),
         cgroup_root: layout.node_cgroup(&node.name),
-        is_control_plane: node.is_control_plane(),
+        is_tainted: tainted && node.is_control_plane(),
     };
     write_missing(&at(node_files::UNIT_PATH), node_files::KUBELET_SERVICE)?;
     write_missing(&at(node_files::DROP_IN_PATH), node_files::KUBEADM_DROP_IN)?;
