@@ -1,9 +1,8 @@
-//! Everything a developer types: `cargo xtask up | test | tidy | images | bench`.
+//! Everything a developer types: `cargo xtask up | test | tidy | images | e2e`.
 //!
 //! Each verb is a file. What not: nothing here is part of the product; the verbs call `cargo`, `apt-get` and the built
 //! binary as a person would.
 
-mod bench;
 mod command;
 mod images;
 mod prerequisites;
@@ -31,25 +30,21 @@ enum Verb {
     },
     /// Everything that must pass: formatting, tidy, clippy, unit tests, end-to-end tests, golden corpora.
     Test,
+    /// The tutorial and the recorded transcripts, on real clusters.
+    E2e,
     /// The rules of ARCHITECTURE.md that a program can check.
     Tidy,
     /// Make the test images from Debian packages: target/images/NAME.tar.
     Images,
-    /// Measure; prints README's table.
-    Bench {
-        /// Only the rows whose names contain this.
-        #[arg(long)]
-        only: Option<String>,
-    },
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Up { arguments } => up::run(&arguments),
         Verb::Test => test::run(),
+        Verb::E2e => test::end_to_end(),
         Verb::Tidy => tidy::run(),
         Verb::Images => prerequisites::ensure(&prerequisites::IMAGES).and_then(|()| images::run()),
-        Verb::Bench { only } => bench::run(only.as_deref()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
