@@ -120,7 +120,11 @@ fn attach_to_a_terminal() {
     }
     let rig = Rig::new();
     let sandbox = rig.sandbox("p");
-    let config = ContainerConfig { stdin: true, tty: true, ..sh("tty; read line; stty size; exit 6") };
+    let config = ContainerConfig {
+        stdin: true,
+        tty: true,
+        ..sh("tty; read line; until stty size | grep -q '20 70'; do :; done; stty size; exit 6")
+    };
     let id = rig.run(&sandbox, config);
     rig.block(async |native| {
         let mut io = native.attach(&id, true).await.unwrap();
