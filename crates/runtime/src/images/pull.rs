@@ -95,6 +95,8 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn client(reference: &Reference) -> oci_client::Client {
+    // the HTTP client brings no cryptography of its own; an error means that the process has chosen already
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let protocol = if reference.is_loopback() { ClientProtocol::Http } else { ClientProtocol::Https };
     oci_client::Client::new(ClientConfig {
         protocol,
