@@ -10,7 +10,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-const CORPUS: &str = "/work/shared/golden";
+/// Beside the repository, wherever that is.
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden");
 /// Scenarios of features that have no code yet; each needs an issue of its own.
 const NOT_YET: [&str; 3] = ["crd-", "admission-policies", "protobuf"];
 /// Seconds that a step may wait for something that does not come.

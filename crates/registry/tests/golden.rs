@@ -10,7 +10,8 @@ use registry::{Resource, Subresource, Update};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-const SCENARIOS: &str = "/work/shared/golden/scenarios";
+/// Beside the repository, wherever that is.
+const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/scenarios");
 
 /// Scenarios whose writes of built-in objects are replayed.
 const REPLAYED: &[&str] = &[

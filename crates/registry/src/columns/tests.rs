@@ -5,7 +5,8 @@ use crate::table;
 use jiff::Timestamp;
 use serde_json::Value;
 
-const TABLES: &str = "/work/shared/data/tables.json";
+/// Beside the repository, wherever that is.
+const TABLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/tables.json");
 
 /// Columns whose recorded cells depend on the cluster: addresses, ports and generated selectors.
 fn is_chosen(want: &Value) -> bool {

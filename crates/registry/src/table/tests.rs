@@ -4,7 +4,8 @@ use super::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-const DISCOVERY: &str = "/work/shared/data/discovery.json";
+/// Beside the repository, wherever that is.
+const DISCOVERY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/discovery.json");
 
 /// What upstream serves and this table leaves out; see the module's header. Can only shrink.
 const LEFT_OUT: &[&str] = &["componentstatuses", "apiservices", "customresourcedefinitions"];
