@@ -1,10 +1,11 @@
-//! Everything a developer types: `cargo xtask up | test | tidy | images | e2e`.
+//! Everything a developer types: `cargo xtask up | test | tidy | images | kubectl | e2e`.
 //!
 //! Each verb is a file. What not: nothing here is part of the product; the verbs call `cargo`, `apt-get` and the built
 //! binary as a person would.
 
 mod command;
 mod images;
+mod kubectl;
 mod prerequisites;
 mod test;
 mod tidy;
@@ -36,6 +37,8 @@ enum Verb {
     Tidy,
     /// Make the test images from Debian packages: target/images/NAME.tar.
     Images,
+    /// Fetch the real kubectl 1.36 and print where it is.
+    Kubectl,
 }
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Verb::E2e => test::end_to_end(),
         Verb::Tidy => tidy::run(),
         Verb::Images => prerequisites::ensure(&prerequisites::IMAGES).and_then(|()| images::run()),
+        Verb::Kubectl => kubectl::print(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,33 +1,46 @@
 //! `cargo xtask test`: all that must pass, cheapest first. `cargo xtask e2e`: whole clusters with the real kubectl.
 
 use crate::command::{self, Done};
-use crate::{images, prerequisites, tidy};
+use crate::{images, kubectl, prerequisites, tidy};
+
+/// Test binaries that run whole clusters: one after the other and alone, since they are about time too.
+const CLUSTER_TESTS: [&str; 0] = [];
 
 /// Runs everything; stops at the first failure.
 pub fn run() -> Done {
-    for needed in [&prerequisites::BUILD[..], &prerequisites::NODES, &prerequisites::IMAGES, &prerequisites::TESTS] {
-        prerequisites::ensure(needed)?;
-    }
+    ensure_prerequisites()?;
     command::run(command::cargo().args(["fmt", "--all", "--check"]))?;
     tidy::run()?;
     command::run(command::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     let mut tests = command::cargo();
     // nextest runs each test in a process of its own and prints one line each; plain cargo does as well
     if command::exists("cargo-nextest") {
-        tests.args(["nextest", "run", "--workspace", "--no-fail-fast", "-E", "not binary(e2e)"]);
+        let cluster_tests = CLUSTER_TESTS.map(|name| format!(" and not binary({name})")).concat();
+        let selection = format!("not binary(e2e){cluster_tests}");
+        tests.args(["nextest", "run", "--workspace", "--no-fail-fast", "-E", &selection]);
     } else {
         tests.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]);
     }
-    command::run(&mut tests)
+    command::run(&mut tests)?;
+    CLUSTER_TESTS.iter().try_for_each(|name| on_clusters(name))
 }
 
 /// The tutorial and the recorded transcripts on real clusters.
 pub fn end_to_end() -> Done {
-    for needed in [&prerequisites::BUILD[..], &prerequisites::NODES, &prerequisites::IMAGES, &prerequisites::TESTS] {
-        prerequisites::ensure(needed)?;
-    }
+    ensure_prerequisites()?;
+    on_clusters("e2e")
+}
+
+fn ensure_prerequisites() -> Done {
+    let all = [&prerequisites::BUILD[..], &prerequisites::NODES, &prerequisites::IMAGES, &prerequisites::TESTS];
+    all.into_iter().try_for_each(prerequisites::ensure)
+}
+
+/// Runs a test binary of `pintle` that starts clusters, with the images and the kubectl that it needs.
+fn on_clusters(name: &str) -> Done {
     images::run()?;
+    let client = kubectl::ensure()?;
     let mut tests = command::cargo();
-    tests.args(["test", "--package", "pintle", "--test", "e2e", "--", "--test-threads=1"]);
-    command::run(tests.env("PINTLE_IMAGES", images::directory()))
+    tests.args(["test", "--package", "pintle", "--test", name, "--", "--test-threads=1", "--nocapture"]);
+    command::run(tests.env("PINTLE_IMAGES", images::directory()).env("PINTLE_KUBECTL", client))
 }
