@@ -1,8 +1,9 @@
-//! Everything a developer types: `cargo xtask up | test | tidy | images | kubectl | e2e`.
+//! Everything a developer types: `cargo xtask up | test | tidy | images | kubectl | e2e | bench`.
 //!
 //! Each verb is a file. What not: nothing here is part of the product; the verbs call `cargo`, `apt-get` and the built
 //! binary as a person would.
 
+mod bench;
 mod command;
 mod images;
 mod kubectl;
@@ -35,6 +36,8 @@ enum Verb {
     E2e,
     /// The rules of ARCHITECTURE.md that a program can check.
     Tidy,
+    /// Measure: the table of numbers, ours beside a peer's when one is given.
+    Bench(bench::Bench),
     /// Make the test images from Debian packages: target/images/NAME.tar.
     Images,
     /// Fetch the real kubectl 1.36 and print where it is.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Test => test::run(),
         Verb::E2e => test::end_to_end(),
         Verb::Tidy => tidy::run(),
+        Verb::Bench(bench) => bench::run(&bench),
         Verb::Images => prerequisites::ensure(&prerequisites::IMAGES).and_then(|()| images::run()),
         Verb::Kubectl => kubectl::print(),
     };

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 5] = [
     &["clock", "api"],
     &["registry", "store", "certs", "runtime", "network"],
-    &["apiserver", "client"],
-    &["kubelet", "scheduler", "controllers"],
+    &["apiserver", "client", "load"],
+    &["kubelet", "scheduler", "controllers", "simulate"],
     &["pintle"],
 ];
 

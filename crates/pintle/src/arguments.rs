@@ -4,6 +4,7 @@ use crate::cluster::lifecycle::DEFAULT_NODES;
 use crate::roles::images::DEFAULT_ROOT;
 use crate::roles::kubelet::KubeletFlags;
 use crate::roles::server::ServerFlags;
+use crate::roles::simulate::AgentFlags;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ pub enum Command {
     },
     /// A control plane, and this machine's node, in one process.
     Server(ServerFlags),
+    /// Worker nodes of a server elsewhere; with --simulate ones that only exist in the API.
+    Agent(AgentFlags),
     /// A node agent alone, with upstream's flags.
     Kubelet(KubeletFlags),
     /// This node's image store.

@@ -2,7 +2,7 @@
 
 use crate::arguments::{Arguments, Command, DataDir, ImageVerb, NodeVerb};
 use crate::cluster::{cgroups, layout::Layout, lifecycle, node, supervisor, view};
-use crate::roles::{images, kubelet, server};
+use crate::roles::{images, kubelet, server, simulate};
 use crate::unit;
 use std::error::Error;
 use std::os::unix::process::CommandExt;
@@ -26,6 +26,10 @@ pub fn run(arguments: Arguments) -> Done {
         Command::Server(flags) => {
             log_to_stderr();
             serve(server::run(flags, clock::system()))
+        }
+        Command::Agent(flags) => {
+            log_to_stderr();
+            serve(simulate::run(flags, clock::system()))
         }
         Command::Kubelet(flags) => {
             log_to_stderr();

@@ -6,3 +6,4 @@ pub mod kubelet;
 pub mod node_network;
 pub mod server;
 pub mod shutdown;
+pub mod simulate;
