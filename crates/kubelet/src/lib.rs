@@ -32,6 +32,7 @@ mod shared;
 pub mod sources;
 pub mod status;
 mod status_manager;
+mod step;
 #[cfg(test)]
 mod testing;
 pub mod volumes;

@@ -6,6 +6,7 @@
 use crate::api_access::KubeletApi;
 use crate::pod::{self, FullName, PodUid};
 use crate::status::patch::status_patch;
+use crate::step::step;
 use client::{Backoff, Outcome, Shutdown, WorkQueue, run_workers};
 use clock::SharedClock;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tracing::Instrument;
 
 /// Patches in flight at one time; the API server commits them in groups.
 const WORKERS: usize = 16;
@@ -167,7 +169,8 @@ impl StatusManager {
         let Some((name, target, wanted, pod, reclaimed)) = self.to_send(&uid) else { return Ok(Outcome::Done) };
         if let Some(patch) = patch_of(&target.status, &wanted) {
             let body = json!({"metadata": {"uid": target.uid}, "status": patch});
-            match api.patch_pod_status(&name, &body).await {
+            let step = step!("kubelet: status patch", &pod);
+            match api.patch_pod_status(&name, &body).instrument(step).await {
                 Ok(answer) => self.sent(&uid, &answer),
                 // the object is gone, or another one has its name
                 Err(error) if error.is_not_found() || error.is_conflict() => {

@@ -5,9 +5,14 @@ use crate::cluster::{cgroups, layout::Layout, lifecycle, node, supervisor, view}
 use crate::roles::{images, kubelet, server, simulate};
 use crate::unit;
 use std::error::Error;
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::ExitCode;
+use tracing_subscriber::filter::{Filtered, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 type Done = Result<ExitCode, Box<dyn Error>>;
 
@@ -24,15 +29,15 @@ pub fn run(arguments: Arguments) -> Done {
             block_on(async { Ok(lifecycle::down(&layout, delete, clock::system()).await?) })
         }
         Command::Server(flags) => {
-            log_to_stderr();
+            let _spans = log_to_stderr();
             serve(server::run(flags, clock::system()))
         }
         Command::Agent(flags) => {
-            log_to_stderr();
+            let _spans = log_to_stderr();
             serve(simulate::run(flags, clock::system()))
         }
         Command::Kubelet(flags) => {
-            log_to_stderr();
+            let _spans = log_to_stderr();
             serve(kubelet::run(flags, clock::system()))
         }
         Command::Image { verb } => image_verb(verb),
@@ -55,7 +60,7 @@ pub fn run(arguments: Arguments) -> Done {
         }
         Command::Supervise { data } => {
             let layout = layout(&data)?;
-            log_to_stderr();
+            let _spans = log_to_stderr();
             supervisor::run(&layout, clock::system())?;
             Ok(ExitCode::SUCCESS)
         }
@@ -117,9 +122,21 @@ fn serve(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Components log to standard error; `PINTLE_LOG` chooses what (`info` unless set).
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PINTLE_LOG");
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+/// Components log to standard error; `PINTLE_LOG` chooses what (`info` unless set). `PINTLE_TRACE` names a file for the
+/// spans of pods' starts, in Chrome's trace format; it is whole once the answer is dropped.
+fn log_to_stderr() -> Option<tracing_chrome::FlushGuard> {
+    let filter = EnvFilter::try_from_env("PINTLE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_filter(filter);
+    let (spans, guard) = std::env::var_os("PINTLE_TRACE").map(spans_to).unzip();
+    tracing_subscriber::registry().with(spans).with(log).init();
+    guard
+}
+
+type Spans = Box<dyn Layer<Registry> + Send + Sync>;
+
+fn spans_to(file: OsString) -> (Filtered<Spans, Targets, Registry>, tracing_chrome::FlushGuard) {
+    let style = tracing_chrome::TraceStyle::Async;
+    let builder = tracing_chrome::ChromeLayerBuilder::new().file(file).include_args(true).trace_style(style);
+    let (layer, guard) = builder.build();
+    (layer.boxed().with_filter(Targets::new().with_target("pintle::trace", tracing::Level::TRACE)), guard)
 }

@@ -18,6 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// Requests to the API under way at once; while there are so many, no further pod is decided about.
 const MAX_REQUESTS_IN_FLIGHT: usize = 128;
@@ -171,7 +172,10 @@ impl Scheduler {
                 return;
             }
             let Some(pod) = self.view.queue.pop(now) else { return };
-            match self.decider.decide(&pod, &self.view.cluster, &mut *self.rng) {
+            let step =
+                tracing::trace_span!(target: "pintle::trace", "scheduler: decide", pod = %ObjectKey::of(&*pod.pod));
+            let decided = step.in_scope(|| self.decider.decide(&pod, &self.view.cluster, &mut *self.rng));
+            match decided {
                 Ok(node) => self.bind(pod, node),
                 Err(error) => self.give_up_for_now(&pod, error),
             }
@@ -181,10 +185,13 @@ impl Scheduler {
     fn bind(&mut self, pod: Arc<PodInfo>, node: String) {
         self.view.cluster.assume(pod.clone(), &node);
         let client = self.client.clone();
-        self.requests.push(Box::pin(async move {
-            let result = client.bind(&ObjectKey::of(&*pod.pod), &pod.uid, &node).await;
+        let key = ObjectKey::of(&*pod.pod);
+        let step = tracing::trace_span!(target: "pintle::trace", "scheduler: bind", pod = %key);
+        let bind = async move {
+            let result = client.bind(&key, &pod.uid, &node).await;
             Answer::Bound { pod, node, result }
-        }));
+        };
+        self.requests.push(Box::pin(bind.instrument(step)));
     }
 
     fn give_up_for_now(&mut self, pod: &Arc<PodInfo>, error: FitError) {

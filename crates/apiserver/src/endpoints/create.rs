@@ -14,6 +14,7 @@ use registry::Scope;
 use serde_json::Value;
 use std::sync::Arc;
 use store::{CommitError, Expect};
+use tracing::Instrument;
 
 /// Tries of a generated name that turns out to be taken; upstream's `maxNameGenerationCreateAttempts`.
 const MAX_NAME_ATTEMPTS: usize = 8;
@@ -179,7 +180,8 @@ async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Writte
         return Ok(Written::Dry(object));
     }
     let stored = view::to_stored(&row, object);
-    match call.api.storage.put(&row, &call.key(&name), &stored, Expect::Absent).await {
+    let step = tracing::trace_span!(target: "pintle::trace", "apiserver: commit", pod = %call.key(&name));
+    match call.api.storage.put(&row, &call.key(&name), &stored, Expect::Absent).instrument(step).await {
         Ok(entry) => {
             allocation.keep();
             Ok(Written::Entry(entry))

@@ -5,8 +5,10 @@ use crate::container_config::{host_ports, sandbox_config};
 use crate::dns;
 use crate::network::{NetworkError, NetworkRequest};
 use crate::pod;
+use crate::step::step;
 use runtime::service::{NamespaceMode, PodSandboxStatus, RuntimeError, SandboxId};
 use std::net::IpAddr;
+use tracing::Instrument;
 
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +47,8 @@ impl Worker {
         self.addresses = None;
         self.files_written = false;
         let config = sandbox_config(&self.pod, &self.shared.config, attempt);
-        let sandbox = self.shared.runtime.run_pod_sandbox(config).await?;
+        let step = step!("runtime: sandbox", &self.pod);
+        let sandbox = self.shared.runtime.run_pod_sandbox(config).instrument(step).await?;
         self.shared.sandbox_index.insert(sandbox.id.clone(), pod::uid(&self.pod));
         if let Err(error) = self.connect(&sandbox).await {
             // the next attempt begins with a new one
@@ -75,7 +78,8 @@ impl Worker {
                     netns_path: netns_path.clone(),
                     host_ports: host_ports(&self.pod),
                 };
-                let set_up = self.shared.network.setup(request).await;
+                let step = step!("network: connect", &self.pod);
+                let set_up = self.shared.network.setup(request).instrument(step).await;
                 set_up.map_err(|source| SandboxError::Network { sandbox: sandbox.id.0.clone(), source })?
             }
         };

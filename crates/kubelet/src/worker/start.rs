@@ -9,6 +9,7 @@ use crate::plan::StartContainer;
 use crate::pod::{self, Role};
 use crate::security;
 use crate::status::Waiting;
+use crate::step::step;
 use crate::volumes;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container;
@@ -18,6 +19,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
+use tracing::Instrument;
 
 /// What came of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,8 @@ impl Worker {
     /// Starts one container of a sandbox that is ready.
     pub(super) async fn start_container(&mut self, start: &StartContainer) -> Started {
         let Some((role, container)) = pod::container(&self.pod, &start.name) else { return Started::Waiting };
-        let image = match self.ensure_image(role, &container).await {
+        let step = step!("kubelet: image", &self.pod);
+        let image = match self.ensure_image(role, &container).instrument(step).await {
             Ensured::Present(image) => image,
             Ensured::Pulling => return Started::Waiting,
             Ensured::Failed(waiting, until) => {
@@ -47,7 +50,8 @@ impl Worker {
                 return self.hold(&container.name, waiting, until);
             }
         };
-        let created = match self.create_container(role, &container, start.attempt, &image).await {
+        let step = step!("runtime: create container", &self.pod);
+        let created = match self.create_container(role, &container, start.attempt, &image).instrument(step).await {
             Ok(id) => id,
             Err(NotCreated { reason, message }) => {
                 self.events().warning(role, &container, "Failed", &format!("Error: {message}"));
@@ -58,7 +62,8 @@ impl Worker {
         };
         self.held.remove(&container.name);
         self.events().normal(role, &container, "Created", "Container created");
-        if let Err(error) = self.shared.runtime.start_container(&created).await {
+        let step = step!("runtime: start container", &self.pod);
+        if let Err(error) = self.shared.runtime.start_container(&created).instrument(step).await {
             let message = error.to_string();
             self.events().warning(role, &container, "Failed", &format!("Error: {message}"));
             let waiting = Waiting { reason: "RunContainerError".to_owned(), message };

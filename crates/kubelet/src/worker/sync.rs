@@ -6,10 +6,12 @@ use super::start::Started;
 use crate::plan::{self, BackingOff, KillContainer, PlanInput, PodActions};
 use crate::pod;
 use crate::status::{Failure, Waiting};
+use crate::step::step;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use runtime::service::ContainerState;
 use std::time::Duration;
+use tracing::Instrument;
 
 /// What comes after a look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +49,14 @@ impl Worker {
             // users see at once that the node has taken the pod
             self.publish_status();
         }
-        if let Err(error) = self.ensure_volumes().await {
+        let step = step!("kubelet: volumes", &self.pod);
+        if let Err(error) = self.ensure_volumes().instrument(step).await {
             self.report_volumes(&error);
             self.publish_status();
             return Next::Wait(Some(self.retry_at()));
         }
-        let result = self.act().await;
+        let step = step!("kubelet: plan and act", &self.pod);
+        let result = self.act().instrument(step).await;
         match result {
             Acted::Finished => {
                 // its containers' ends are told before it is wound up
