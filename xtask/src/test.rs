@@ -4,7 +4,7 @@ use crate::command::{self, Done};
 use crate::{images, kubectl, prerequisites, tidy};
 
 /// Test binaries that run whole clusters: one after the other and alone, since they are about time too.
-const CLUSTER_TESTS: [&str; 0] = [];
+const CLUSTER_TESTS: [&str; 1] = ["node_corpus"];
 
 /// Runs everything; stops at the first failure.
 pub fn run() -> Done {
