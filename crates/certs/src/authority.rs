@@ -118,6 +118,10 @@ impl Authority {
         self.issuer.key().serialize_pem()
     }
 
+    pub(crate) fn key(&self) -> &KeyPair {
+        self.issuer.key()
+    }
+
     /// Makes a key and a certificate for it.
     ///
     /// # Errors
@@ -129,13 +133,7 @@ impl Authority {
         Ok(KeyCertificate { certificate_pem, key_pem: key.serialize_pem() })
     }
 
-    /// A certificate for a public key that someone else holds (certificate signing requests).
-    pub(crate) fn sign(
-        &self,
-        issue: &Issue,
-        key: &impl rcgen::PublicKeyData,
-        now: jiff::Timestamp,
-    ) -> Result<String, CertError> {
+    fn sign(&self, issue: &Issue, key: &impl rcgen::PublicKeyData, now: jiff::Timestamp) -> Result<String, CertError> {
         let what = || format!("making the certificate of {}", issue.common_name);
         let mut params = params(&issue.common_name, issue.organization.as_deref(), issue.validity_seconds, now);
         params.subject_alt_names = dns_names(&issue.alt_names)?;
@@ -174,7 +172,7 @@ fn params(
     params
 }
 
-fn dns_names(names: &[String]) -> Result<Vec<SanType>, CertError> {
+pub(crate) fn dns_names(names: &[String]) -> Result<Vec<SanType>, CertError> {
     names
         .iter()
         .map(|name| match name.parse::<IpAddr>() {

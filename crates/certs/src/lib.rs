@@ -7,7 +7,9 @@
 mod authority;
 mod bootstrap;
 mod file;
+mod grant;
 mod identity;
+mod jws;
 mod jwt;
 mod kubeconfig;
 mod pki;
@@ -17,12 +19,14 @@ mod tls;
 pub use authority::{Authority, Issue, KeyCertificate, Usage};
 pub use bootstrap::{BootstrapToken, BootstrapTokenError, ca_cert_hash, ca_cert_hashes};
 pub use file::{FileError, write_private, write_public};
+pub use grant::{Grant, is_known_usage};
 pub use identity::{CertificateInfo, PeerIdentity, certificate_info, certificates_from_pem, peer_identity};
+pub use jws::{detached_signature, is_detached_signature};
 pub use jwt::{Jwk, JwtError, TokenSigner, TokenVerifier};
 pub use kubeconfig::{Credentials, Kubeconfig, KubeconfigError};
 pub use pki::{KubeconfigFile, Paths, Pki, PkiConfig, ensure, write_kubeconfig};
-pub use request::{SigningRequest, certificate_request};
-pub use tls::{ClientAuth, client_config, server_config};
+pub use request::{RequestInfo, SigningRequest, certificate_request, private_key, request_info};
+pub use tls::{ClientAuth, client_config, server_config, unverified_client_config};
 
 /// Why a certificate or key could not be made, read or used.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,9 @@ pub enum CertError {
         /// Which one.
         what: String,
     },
+    /// A certificate signing request cannot be signed.
+    #[error("{0}")]
+    Request(&'static str),
     /// A name is not allowed in a certificate.
     #[error("{name:?} cannot stand in a certificate")]
     Name {

@@ -168,19 +168,53 @@ fn tls_between_the_parts() {
     assert!(handshake(trusting_others, server, "kubernetes").is_err());
 }
 
+fn grant(usages: &[&str], validity_seconds: u64) -> certs::Grant {
+    certs::Grant { usages: usages.iter().map(|usage| (*usage).to_owned()).collect(), validity_seconds }
+}
+
 #[test]
-fn a_signed_request_carries_the_subject_that_the_signer_chose() {
-    let authority = certs::Authority::create("kubernetes", 3600, now()).unwrap();
-    let request = certs::certificate_request("system:masters-please", Some("system:masters")).unwrap();
-    let issue = KubeconfigFile::Kubelet("node2".to_owned()).issue();
-    let pem = authority.sign_request(&request.request_pem, &issue, now()).unwrap();
+fn a_signed_request_keeps_its_subject_and_names_and_serves_tls() {
+    let authority = certs::Authority::create("kubernetes", 30 * 24 * 3600, now()).unwrap();
+    let key = certs::private_key().unwrap();
+    let names = ["node2".to_owned(), "10.0.0.2".to_owned()];
+    let request = certs::certificate_request("system:node:node2", Some("system:nodes"), &names, &key).unwrap();
+    let asked = certs::request_info(&request.request_pem).unwrap();
+    assert_eq!((asked.common_name.as_str(), asked.organizations.len()), ("system:node:node2", 1));
+    assert_eq!((asked.dns_names.len(), asked.ip_addresses.len()), (1, 1));
+    let usages = grant(&["digital signature", "server auth", "client auth"], 3600);
+    let pem = authority.sign_request(&request.request_pem, &usages, now()).unwrap();
     let info = certificate_info(&pem).unwrap();
-    assert_eq!(
-        (info.common_name.as_str(), info.organizations.as_slice()),
-        ("system:node:node2", &["system:nodes".to_owned()][..])
-    );
+    assert_eq!(info.organizations, ["system:nodes"]);
+    assert_eq!(info.alt_names, names);
+    assert!(!info.is_authority);
+    assert_eq!(info.not_after.as_second() - now().as_second(), 3600);
     let pair = certs::KeyCertificate { certificate_pem: pem, key_pem: request.key_pem };
-    assert!(certs::client_config(authority.certificate_pem(), Some(&pair), &[]).is_ok());
+    let server = certs::server_config(&pair, ClientAuth::Optional(authority.certificate_pem()), &[]).unwrap();
+    let client = certs::client_config(authority.certificate_pem(), Some(&pair), &[]).unwrap();
+    let peer = handshake(client, server, "node2").unwrap().unwrap();
+    assert_eq!(peer_identity(&peer).unwrap().unwrap().groups, ["system:nodes"]);
+}
+
+/// Made with `openssl req -new -newkey rsa:2048 -subj /O=dev/O=ops/O=qa/CN=jane`: three groups, another kind of key.
+const THREE_GROUPS: &str = include_str!("three-groups.csr");
+
+#[test]
+fn all_groups_of_a_request_are_kept_and_nothing_outlives_the_authority() {
+    let authority = certs::Authority::create("kubernetes", 600, now()).unwrap();
+    let pem = authority.sign_request(THREE_GROUPS, &grant(&["client auth"], 24 * 3600), now()).unwrap();
+    let info = certificate_info(&pem).unwrap();
+    assert_eq!((info.common_name.as_str(), info.organizations.len()), ("jane", 3));
+    let end = certificate_info(authority.certificate_pem()).unwrap().not_after;
+    assert_eq!(info.not_after, end);
+}
+
+#[test]
+fn requests_that_cannot_be_signed() {
+    let authority = certs::Authority::create("kubernetes", 600, now()).unwrap();
+    let broken = THREE_GROUPS.replace("MIIC", "MIID");
+    for (request, usage) in [(broken.as_str(), "client auth"), ("no PEM", "client auth"), (THREE_GROUPS, "juggling")] {
+        assert!(authority.sign_request(request, &grant(&[usage], 60), now()).is_err());
+    }
 }
 
 #[test]
