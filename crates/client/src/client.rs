@@ -69,9 +69,16 @@ impl Client {
     /// # Errors
     /// Reading the file, and as [`Client::from_config`].
     pub async fn from_kubeconfig(path: &Path, user_agent: &str) -> Result<Self, ConfigError> {
-        let config =
-            kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?;
-        Self::from_config(config, user_agent)
+        Self::from_config(Self::read_kubeconfig(path).await?, user_agent)
+    }
+
+    /// What a kubeconfig file's current context says.
+    ///
+    /// # Errors
+    /// Reading the file.
+    pub async fn read_kubeconfig(path: &Path) -> Result<kube::Config, ConfigError> {
+        let file = Kubeconfig::read_from(path)?;
+        Ok(kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?)
     }
 
     /// kube's own client, for what [`Client`] has no verb for.
