@@ -24,6 +24,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let informers = as_user("system:kube-controller-manager".to_owned());
     let client_for = move |name: &'static str| as_user(format!("system:serviceaccount:kube-system:{name}"));
     let settings = Settings {
+        signing: None,
+        selection: controllers::ControllerSelection::all(),
         cluster_cidr: "10.244.0.0/16".to_owned(),
         node_cidr_mask_size: 24,
         root_ca: std::fs::read_to_string(root_ca)?,

@@ -4,14 +4,21 @@
 //! what is missing. What a controller decides is a pure function in its directory; the rest is a thin shell. What not:
 //! nothing here reaches state but through the API, under an identity of its own.
 
+mod bootstrap;
+mod certificates;
 mod garbage_collector;
 mod namespace;
 mod node_ipam;
 mod node_lifecycle;
 mod pod_gc;
 mod root_ca;
+mod selection;
 mod service_account;
 mod taint_eviction;
+
+pub use bootstrap::{BOOTSTRAP_TOKEN_TYPE, TokenSecret};
+pub use certificates::Signing;
+pub use selection::{ControllerSelection, SelectionError};
 
 use client::{Client, Shutdown};
 use clock::SharedClock;
@@ -46,25 +53,88 @@ pub struct Settings {
     pub node_cidr_mask_size: u8,
     /// `--root-ca-file`, its content: published in every namespace.
     pub root_ca: String,
+    /// `--cluster-signing-*`; `None`: certificate requests are not signed.
+    pub signing: Option<Signing>,
+    /// `--controllers`: which run.
+    pub selection: ControllerSelection,
 }
 
 type Run = fn(Context, Client) -> BoxFuture<'static, ()>;
 
-/// All controllers: upstream's name of the service account, and the function that runs it until shutdown.
-const CONTROLLERS: &[(&str, Run)] = &[
-    ("service-account-controller", |context, client| Box::pin(service_account::run(context, client))),
-    ("root-ca-cert-publisher", |context, client| Box::pin(root_ca::run(context, client))),
+/// A controller: its names, and what runs it until shutdown.
+struct Controller {
+    /// Upstream's name, as `--controllers` takes it.
+    name: &'static str,
+    /// The name that it had before v1.28, taken as well.
+    alias: &'static str,
+    /// The service account that it acts as.
+    account: &'static str,
+    run: Run,
+}
+
+const fn controller(name: &'static str, alias: &'static str, account: &'static str, run: Run) -> Controller {
+    Controller { name, alias, account, run }
+}
+
+/// All controllers.
+const CONTROLLERS: &[Controller] = &[
+    controller("serviceaccount-controller", "serviceaccount", "service-account-controller", |context, client| {
+        Box::pin(service_account::run(context, client))
+    }),
+    controller(
+        "root-ca-certificate-publisher-controller",
+        "root-ca-cert-publisher",
+        "root-ca-cert-publisher",
+        |context, client| Box::pin(root_ca::run(context, client)),
+    ),
     // upstream runs node IPAM and node lifecycle under one account
-    ("node-controller", |context, client| Box::pin(node_ipam::run(context, client))),
-    ("node-controller", |context, client| Box::pin(node_lifecycle::run(context, client))),
-    ("taint-eviction-controller", |context, client| Box::pin(taint_eviction::run(context, client))),
-    ("namespace-controller", |context, client| Box::pin(namespace::run(context, client))),
-    ("pod-garbage-collector", |context, client| Box::pin(pod_gc::run(context, client))),
-    ("generic-garbage-collector", |context, client| Box::pin(garbage_collector::run(context, client))),
+    controller("node-ipam-controller", "nodeipam", "node-controller", |context, client| {
+        Box::pin(node_ipam::run(context, client))
+    }),
+    controller("node-lifecycle-controller", "nodelifecycle", "node-controller", |context, client| {
+        Box::pin(node_lifecycle::run(context, client))
+    }),
+    controller("taint-eviction-controller", "taint-eviction", "taint-eviction-controller", |context, client| {
+        Box::pin(taint_eviction::run(context, client))
+    }),
+    controller("namespace-controller", "namespace", "namespace-controller", |context, client| {
+        Box::pin(namespace::run(context, client))
+    }),
+    controller("pod-garbage-collector-controller", "podgc", "pod-garbage-collector", |context, client| {
+        Box::pin(pod_gc::run(context, client))
+    }),
+    controller("garbage-collector-controller", "garbagecollector", "generic-garbage-collector", |context, client| {
+        Box::pin(garbage_collector::run(context, client))
+    }),
+    controller(
+        "certificatesigningrequest-approving-controller",
+        "csrapproving",
+        "certificate-controller",
+        |context, client| Box::pin(certificates::run_approving(context, client)),
+    ),
+    controller(
+        "certificatesigningrequest-signing-controller",
+        "csrsigning",
+        "certificate-controller",
+        |context, client| Box::pin(certificates::run_signing(context, client)),
+    ),
+    controller(
+        "certificatesigningrequest-cleaner-controller",
+        "csrcleaner",
+        "certificate-controller",
+        |context, client| Box::pin(certificates::run_cleaning(context, client)),
+    ),
+    controller("bootstrap-signer-controller", "bootstrapsigner", "bootstrap-signer", |context, client| {
+        Box::pin(bootstrap::run_signer(context, client))
+    }),
+    controller("token-cleaner-controller", "tokencleaner", "token-cleaner", |context, client| {
+        Box::pin(bootstrap::run_token_cleaner(context, client))
+    }),
 ];
 
-/// Runs all controllers until shutdown.
+/// Runs all selected controllers until shutdown.
 pub async fn run(context: Context) {
-    let all = CONTROLLERS.iter().map(|(name, run)| run(context.clone(), (context.client_for)(name)));
+    let selected = CONTROLLERS.iter().filter(|one| context.settings.selection.includes(one.name, one.alias));
+    let all = selected.map(|one| (one.run)(context.clone(), (context.client_for)(one.account)));
     futures::future::join_all(all).await;
 }
