@@ -1,11 +1,15 @@
 //! The command line. Flag names are upstream's wherever upstream has the flag.
 
 use crate::cluster::lifecycle::DEFAULT_NODES;
+use crate::roles::api_server::ApiServerFlags;
+use crate::roles::controller_manager::ControllerManagerFlags;
 use crate::roles::images::DEFAULT_ROOT;
 use crate::roles::kubelet::KubeletFlags;
+use crate::roles::scheduler::SchedulerFlags;
 use crate::roles::server::ServerFlags;
 use crate::roles::simulate::AgentFlags;
-use clap::{Args, Parser, Subcommand};
+use crate::upstream_flags::{self, RefusedFlag};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +53,12 @@ pub enum Command {
     Agent(AgentFlags),
     /// A node agent alone, with upstream's flags.
     Kubelet(KubeletFlags),
+    /// The API server alone, with upstream's flags.
+    KubeApiserver(Box<ApiServerFlags>),
+    /// The controllers alone, with upstream's flags.
+    KubeControllerManager(Box<ControllerManagerFlags>),
+    /// The scheduler alone, with upstream's flags.
+    KubeScheduler(Box<SchedulerFlags>),
     /// This node's image store.
     Image {
         #[command(subcommand)]
@@ -191,7 +201,7 @@ pub struct DataDir {
 }
 
 /// Upstream's program names, as links to this binary: `kubelet --config=…` is `pintle kubelet --config=…`.
-const PROGRAMS: [&str; 1] = ["kubelet"];
+const PROGRAMS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"];
 
 /// Puts the subcommand in when the binary was called by the name of one of upstream's programs.
 pub fn multi_call(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
@@ -201,4 +211,25 @@ pub fn multi_call(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
         arguments.insert(1, program.into());
     }
     arguments
+}
+
+/// Takes upstream's flags out that mean nothing here, and says so.
+///
+/// # Errors
+/// [`RefusedFlag`] for one that may not be ignored.
+pub fn without_foreign_flags(mut arguments: Vec<OsString>) -> Result<Vec<OsString>, RefusedFlag> {
+    let program = arguments.get(1).and_then(|word| word.to_str()).filter(|word| PROGRAMS.contains(word));
+    let Some(program) = program.map(str::to_owned) else { return Ok(arguments) };
+    let mut command = Arguments::command();
+    command.build();
+    let known: Vec<&str> = command
+        .find_subcommand(&program)
+        .map(|sub| sub.get_arguments().flat_map(|argument| argument.get_long_and_visible_aliases()).flatten().collect())
+        .unwrap_or_default();
+    let filtered = upstream_flags::filter(&program, &known, arguments.split_off(2))?;
+    for name in &filtered.ignored {
+        eprintln!("warning: {program}: flag --{name} has no meaning in this build and is ignored");
+    }
+    arguments.extend(filtered.arguments);
+    Ok(arguments)
 }

@@ -2,7 +2,7 @@
 
 use crate::arguments::{Arguments, Command, DataDir, ImageVerb, NodeVerb};
 use crate::cluster::{cgroups, layout::Layout, lifecycle, node, supervisor, view};
-use crate::roles::{images, kubelet, server, simulate};
+use crate::roles::{api_server, controller_manager, images, kubelet, scheduler, server, simulate};
 use crate::unit;
 use std::error::Error;
 use std::ffi::OsString;
@@ -39,6 +39,18 @@ pub fn run(arguments: Arguments) -> Done {
         Command::Kubelet(flags) => {
             let _spans = log_to_stderr();
             serve(kubelet::run(flags, clock::system()))
+        }
+        Command::KubeApiserver(flags) => {
+            let _spans = log_to_stderr();
+            serve(api_server::run(*flags, clock::system()))
+        }
+        Command::KubeControllerManager(flags) => {
+            let _spans = log_to_stderr();
+            serve(controller_manager::run(*flags, clock::system()))
+        }
+        Command::KubeScheduler(flags) => {
+            let _spans = log_to_stderr();
+            serve(scheduler::run(*flags, clock::system()))
         }
         Command::Image { verb } => image_verb(verb),
         Command::Node { verb } => node_verb(verb),

@@ -10,6 +10,7 @@ mod dispatch;
 mod node_files;
 mod roles;
 mod unit;
+mod upstream_flags;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -20,8 +21,9 @@ fn main() -> ExitCode {
     }
     // several of our libraries ask for the process's provider; fails only if one was installed before
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let arguments = arguments::Arguments::parse_from(arguments::multi_call(std::env::args_os()));
-    match dispatch::run(arguments) {
+    let arguments = arguments::without_foreign_flags(arguments::multi_call(std::env::args_os()));
+    let done = arguments.map_err(Into::into).and_then(|words| dispatch::run(arguments::Arguments::parse_from(words)));
+    match done {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");

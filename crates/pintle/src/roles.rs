@@ -1,9 +1,16 @@
-//! The roles that a process can take: control plane, node agent, image tool.
+//! The roles that a process can take: control plane, its single components, node agent, image tool.
 
 pub mod agent;
+pub mod api_server;
+pub mod controller_manager;
+pub mod datastore;
+pub mod election;
+pub mod health;
 pub mod images;
 pub mod kubelet;
 pub mod node_network;
+pub mod scheduler;
 pub mod server;
+pub mod serving;
 pub mod shutdown;
 pub mod simulate;

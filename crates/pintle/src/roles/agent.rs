@@ -2,7 +2,8 @@
 //! `pintle server`.
 
 use super::node_network::NodeNetwork;
-use certs::{Authority, CertError, Issue, KeyCertificate, Usage};
+use super::serving;
+use certs::{CertError, KeyCertificate};
 use client::{Client, Shutdown};
 use clock::SharedClock;
 use kubelet::server::{ServerConfig, ServerError};
@@ -12,9 +13,6 @@ use runtime::native::{NativeConfig, NativeRuntime};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// How long a serving certificate that a kubelet signs for itself is valid, in seconds: upstream's year.
-const SELF_SIGNED_VALIDITY_SECONDS: u64 = 365 * 24 * 3600;
 
 /// What a node agent is made of.
 pub struct Agent {
@@ -84,14 +82,6 @@ pub async fn run(agent: Agent, shutdown: Shutdown) -> Result<(), AgentError> {
 }
 
 fn self_signed(config: &Config, now: jiff::Timestamp) -> Result<KeyCertificate, CertError> {
-    let authority = Authority::create(&format!("{}-ca", config.node_name), SELF_SIGNED_VALIDITY_SECONDS, now)?;
-    let addresses = config.node_ips.iter().map(ToString::to_string);
-    let issue = Issue {
-        common_name: config.node_name.clone(),
-        organization: None,
-        alt_names: std::iter::once(config.node_name.clone()).chain(addresses).collect(),
-        usage: Usage::Server,
-        validity_seconds: SELF_SIGNED_VALIDITY_SECONDS,
-    };
-    authority.issue(&issue, now)
+    let addresses: Vec<String> = config.node_ips.iter().map(ToString::to_string).collect();
+    serving::self_signed(&config.node_name, &addresses, now)
 }

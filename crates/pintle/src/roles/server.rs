@@ -2,8 +2,10 @@
 //! The components meet only through the API, each under its own identity.
 
 use super::agent::{self, Agent};
+use super::controller_manager::NAME as CONTROLLERS;
+use super::datastore::{self, DatastoreFlags};
 use super::kubelet::own_address;
-use super::{images, shutdown};
+use super::{images, scheduler, shutdown};
 use apiserver::security::{self, SecurityConfig};
 use apiserver::{KubeletClient, Server, StaticTokens, UserInfo};
 use certs::{ClientAuth, KubeconfigFile, Pki, PkiConfig, TokenSigner, TokenVerifier};
@@ -20,9 +22,8 @@ use std::sync::Arc;
 /// kube-apiserver's, kube-scheduler's and kube-controller-manager's flags, as far as they mean something here.
 #[derive(Debug, Args)]
 pub struct ServerFlags {
-    /// Where state, certificates and this machine's pods are kept.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/pintle/server")]
-    data_dir: PathBuf,
+    #[command(flatten)]
+    datastore: DatastoreFlags,
     /// Where the certificates are, when not in the data directory.
     #[arg(long, value_name = "DIR")]
     cert_dir: Option<PathBuf>,
@@ -38,9 +39,6 @@ pub struct ServerFlags {
     /// Write the administrator's kubeconfig here.
     #[arg(long, value_name = "FILE")]
     write_kubeconfig: Option<PathBuf>,
-    /// Where objects are kept: `embedded`.
-    #[arg(long, value_name = "ENDPOINT", default_value = "embedded")]
-    datastore_endpoint: String,
     /// No node on this machine.
     #[arg(long)]
     disable_agent: bool,
@@ -71,7 +69,10 @@ pub struct ServerFlags {
 }
 
 /// Leading bits of a node's range of pod addresses: upstream's default.
-const NODE_CIDR_MASK_SIZE: u8 = 24;
+pub const NODE_CIDR_MASK_SIZE: u8 = 24;
+
+/// `--cluster-signing-duration`, in seconds: upstream's year.
+const SIGNING_SECONDS_MAX: u64 = 365 * 24 * 3600;
 
 /// Where everything of this process is, and under which names.
 struct Place {
@@ -88,18 +89,13 @@ pub async fn run(flags: ServerFlags, clock: SharedClock) -> Result<(), Box<dyn E
     let place = Place {
         node_name: flags.node_name.clone().unwrap_or(hostname),
         advertise_address: flags.advertise_address.or_else(own_address).unwrap_or(flags.bind_address),
-        cert_dir: flags.cert_dir.clone().unwrap_or_else(|| flags.data_dir.join("pki")),
+        cert_dir: flags.cert_dir.clone().unwrap_or_else(|| flags.datastore.data_dir.join("pki")),
         clock,
     };
-    if flags.datastore_endpoint != "embedded" {
-        let endpoint = &flags.datastore_endpoint;
-        let text = format!("--datastore-endpoint: Unsupported value: {endpoint:?}: supported values: \"embedded\"");
-        return Err(text.into());
-    }
-    std::fs::create_dir_all(&flags.data_dir)?;
+    std::fs::create_dir_all(&flags.datastore.data_dir)?;
     let pki = pki(&place)?;
-    let store = Arc::new(store::Embedded::open(&flags.data_dir.join("state.redb"))?);
-    let server = Server::start(server_config(&flags, &place, &pki, store.clone())?).await?;
+    let store = datastore::open(&flags.datastore).await?;
+    let server = Server::start(server_config(&flags, &place, &pki, store.store())?).await?;
     write_kubeconfigs(&flags, &place, &pki, server.address().port())?;
     tracing::info!(address = %server.address(), "serving");
     let control_plane = control_plane(&flags, &place, &pki, &server, &shutdown)?;
@@ -134,7 +130,7 @@ fn server_config(
     flags: &ServerFlags,
     place: &Place,
     pki: &Pki,
-    store: Arc<store::Embedded>,
+    store: Arc<dyn store::Store>,
 ) -> Result<apiserver::Config, Box<dyn Error>> {
     let ca = pki.authority.certificate_pem();
     let mut static_tokens = StaticTokens::default();
@@ -165,7 +161,7 @@ fn server_config(
 }
 
 /// Listeners that whoever started us has bound (systemd's socket activation, or the supervisor of `up`).
-fn inherited_listeners() -> std::io::Result<Vec<std::net::TcpListener>> {
+pub fn inherited_listeners() -> std::io::Result<Vec<std::net::TcpListener>> {
     let mut inherited = ListenFd::from_env();
     let mut listeners = Vec::new();
     for index in 0..inherited.len() {
@@ -196,18 +192,13 @@ fn control_plane(
     pki: &Pki,
     server: &Server,
     shutdown: &Shutdown,
-) -> Result<Vec<tokio::task::JoinHandle<()>>, client::ConfigError> {
+) -> Result<Vec<tokio::task::JoinHandle<()>>, Box<dyn Error>> {
     let mut tasks = Vec::new();
     if !flags.disable_scheduler {
         let user = UserInfo::new("system:kube-scheduler", &[AUTHENTICATED]);
-        let dependencies = scheduler::Dependencies {
-            client: client(server, user, "kube-scheduler")?,
-            clock: place.clock.clone(),
-            rng: Box::new(rand::make_rng::<rand::rngs::StdRng>()),
-        };
-        let config =
-            scheduler::Config { scheduler_name: "default-scheduler".to_owned(), hostname: place.node_name.clone() };
-        tasks.push(tokio::spawn(scheduler::run(config, dependencies, shutdown.clone())));
+        let client = client(server, user, "kube-scheduler")?;
+        let (clock, hostname) = (place.clock.clone(), place.node_name.clone());
+        tasks.push(tokio::spawn(scheduler::schedule(client, clock, hostname, shutdown.clone())));
     }
     if !flags.disable_controller_manager {
         let informers = client(server, UserInfo::new("system:kube-controller-manager", &[AUTHENTICATED]), CONTROLLERS)?;
@@ -216,6 +207,8 @@ fn control_plane(
             cluster_cidr: flags.cluster_cidr.to_string(),
             node_cidr_mask_size: NODE_CIDR_MASK_SIZE,
             root_ca: pki.authority.certificate_pem().to_owned(),
+            signing: Some(signing(pki)?),
+            selection: controllers::ControllerSelection::all(),
         };
         let context = controllers::Context {
             client_for,
@@ -229,7 +222,11 @@ fn control_plane(
     Ok(tasks)
 }
 
-const CONTROLLERS: &str = "kube-controller-manager";
+/// The cluster's authority signs certificate requests: upstream's year at the longest.
+fn signing(pki: &Pki) -> Result<controllers::Signing, certs::CertError> {
+    let authority = certs::Authority::from_pem(pki.authority.certificate_pem(), &pki.authority.key_pem())?;
+    Ok(controllers::Signing { authority: Arc::new(authority), validity_seconds_max: SIGNING_SECONDS_MAX })
+}
 
 /// Every controller acts as a service account of its own, as with `--use-service-account-credentials`.
 fn controller_clients(server: &Server, fallback: Client) -> controllers::ClientFor {
@@ -246,7 +243,7 @@ fn controller_clients(server: &Server, fallback: Client) -> controllers::ClientF
 fn node(flags: &ServerFlags, place: &Place, pki: &Pki, server: &Server) -> Result<Agent, Box<dyn Error>> {
     let name = &place.node_name;
     let user = UserInfo::new(format!("system:node:{name}"), &["system:nodes", AUTHENTICATED]);
-    let root = flags.data_dir.join("agent");
+    let root = flags.datastore.data_dir.join("agent");
     let mut config = kubelet::Config {
         node_name: name.clone(),
         node_ips: vec![place.advertise_address],
