@@ -5,11 +5,16 @@
 //! commit atomic at any kill; measured here, its one fsync per commit is what a bare log would pay too, so a log of our
 //! own would gain little and would have to be compacted.
 
+mod disk;
+mod expiry;
 mod file;
 mod writer;
 
+pub use disk::{Disk, DiskError};
+
 use crate::history::History;
-use crate::{CommitError, Committed, LoadError, Loaded, Revision, Store, Watch, WatchError, Write};
+use crate::{CommitError, Committed, Loaded, ReadError, Revision, Store, Watch, WatchError, Write};
+use clock::SharedClock;
 use file::File;
 use futures::future::BoxFuture;
 use std::path::Path;
@@ -29,7 +34,7 @@ pub enum OpenError {
         path: String,
         /// redb's reason.
         #[source]
-        source: Box<redb::Error>,
+        source: Box<DiskError>,
     },
     /// The writer thread could not be started.
     #[error("cannot start the writer thread")]
@@ -39,7 +44,7 @@ pub enum OpenError {
 /// What the writer takes from its queue.
 pub(crate) enum Job {
     Commit(Write, oneshot::Sender<Result<Committed, CommitError>>),
-    Load(oneshot::Sender<Result<Loaded, LoadError>>),
+    Load(oneshot::Sender<Result<Loaded, ReadError>>),
     Close,
 }
 
@@ -52,19 +57,33 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Opens the file, makes it when it is missing, repairs it after a crash. Blocks for as long as that takes.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let error = |source| OpenError::Database { path: path.display().to_string(), source: Box::new(source) };
-        let file = File::open(path).map_err(error)?;
-        let (latest, index) = file.index().map_err(error)?;
-        let history = Arc::new(Mutex::new(History::new(latest)));
+    /// Opens the file, makes it when it is missing, repairs it after a crash. Blocks for as long as that takes. The
+    /// clock says when values with a time to live are due.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(path: &Path, clock: SharedClock) -> Result<Self, OpenError> {
+        Self::open_on(Box::new(disk::OneFile(path.to_owned())), clock)
+    }
+
+    /// The same on any disk.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_on(disk: Box<dyn Disk>, clock: SharedClock) -> Result<Self, OpenError> {
+        let error = |source| OpenError::Database { path: disk.name(), source: Box::new(source) };
+        let file = File::open(&*disk).map_err(error)?;
+        let known = file.known().map_err(error)?;
+        let history = Arc::new(Mutex::new(History::new(known.latest)));
         let (jobs, queue) = mpsc::channel(MAX_WAITING_WRITES);
         let (finished, done) = tokio::sync::watch::channel(false);
-        let writer = writer::Writer::new(path.to_owned(), file, latest, index, history.clone());
+        // Of its own, for its timers: the thread waits for writes and for deadlines.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenError::Thread)?;
+        let writer = writer::Writer::new(disk, file, known, history.clone(), clock);
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                writer.run(queue);
+                runtime.block_on(writer.run(queue));
                 let _ = finished.send(true); // nobody may be waiting
             })
             .map_err(OpenError::Thread)?;
@@ -89,21 +108,30 @@ impl Store for Embedded {
         })
     }
 
-    fn load(&self) -> BoxFuture<'static, Result<Loaded, LoadError>> {
+    fn load(&self) -> BoxFuture<'static, Result<Loaded, ReadError>> {
         let jobs = self.jobs.clone();
         Box::pin(async move {
             let (answer, answered) = oneshot::channel();
-            jobs.send(Job::Load(answer)).await.map_err(|_| LoadError::Closed)?;
-            answered.await.map_err(|_| LoadError::Closed)?
+            jobs.send(Job::Load(answer)).await.map_err(|_| ReadError::Closed)?;
+            answered.await.map_err(|_| ReadError::Closed)?
         })
     }
 
     fn watch(&self, after: Revision) -> BoxFuture<'static, Result<Watch, WatchError>> {
         let answer = if *self.done.borrow() {
-            Err(WatchError::Closed)
+            Err(WatchError::Read(ReadError::Closed))
         } else {
             self.history.lock().unwrap_or_else(PoisonError::into_inner).watch(after)
         };
+        Box::pin(futures::future::ready(answer))
+    }
+
+    fn latest(&self) -> Option<BoxFuture<'static, Result<Revision, ReadError>>> {
+        None
+    }
+
+    fn health(&self) -> BoxFuture<'static, Result<(), ReadError>> {
+        let answer = if *self.done.borrow() { Err(ReadError::Closed) } else { Ok(()) };
         Box::pin(futures::future::ready(answer))
     }
 }

@@ -33,10 +33,10 @@ impl History {
         Self { events: VecDeque::new(), bytes: 0, compacted: latest, latest, watchers: Vec::new() }
     }
 
-    /// Takes committed events in, and hands them to every watcher. A watcher whose queue is full is cut off.
-    pub(crate) fn publish(&mut self, events: Vec<Event>) {
-        let Some(last) = events.last() else { return };
-        self.latest = last.revision;
+    /// Takes committed events in, and hands them to every watcher; after them everything up to `through` is here. A
+    /// watcher whose queue is full is cut off.
+    pub(crate) fn publish(&mut self, events: Vec<Event>, through: Revision) {
+        self.latest = through;
         for event in &events {
             self.bytes += size(event);
             self.events.push_back(event.clone());
@@ -46,7 +46,7 @@ impl History {
             self.bytes -= size(&old);
             self.compacted = old.revision;
         }
-        let batch: Batch = events.into();
+        let batch = Batch { events: events.into(), through };
         self.watchers.retain(|watcher| watcher.try_send(batch.clone()).is_ok());
     }
 
@@ -62,7 +62,8 @@ impl History {
         let missed: Vec<Event> = self.events.range(start..).cloned().collect();
         let (sender, receiver) = mpsc::channel(MAX_QUEUED_BATCHES);
         self.watchers.push(sender);
-        Ok(Watch::new((!missed.is_empty()).then(|| missed.into()), receiver))
+        let replay = (!missed.is_empty()).then(|| Batch { events: missed.into(), through: self.latest });
+        Ok(Watch::new(replay, receiver))
     }
 
     /// Ends all watches.

@@ -5,12 +5,14 @@
 //! single keys; the API server's watch cache answers all reads.
 
 mod embedded;
+mod etcd;
 mod history;
 mod types;
 
-pub use embedded::{Embedded, OpenError};
+pub use embedded::{Disk, DiskError, Embedded, OpenError};
+pub use etcd::{ConnectError, Etcd, EtcdConfig, EtcdTls};
 pub use types::{
-    Batch, CommitError, Committed, Entry, Event, Expect, LoadError, Loaded, Mutation, Note, Revision, Watch,
+    Batch, Cause, CommitError, Committed, Entry, Event, Expect, Loaded, Mutation, Note, ReadError, Revision, Watch,
     WatchError, Write,
 };
 
@@ -19,12 +21,20 @@ use futures::future::BoxFuture;
 /// A revisioned map of keys to bytes.
 pub trait Store: Send + Sync + std::fmt::Debug + 'static {
     /// Carries out one write if its expectation holds. When the answer is `Ok`, the write is durable, and every watch
-    /// has been handed its event. The write takes place even if the caller stops waiting.
+    /// has been handed its event or is about to be: wait for [`Batch::through`]. The write takes place even if the
+    /// caller stops waiting.
     fn commit(&self, write: Write) -> BoxFuture<'static, Result<Committed, CommitError>>;
 
     /// Everything, in the order of the keys, and the revision at which it was so.
-    fn load(&self) -> BoxFuture<'static, Result<Loaded, LoadError>>;
+    fn load(&self) -> BoxFuture<'static, Result<Loaded, ReadError>>;
 
     /// All events with revisions greater than `after`, in order and without gaps.
     fn watch(&self, after: Revision) -> BoxFuture<'static, Result<Watch, WatchError>>;
+
+    /// A revision that is not before any write that anyone had an answer to when this was called. `None`: all writes
+    /// come through this process and are answered after the watches have them, so there is nothing to ask.
+    fn latest(&self) -> Option<BoxFuture<'static, Result<Revision, ReadError>>>;
+
+    /// Whether the database answers.
+    fn health(&self) -> BoxFuture<'static, Result<(), ReadError>>;
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use std::any::Any;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -56,6 +57,9 @@ pub struct Write {
     pub expect: Expect,
     /// The change.
     pub mutation: Mutation,
+    /// After so many seconds a value that has not been written again is deleted, with a revision and an event as any
+    /// deletion has; up to a minute (or, if that is less, a twentieth of the time) late. `None`: it stays.
+    pub ttl_seconds: Option<NonZeroU64>,
     /// Handed on to watchers.
     pub note: Note,
 }
@@ -100,8 +104,14 @@ pub struct Event {
     pub note: Note,
 }
 
-/// Events that were committed together, in order.
-pub type Batch = Arc<[Event]>;
+/// What a watch hands over at once.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// In order. Those of one revision are never split (a deletion by time may take several keys at one revision).
+    pub events: Arc<[Event]>,
+    /// All events with revisions up to this have been handed over.
+    pub through: Revision,
+}
 
 /// An open watch. Dropping it ends it.
 #[derive(Debug)]
@@ -126,7 +136,10 @@ impl Watch {
     }
 }
 
-/// Why a write did not take place.
+/// An error of the database, shared by all who waited for the same.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// Why a write did not take place, or may not have.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CommitError {
     /// The expectation did not hold.
@@ -137,28 +150,41 @@ pub enum CommitError {
         /// The store's last revision when this was found: who has seen everything up to it will find the same.
         latest: Revision,
     },
-    /// The database could not write: a full disk, an I/O error. Whether the write will be found after a restart is not
-    /// known; if so, watches show it.
+    /// The database said no, in these words: too large a value, no space, no leader. Nothing was written, unless the
+    /// words say that time ran out.
+    #[error("{message}")]
+    Refused {
+        /// The database's own words, fit for clients.
+        message: String,
+    },
+    /// The database could not write: a full disk, an I/O error, a broken connection. Whether the write will be found
+    /// later is not known; if so, watches show it.
     #[error("the database cannot write")]
-    Io(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    Io(#[source] Cause),
+    /// No answer in time. Whether the write takes place is not known.
+    #[error("the database did not answer in time")]
+    Timeout,
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,
 }
 
-/// Why the content could not be read.
+/// Why the database could not be asked.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum LoadError {
+pub enum ReadError {
     /// The database could not be read.
     #[error("the database cannot be read")]
-    Io(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    Io(#[source] Cause),
+    /// No answer in time.
+    #[error("the database did not answer in time")]
+    Timeout,
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,
 }
 
 /// Why a watch could not begin.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum WatchError {
     /// The history no longer reaches back that far: load, then watch from there.
     #[error("revisions up to {oldest} are compacted")]
@@ -172,7 +198,7 @@ pub enum WatchError {
         /// The last revision that was given.
         latest: Revision,
     },
-    /// The store has been closed.
-    #[error("the store is closed")]
-    Closed,
+    /// The database could not be asked, or the store has been closed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }

@@ -15,7 +15,7 @@ const WRITERS: usize = 8;
 
 /// Writes until it is killed; each writer counts up its own key.
 async fn child(path: &Path) {
-    let store = Embedded::open(path).unwrap();
+    let store = Embedded::open(path, clock::system()).unwrap();
     let writers = (0..WRITERS).map(|writer| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -26,6 +26,7 @@ async fn child(path: &Path) {
                     key: key.as_str().into(),
                     expect: Expect::Any,
                     mutation: Mutation::Put(value),
+                    ttl_seconds: None,
                     note: Note::default(),
                 };
                 let committed = store.commit(write).await.unwrap();
@@ -75,8 +76,8 @@ fn acknowledged_writes_survive_a_kill() {
             }
         }
         process.wait().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let store = Embedded::open(&path).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let store = Embedded::open(&path, clock::system()).unwrap();
         let loaded = runtime.block_on(store.load()).unwrap();
         let found: BTreeMap<&str, (u64, &[u8])> =
             loaded.entries.iter().map(|e| (&*e.key, (e.revision.0, &e.value[..]))).collect();

@@ -1,19 +1,22 @@
 //! The one thread that writes.
 
 use super::Job;
-use super::file::{File, Index};
+use super::disk::Disk;
+use super::file::{File, Index, Known};
 use crate::history::History;
-use crate::{CommitError, Committed, Event, Expect, LoadError, Mutation, Revision, Write};
+use crate::{Cause, CommitError, Committed, Event, Expect, Mutation, Note, ReadError, Revision, Write};
+use clock::SharedClock;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Writes in one transaction. Enough for every client to have one in it; small enough that the first does not wait long.
 const MAX_BATCH: usize = 1024;
+/// Deletions by time in one transaction: they may not hold up the writes that come with them.
+const MAX_EXPIRED: usize = 256;
 
 type Answer = oneshot::Sender<Result<Committed, CommitError>>;
-type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 /// The database is not open: it failed, and could not be opened again.
 #[derive(Debug, thiserror::Error)]
@@ -21,24 +24,43 @@ type Cause = Arc<dyn std::error::Error + Send + Sync>;
 struct NotOpen;
 
 pub(super) struct Writer {
-    path: PathBuf,
+    disk: Box<dyn Disk>,
     /// `None` after an error that reopening has not healed yet.
     file: Option<File>,
-    latest: Revision,
-    index: Index,
+    known: Known,
     history: Arc<Mutex<History>>,
+    clock: SharedClock,
+}
+
+/// What came out of the waiting.
+enum Woken {
+    Job(Job),
+    /// A deadline has come.
+    Due,
+    /// Nobody can send any more.
+    Over,
 }
 
 impl Writer {
-    pub(super) fn new(path: PathBuf, file: File, latest: Revision, index: Index, history: Arc<Mutex<History>>) -> Self {
-        Self { path, file: Some(file), latest, index, history }
+    pub(super) fn new(
+        disk: Box<dyn Disk>,
+        file: File,
+        known: Known,
+        history: Arc<Mutex<History>>,
+        clock: SharedClock,
+    ) -> Self {
+        Self { disk, file: Some(file), known, history, clock }
     }
 
     /// Works until the queue's senders are gone or a [`Job::Close`] comes.
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(MAX_BATCH);
-        while let Some(first) = queue.blocking_recv() {
-            jobs.push(first);
+        loop {
+            match self.wait(&mut queue).await {
+                Woken::Job(first) => jobs.push(first),
+                Woken::Due => {}
+                Woken::Over => break,
+            }
             while jobs.len() < MAX_BATCH
                 && let Ok(job) = queue.try_recv()
             {
@@ -52,11 +74,33 @@ impl Writer {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).close();
     }
 
+    async fn wait(&self, queue: &mut mpsc::Receiver<Job>) -> Woken {
+        if let Ok(job) = queue.try_recv() {
+            return Woken::Job(job);
+        }
+        let received = |job: Option<Job>| job.map_or(Woken::Over, Woken::Job);
+        // After a failure a deadline is tried again with the next write, not in a loop of its own.
+        let Some(deadline) = self.known.expiry.next().filter(|_| self.file.is_some()) else {
+            return received(queue.recv().await);
+        };
+        let wait = Duration::from_secs(deadline.saturating_sub(self.now()));
+        tokio::select! {
+            biased;
+            job = queue.recv() => received(job),
+            () = self.clock.sleep(wait) => Woken::Due,
+        }
+    }
+
+    /// Seconds of the Unix epoch.
+    fn now(&self) -> u64 {
+        u64::try_from(self.clock.now().as_second()).unwrap_or(0)
+    }
+
     fn work(&mut self, jobs: impl Iterator<Item = Job>) {
-        let mut writes = Vec::new();
+        let mut writes = self.expired();
         for job in jobs {
             match job {
-                Job::Commit(write, answer) => writes.push((write, answer)),
+                Job::Commit(write, answer) => writes.push((write, Some(answer))),
                 Job::Close => {}
                 Job::Load(answer) => {
                     self.commit(std::mem::take(&mut writes));
@@ -67,75 +111,99 @@ impl Writer {
         self.commit(writes);
     }
 
-    fn load(&mut self) -> Result<crate::Loaded, LoadError> {
-        self.reopen().map_err(LoadError::Io)?;
-        let Some(file) = &self.file else { return Err(LoadError::Io(Arc::new(NotOpen))) };
-        file.load().map_err(|error| LoadError::Io(Arc::new(error)))
+    /// The deletions that are due.
+    fn expired(&self) -> Vec<(Write, Option<Answer>)> {
+        if self.known.expiry.next().is_none() {
+            return Vec::new();
+        }
+        let due = self.known.expiry.due(self.now(), MAX_EXPIRED);
+        due.into_iter()
+            .map(|key| {
+                let (expect, mutation) = (Expect::Any, Mutation::Delete);
+                (Write { key, expect, mutation, ttl_seconds: None, note: Note::default() }, None)
+            })
+            .collect()
+    }
+
+    fn load(&mut self) -> Result<crate::Loaded, ReadError> {
+        self.reopen().map_err(ReadError::Io)?;
+        let Some(file) = &self.file else { return Err(ReadError::Io(Arc::new(NotOpen))) };
+        file.load().map_err(|error| ReadError::Io(Arc::new(error)))
     }
 
     /// One group: check, write, publish, answer.
-    fn commit(&mut self, writes: Vec<(Write, Answer)>) {
+    fn commit(&mut self, writes: Vec<(Write, Option<Answer>)>) {
         if writes.is_empty() {
             return;
         }
         if let Err(cause) = self.reopen() {
-            writes.into_iter().for_each(|(_, answer)| drop(answer.send(Err(CommitError::Io(cause.clone())))));
+            fail(writes.into_iter().filter_map(|(_, answer)| answer), &cause);
             return;
         }
-        let mut changed: HashMap<Arc<str>, Option<Revision>> = HashMap::new();
-        let mut events = Vec::with_capacity(writes.len());
-        let mut answers = Vec::with_capacity(writes.len());
-        let mut conflicts = Vec::new();
-        let mut next = self.latest;
-        for (write, answer) in writes {
-            let actual = changed.get(&write.key).copied().unwrap_or_else(|| self.index.get(&write.key).copied());
-            if !holds(&write, actual) {
-                // Answered with the group: what it lost to is then committed, and another try sees it.
-                conflicts.push((actual, answer));
-                continue;
-            }
-            next = Revision(next.0 + 1);
-            let value = match write.mutation {
-                Mutation::Put(value) => Some(value),
-                Mutation::Delete => None,
-            };
-            changed.insert(write.key.clone(), value.is_some().then_some(next));
-            events.push(Event { revision: next, key: write.key, value, note: write.note });
-            answers.push((next, answer));
-        }
-        if events.is_empty() {
-            self.refuse(conflicts);
+        let group = self.check(writes);
+        if group.events.is_empty() {
+            self.refuse(group.conflicts);
             return;
         }
         let written = self.file.as_ref().map_or_else(
             || Err(Arc::new(NotOpen) as Cause),
-            |file| file.write(&events).map_err(|error| Arc::new(error) as Cause),
+            |file| file.write(&group.events, &group.deadlines).map_err(|error| Arc::new(error) as Cause),
         );
         if let Err(cause) = written {
             tracing::error!(error = %cause, "the database cannot write");
             self.file = None; // redb takes no more transactions after a failed one
-            let conflicts = conflicts.into_iter().map(|(_, answer)| answer);
-            let answers = answers.into_iter().map(|(_, answer)| answer).chain(conflicts);
-            answers.for_each(|answer| drop(answer.send(Err(CommitError::Io(cause.clone())))));
+            let conflicts = group.conflicts.into_iter().map(|(_, answer)| answer);
+            fail(group.answers.into_iter().map(|(_, answer)| answer).chain(conflicts), &cause);
             return;
         }
-        self.latest = next;
-        for (key, revision) in changed {
+        self.known.latest = group.latest;
+        for (key, revision) in group.changed {
             match revision {
-                Some(revision) => drop(self.index.insert(key, revision)),
-                None => drop(self.index.remove(&key)),
+                Some(revision) => drop(self.known.index.insert(key, revision)),
+                None => drop(self.known.index.remove(&key)),
             }
         }
-        self.history.lock().unwrap_or_else(PoisonError::into_inner).publish(events);
-        for (revision, answer) in answers {
+        for (key, deadline) in &group.deadlines {
+            self.known.expiry.set(key, *deadline);
+        }
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).publish(group.events, group.latest);
+        for (revision, answer) in group.answers {
             let _ = answer.send(Ok(Committed { revision })); // the asker may have gone
         }
-        self.refuse(conflicts);
+        self.refuse(group.conflicts);
+    }
+
+    /// Checks the expectations of a group, each against what the writes before it leave behind.
+    fn check(&self, writes: Vec<(Write, Option<Answer>)>) -> Group {
+        let mut group = Group { latest: self.known.latest, ..Group::default() };
+        let now = self.now();
+        for (write, answer) in writes {
+            let before = || self.known.index.get(&write.key).copied();
+            let actual = group.changed.get(&write.key).copied().unwrap_or_else(before);
+            if !holds(&write, actual) {
+                // Answered with the group: what it lost to is then committed, and another try sees it.
+                group.conflicts.extend(answer.map(|answer| (actual, answer)));
+                continue;
+            }
+            group.latest = Revision(group.latest.0 + 1);
+            let value = match write.mutation {
+                Mutation::Put(value) => Some(value),
+                Mutation::Delete => None,
+            };
+            let deadline = write.ttl_seconds.filter(|_| value.is_some()).map(|ttl| now.saturating_add(ttl.get()));
+            if deadline.is_some() || self.known.expiry.has(&write.key) || group.changed.contains_key(&write.key) {
+                group.deadlines.push((write.key.clone(), deadline));
+            }
+            group.changed.insert(write.key.clone(), value.is_some().then_some(group.latest));
+            group.events.push(Event { revision: group.latest, key: write.key, value, note: write.note });
+            group.answers.extend(answer.map(|answer| (group.latest, answer)));
+        }
+        group
     }
 
     fn refuse(&self, conflicts: Vec<(Option<Revision>, Answer)>) {
         for (actual, answer) in conflicts {
-            let conflict = CommitError::Conflict { actual, latest: self.latest };
+            let conflict = CommitError::Conflict { actual, latest: self.known.latest };
             let _ = answer.send(Err(conflict)); // the asker may have gone
         }
     }
@@ -146,35 +214,53 @@ impl Writer {
             return Ok(());
         }
         let cause = |error: redb::Error| Arc::new(error) as Cause;
-        let file = File::open(&self.path).map_err(cause)?;
-        let found = file.load().map_err(cause)?;
-        if found.revision > self.latest {
-            let mut index = Index::new();
-            let mut events = Vec::new();
-            for entry in found.entries {
-                if entry.revision > self.latest {
-                    let (key, value) = (entry.key.clone(), Some(entry.value));
-                    events.push(Event { revision: entry.revision, key, value, note: crate::Note::default() });
-                }
-                index.insert(entry.key, entry.revision);
-            }
-            // The revisions of deletions are lost; each takes one that no other event has.
-            let taken: std::collections::HashSet<u64> = events.iter().map(|event| event.revision.0).collect();
-            let free = (self.latest.0 + 1..=found.revision.0).filter(|revision| !taken.contains(revision));
-            let gone = self.index.keys().filter(|key| !index.contains_key(*key)).cloned();
-            let deleted: Vec<Event> = free
-                .zip(gone)
-                .map(|(r, key)| Event { revision: Revision(r), key, value: None, note: crate::Note::default() })
-                .collect();
-            events.extend(deleted);
-            events.sort_by_key(|event| event.revision);
-            self.index = index;
-            self.latest = found.revision;
-            self.history.lock().unwrap_or_else(PoisonError::into_inner).publish(events);
+        let file = File::open(&*self.disk).map_err(cause)?;
+        if file.latest().map_err(cause)? > self.known.latest {
+            let found = file.load().map_err(cause)?;
+            let known = file.known().map_err(cause)?;
+            let events = missed(&self.known, &known.index, found);
+            self.known = known;
+            self.history.lock().unwrap_or_else(PoisonError::into_inner).publish(events, self.known.latest);
         }
         self.file = Some(file);
         Ok(())
     }
+}
+
+/// What a transaction did that was found in the file after it had failed.
+fn missed(before: &Known, index: &Index, found: crate::Loaded) -> Vec<Event> {
+    let mut events: Vec<Event> = found
+        .entries
+        .into_iter()
+        .filter(|entry| entry.revision > before.latest)
+        .map(|e| Event { revision: e.revision, key: e.key, value: Some(e.value), note: Note::default() })
+        .collect();
+    // The revisions of deletions are lost; each takes one that no other event has.
+    let taken: std::collections::HashSet<u64> = events.iter().map(|event| event.revision.0).collect();
+    let free = (before.latest.0 + 1..=found.revision.0).filter(|revision| !taken.contains(revision));
+    let gone = before.index.keys().filter(|key| !index.contains_key(*key)).cloned();
+    let deleted: Vec<Event> = free
+        .zip(gone)
+        .map(|(r, key)| Event { revision: Revision(r), key, value: None, note: Note::default() })
+        .collect();
+    events.extend(deleted);
+    events.sort_by_key(|event| event.revision);
+    events
+}
+
+/// A group on its way: what will be written, and who waits for it.
+#[derive(Default)]
+struct Group {
+    latest: Revision,
+    changed: HashMap<Arc<str>, Option<Revision>>,
+    events: Vec<Event>,
+    deadlines: Vec<(Arc<str>, Option<u64>)>,
+    answers: Vec<(Revision, Answer)>,
+    conflicts: Vec<(Option<Revision>, Answer)>,
+}
+
+fn fail(answers: impl Iterator<Item = Answer>, cause: &Cause) {
+    answers.for_each(|answer| drop(answer.send(Err(CommitError::Io(cause.clone()))))); // the asker may have gone
 }
 
 fn holds(write: &Write, actual: Option<Revision>) -> bool {
