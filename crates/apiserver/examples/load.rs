@@ -63,7 +63,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut static_tokens = StaticTokens::default();
     static_tokens.add_administrator("admin");
     let server = Server::start(Config {
-        store: Arc::new(store::Embedded::open(&directory.join("state.db"))?),
+        store: Arc::new(store::Embedded::open(&directory.join("state.db"), clock::system())?),
         clock: clock.clone(),
         bind: ([127, 0, 0, 1], 0).into(),
         listeners: Vec::new(),

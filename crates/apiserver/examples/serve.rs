@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tls = certs::server_config(&pair, clients, &[b"h2", b"http/1.1"])?;
     let mut static_tokens = StaticTokens::default();
     static_tokens.add_administrator("admin");
-    let store = store::Embedded::open(&directory.join("state.db"))?;
+    let store = store::Embedded::open(&directory.join("state.db"), clock::system())?;
     let server = Server::start(Config {
         store: Arc::new(store.clone()),
         clock: clock.clone(),

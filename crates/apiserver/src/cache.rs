@@ -68,6 +68,21 @@ impl Cache {
         shelf.snapshot(|| self.revision())
     }
 
+    /// Takes this content in the place of all there is.
+    pub(crate) fn replace(&self, mut content: HashMap<(String, String), Vec<Arc<Entry>>>, revision: u64) {
+        for ((group, plural), entries) in content.drain() {
+            self.shelf(&group, &plural).replace(entries, revision);
+        }
+        self.set_revision(revision);
+        // Every shelf must know from where on its history is whole: those of resources without objects too, and those
+        // that were made meanwhile.
+        let shelves: Vec<Arc<Shelf>> =
+            self.shelves.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for shelf in shelves.into_iter().filter(|shelf| shelf.is_before(revision)) {
+            shelf.replace(Vec::new(), revision);
+        }
+    }
+
     pub(crate) fn set_revision(&self, revision: u64) {
         self.applied.send_if_modified(|at| {
             let grown = revision > *at;

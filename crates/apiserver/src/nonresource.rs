@@ -15,7 +15,7 @@ fn header_of(headers: &HeaderMap, name: header::HeaderName) -> &str {
 }
 
 /// Answers such a path.
-pub fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &HeaderMap) -> Answer {
+pub async fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &HeaderMap) -> Answer {
     let path = info.path.trim_end_matches('/');
     let accept = header_of(headers, header::ACCEPT);
     let healthy = matches!(path, "/healthz" | "/livez" | "/readyz"); // these take any method
@@ -25,7 +25,7 @@ pub fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &HeaderMap
     }
     let mut response = match path {
         "/version" => version(),
-        "/healthz" | "/livez" | "/readyz" => health(api, info),
+        "/healthz" | "/livez" | "/readyz" => health(api, info).await,
         "/metrics" => {
             answer::answer(200, "text/plain; version=0.0.4; charset=utf-8", api.metrics.text(api.cache.revision()))
         }
@@ -34,7 +34,7 @@ pub fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &HeaderMap
         _ => match api.discovery.respond(path, accept) {
             Some(document) if crate::discovery::accepts_json(accept) => document_answer(document, headers),
             Some(_) => crate::endpoints::error(&not_acceptable()),
-            None => more(api, info, headers),
+            None => more(api, info, headers).await,
         },
     };
     if *method == Method::HEAD {
@@ -82,11 +82,15 @@ fn openapi(api: &Api, path: &str, headers: &HeaderMap) -> Answer {
 }
 
 /// Individual health checks; everything else is unknown.
-fn more(api: &Api, info: &RequestInfo, headers: &HeaderMap) -> Answer {
+async fn more(api: &Api, info: &RequestInfo, headers: &HeaderMap) -> Answer {
     let path = info.path.trim_end_matches('/');
     let check = ["/healthz/", "/livez/", "/readyz/"].iter().find_map(|prefix| path.strip_prefix(prefix));
     if let Some(check) = check {
-        return if CHECKS.contains(&check) { answer::text(200, "ok") } else { answer::page_not_found() };
+        return match check_one(api, check).await {
+            None => answer::page_not_found(),
+            Some(Ok(())) => answer::text(200, "ok"),
+            Some(Err(why)) => answer::text(500, format!("internal server error: {why}\n")),
+        };
     }
     let Some(document) = api.chain.documents.iter().find(|document| document.path == path) else {
         return answer::page_not_found();
@@ -110,19 +114,53 @@ fn version() -> Answer {
 }
 
 /// The checks that exist. A server that answers has its cache filled, since it listens only then.
-const CHECKS: [&str; 5] =
-    ["ping", "log", "etcd", "informer-sync", "poststarthook/start-apiserver-admission-initializer"];
+const CHECKS: [&str; 6] =
+    ["ping", "log", "etcd", "etcd-readiness", "informer-sync", "poststarthook/start-apiserver-admission-initializer"];
+/// Those that say whether to send requests here, not whether to start the server anew.
+const READINESS_ONLY: [&str; 2] = ["etcd-readiness", "informer-sync"];
 
-fn health(api: &Api, info: &RequestInfo) -> Answer {
-    let stopping = api.stopping.is_cancelled();
+/// One check; `None`: there is no such.
+async fn check_one(api: &Api, check: &str) -> Option<Result<(), String>> {
+    CHECKS.contains(&check).then_some(())?;
+    Some(match check {
+        "etcd" | "etcd-readiness" => {
+            api.storage.health().await.map_err(|error| format!("error getting data from etcd: {error}"))
+        }
+        _ => Ok(()),
+    })
+}
+
+async fn health(api: &Api, info: &RequestInfo) -> Answer {
     let name = info.path.trim_matches('/');
-    if stopping && name == "readyz" {
-        return answer::text(500, "[-]shutdown failed: reason withheld\nreadyz check failed\n");
+    let excluded: Vec<&str> = info.query.all("exclude").collect();
+    let (mut lines, mut failed) = (String::new(), Vec::new());
+    for check in CHECKS.iter().filter(|check| name == "readyz" || !READINESS_ONLY.contains(check)) {
+        if excluded.contains(check) {
+            lines += &format!("[+]{check} excluded: ok\n");
+        } else if let Some(Err(why)) = check_one(api, check).await {
+            tracing::warn!(check, why, "{name} check failed");
+            lines += &format!("[-]{check} failed: reason withheld\n");
+            failed.push(*check);
+        } else {
+            lines += &format!("[+]{check} ok\n");
+        }
+    }
+    if name == "readyz" && api.stopping.is_cancelled() {
+        lines += "[-]shutdown failed: reason withheld\n";
+        failed.push("shutdown");
+    }
+    let unknown: Vec<String> =
+        excluded.iter().filter(|check| !CHECKS.contains(check)).map(|check| format!("{check:?}")).collect();
+    if !unknown.is_empty() {
+        let list = unknown.join(", ");
+        lines += &format!("warn: some health checks cannot be excluded: no matches for {list}\n");
+    }
+    if !failed.is_empty() {
+        return answer::text(500, format!("{lines}{name} check failed\n"));
     }
     if info.query.get("verbose").is_none() {
         return answer::text(200, "ok");
     }
-    let lines: String = CHECKS.iter().map(|check| format!("[+]{check} ok\n")).collect();
     answer::text(200, format!("{lines}{name} check passed\n"))
 }
 

@@ -66,7 +66,7 @@ async fn respond(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInf
         return endpoints::error(&crate::authz::forbidden(&user, &info, &why));
     }
     if !info.is_resource_request {
-        return crate::nonresource::serve(api, &info, request.method(), request.headers());
+        return crate::nonresource::serve(api, &info, request.method(), request.headers()).await;
     }
     let Some(row) = api.rows.find(&info.api_group, &info.api_version, &info.resource) else {
         let known_group = api.rows.all().iter().any(|row| *row.group == *info.api_group);
@@ -92,6 +92,14 @@ fn authenticate(api: &Api, headers: &HeaderMap, identity: Identity, info: &Reque
 /// Whether the request has a life of its own: a connection, not an answer.
 fn is_connection(info: &RequestInfo) -> bool {
     matches!(info.subresource.as_str(), "log" | "exec" | "attach" | "portforward" | "proxy")
+}
+
+/// Whether the answer must show all that was ever answered: every write, since admission and preconditions look at the
+/// cache, and reads that do not say how old the answer may be.
+fn needs_latest(info: &RequestInfo) -> bool {
+    let reads = matches!(info.verb.as_str(), "get" | "list" | "watch");
+    let given = |name: &str| info.query.get(name).is_some_and(|value| !value.is_empty());
+    !reads || !(given("resourceVersion") || given("continue"))
 }
 
 /// The 429 of a busy server.
@@ -126,6 +134,11 @@ async fn serve(
     };
     if let Err(status) = endpoints::check_route(&call) {
         return endpoints::error(&status);
+    }
+    if needs_latest(&info)
+        && let Err(error) = api.storage.catch_up().await
+    {
+        return endpoints::error(&endpoints::create::read_error(&error));
     }
     if is_connection(&info) {
         parts.headers = headers.clone();

@@ -117,10 +117,10 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let cache = Arc::new(Cache::default());
         let rows = Arc::new(Rows::builtin());
-        let feed = tokio::spawn(follow(cache.clone(), config.store.clone(), rows.clone()).await?);
+        let feed = tokio::spawn(follow(cache.clone(), config.store.clone(), rows.clone(), config.clock.clone()).await?);
         let services = Services::new(cache.clone(), &config.service_cluster_ip_range)
             .ok_or_else(|| StartError::ServiceRange(config.service_cluster_ip_range.clone()))?;
-        let storage = Storage::new(config.store, cache.clone());
+        let storage = Storage::new(config.store, cache.clone(), config.clock.clone());
         let bind_error = |source| StartError::Bind { address: config.bind, source };
         let listener = TcpListener::bind(config.bind).await.map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;

@@ -1,22 +1,58 @@
 //! Writing objects: one compare-and-swap in the store, answered once the watch cache has it.
 
 use crate::cache::{Cache, Entry, Fed, Header, canonical};
+use clock::SharedClock;
 use registry::Resource;
 use serde_json::Value;
+use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
-use store::{CommitError, Committed, Expect, Mutation, Note, Revision, Store, Write};
+use std::time::Duration;
+use store::{CommitError, Committed, Expect, Mutation, Note, ReadError, Revision, Store, Write};
+
+/// How long an event is kept after it was last written: upstream's default of `--event-ttl`.
+const EVENT_TTL_SECONDS: NonZeroU64 = NonZeroU64::new(3600).unwrap();
+/// How long a request waits for the watch cache to show what the store says is there: upstream's `--request-timeout`.
+/// With an embedded store it is there at once; with etcd a watch may have broken.
+const MAX_CATCH_UP: Duration = Duration::from_secs(60);
 
 /// The store and the cache that follows it.
 #[derive(Clone, Debug)]
 pub struct Storage {
     store: Arc<dyn Store>,
     cache: Arc<Cache>,
+    clock: SharedClock,
 }
 
 impl Storage {
     /// Both together.
-    pub fn new(store: Arc<dyn Store>, cache: Arc<Cache>) -> Self {
-        Self { store, cache }
+    pub fn new(store: Arc<dyn Store>, cache: Arc<Cache>, clock: SharedClock) -> Self {
+        Self { store, cache, clock }
+    }
+
+    /// Waits until the cache has everything that anyone had an answer to when this was called: another API server may
+    /// write to the same store. Costs nothing when this one is alone with it.
+    ///
+    /// # Errors
+    /// The store does not answer, or the cache does not get there in time.
+    pub async fn catch_up(&self) -> Result<(), ReadError> {
+        let Some(latest) = self.store.latest() else { return Ok(()) };
+        let revision = latest.await?.0;
+        if self.reached(revision).await { Ok(()) } else { Err(ReadError::Timeout) }
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn health(&self) -> Result<(), ReadError> {
+        self.store.health().await
+    }
+
+    async fn reached(&self, revision: u64) -> bool {
+        if self.cache.revision() >= revision {
+            return true;
+        }
+        clock::timeout(&*self.clock, MAX_CATCH_UP, self.cache.reached(revision)).await.is_some()
     }
 
     /// Writes an object in its stored form. The answer is the entry as it stands in the cache.
@@ -41,10 +77,11 @@ impl Storage {
             key: crate::cache::store_key(group, plural, key),
             expect,
             mutation: Mutation::Put(stored.clone()),
+            ttl_seconds: (plural == "events").then_some(EVENT_TTL_SECONDS),
             note: Note(Some(fed.clone())),
         };
         let committed = self.commit(write).await?;
-        let entry = fed.entry.get().cloned();
+        let entry = fed.entry.get().filter(|entry| entry.revision == committed.revision.0).cloned();
         // A backend may lose the note; then the entry is made here once more.
         Ok(entry.unwrap_or_else(|| Arc::new(Entry::detached(key, committed.revision.0, &stored, header))))
     }
@@ -52,12 +89,12 @@ impl Storage {
     /// One write; when this returns, the cache has it, or what it lost to.
     async fn commit(&self, write: Write) -> Result<Committed, CommitError> {
         let outcome = self.store.commit(write).await;
-        match &outcome {
-            Ok(committed) => self.cache.reached(committed.revision.0).await,
-            Err(CommitError::Conflict { latest, .. }) => self.cache.reached(latest.0).await,
-            Err(_) => {}
-        }
-        outcome
+        let shown = match &outcome {
+            Ok(committed) => self.reached(committed.revision.0).await,
+            Err(CommitError::Conflict { latest, .. }) => self.reached(latest.0).await,
+            Err(_) => true,
+        };
+        if shown { outcome } else { Err(CommitError::Timeout) }
     }
 
     /// Takes an object away that is at this revision. The answer is the revision of the deletion.
@@ -67,6 +104,7 @@ impl Storage {
             key: crate::cache::store_key(group, plural, key),
             expect: Expect::At(Revision(at)),
             mutation: Mutation::Delete,
+            ttl_seconds: None,
             note: Note::default(),
         };
         let committed = self.commit(write).await?;

@@ -16,7 +16,7 @@ async fn start(directory: &tempfile::TempDir) -> Server {
     let authority = certs::Authority::create("test", 86_400, clock.now()).unwrap();
     let signer = certs::TokenSigner::from_pem(&authority.key_pem()).unwrap();
     Server::start(Config {
-        store: Arc::new(store::Embedded::open(&directory.path().join("db")).unwrap()),
+        store: Arc::new(store::Embedded::open(&directory.path().join("db"), clock::system()).unwrap()),
         clock: clock.clone(),
         bind: ([127, 0, 0, 1], 0).into(),
         listeners: Vec::new(),

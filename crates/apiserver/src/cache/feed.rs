@@ -2,8 +2,14 @@
 
 use super::{Cache, Entry, Header};
 use crate::rows::Rows;
+use clock::SharedClock;
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use store::{LoadError, Revision, Store, WatchError};
+use std::time::Duration;
+use store::{Loaded, ReadError, Revision, Store, Watch, WatchError};
+
+/// Between tries to watch a store that does not answer. The store waits and tries for a while itself.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a write in this process hands along with its bytes, and gets back: see [`store::Note`].
 #[derive(Debug, Default)]
@@ -19,7 +25,7 @@ pub struct Fed {
 pub enum FeedError {
     /// The content could not be read.
     #[error("cannot load the store")]
-    Load(#[from] LoadError),
+    Load(#[from] ReadError),
     /// The changes could not be watched.
     #[error("cannot watch the store")]
     Watch(#[from] WatchError),
@@ -43,38 +49,64 @@ pub async fn follow(
     cache: Arc<Cache>,
     store: Arc<dyn Store>,
     rows: Arc<Rows>,
+    clock: SharedClock,
 ) -> Result<impl Future<Output = ()> + Send, FeedError> {
-    let loaded = store.load().await?;
-    // Every shelf must know from where on its history is whole, those of resources without objects too.
-    cache.set_revision(loaded.revision.0);
-    for entry in loaded.entries {
-        let Some((group, plural, rest)) = split_key(&entry.key) else { continue };
-        let row = rows.stored(group, plural);
-        let value = serde_json::from_slice(&entry.value).unwrap_or_default();
-        let header = Arc::new(Header::of(&value, row.as_deref()));
-        let made = Entry::new(rest.into(), entry.revision.0, &entry.value, header, true);
-        cache.shelf(group, plural).load(made, loaded.revision.0);
-    }
-    let mut watch = store.watch(loaded.revision).await?;
+    fill(&cache, &rows, store.load().await?);
+    let mut watch = store.watch(Revision(cache.revision())).await?;
     Ok(async move {
         loop {
             while let Some(batch) = watch.next().await {
-                batch.iter().for_each(|event| apply(&cache, &rows, event));
-                if let Some(last) = batch.last() {
-                    cache.set_revision(last.revision.0);
-                }
+                batch.events.iter().for_each(|event| apply(&cache, &rows, event));
+                cache.set_revision(batch.through.0);
             }
-            // Cut off or closed: go on from where we are, if that is possible.
-            match store.watch(Revision(cache.revision())).await {
-                Ok(again) => watch = again,
-                Err(WatchError::Closed) => return,
-                Err(error) => {
-                    tracing::error!(%error, "the watch cache has lost track of the store");
-                    return;
-                }
+            match again(&cache, &*store, &rows, &clock).await {
+                Some(next) => watch = next,
+                None => return,
             }
         }
     })
+}
+
+/// After a watch has ended: another one from where we are, or, if history no longer reaches back there, from a new
+/// beginning. `None`: the store is closed.
+async fn again(cache: &Cache, store: &dyn Store, rows: &Rows, clock: &SharedClock) -> Option<Watch> {
+    loop {
+        match store.watch(Revision(cache.revision())).await {
+            Ok(watch) => return Some(watch),
+            Err(WatchError::Read(ReadError::Closed)) => return None,
+            Err(WatchError::Compacted { oldest }) => {
+                tracing::warn!(%oldest, at = cache.revision(), "the watch cache was left behind; it is filled anew");
+                match store.load().await {
+                    Ok(loaded) => {
+                        fill(cache, rows, loaded);
+                        continue;
+                    }
+                    Err(ReadError::Closed) => return None,
+                    Err(error) => tracing::error!(%error, "the store cannot be loaded"),
+                }
+            }
+            Err(error) => tracing::error!(%error, "the store cannot be watched"),
+        }
+        clock.sleep(RETRY_PAUSE).await;
+    }
+}
+
+/// Puts the whole content in the place of what is there. Histories begin anew, and watches end: their clients come back,
+/// and learn by 410 that they have to list.
+fn fill(cache: &Cache, rows: &Rows, loaded: Loaded) {
+    let revision = loaded.revision.0;
+    let mut by_shelf: HashMap<(String, String), Vec<Arc<Entry>>> = HashMap::new();
+    for entry in loaded.entries {
+        let Some((group, plural, rest)) = split_key(&entry.key) else { continue };
+        let known = cache.shelf(group, plural).get(rest).filter(|known| known.revision == entry.revision.0);
+        let made = known.unwrap_or_else(|| {
+            let value = serde_json::from_slice(&entry.value).unwrap_or_default();
+            let header = Arc::new(Header::of(&value, rows.stored(group, plural).as_deref()));
+            Arc::new(Entry::new(rest.into(), entry.revision.0, &entry.value, header, true))
+        });
+        by_shelf.entry((group.to_owned(), plural.to_owned())).or_default().push(made);
+    }
+    cache.replace(by_shelf, revision);
 }
 
 fn apply(cache: &Cache, rows: &Rows, event: &store::Event) {

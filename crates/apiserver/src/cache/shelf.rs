@@ -118,6 +118,13 @@ struct State {
     watchers: Watchers,
 }
 
+impl State {
+    fn new(map: Map, revision: u64) -> Self {
+        let (changes, watchers) = (VecDeque::new(), Watchers::default());
+        Self { map, changes, change_bytes: 0, compacted: revision, last: revision, watchers }
+    }
+}
+
 type Sender = mpsc::Sender<Arc<Change>>;
 
 /// The open watches, those for one value of a field apart: 5,000 kubelets watch the pods of their nodes, and a change
@@ -180,15 +187,8 @@ pub struct Shelf {
 
 impl Shelf {
     pub(super) fn new(group: &str, plural: &str, compacted: u64) -> Self {
-        let state = State {
-            map: Map::new(),
-            changes: VecDeque::new(),
-            change_bytes: 0,
-            compacted,
-            last: compacted,
-            watchers: Watchers::default(),
-        };
-        Self { group: group.into(), plural: plural.into(), generation: AtomicU64::new(0), state: RwLock::new(state) }
+        let state = RwLock::new(State::new(Map::new(), compacted));
+        Self { group: group.into(), plural: plural.into(), generation: AtomicU64::new(0), state }
     }
 
     /// A number that changes with every change.
@@ -244,11 +244,16 @@ impl Shelf {
         (snapshot, Subscription { missed: Vec::new(), changes })
     }
 
-    /// Fills an empty shelf at start.
-    pub(super) fn load(&self, entry: Entry, revision: u64) {
+    /// Whether its history begins before this revision.
+    pub(super) fn is_before(&self, revision: u64) -> bool {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).compacted < revision
+    }
+
+    /// Takes these objects in the place of what is there. History begins at `revision`, and watches are cut off.
+    pub(super) fn replace(&self, entries: Vec<Arc<Entry>>, revision: u64) {
+        let map = entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.map.insert(entry.key.clone(), Arc::new(entry));
-        (state.compacted, state.last) = (revision, revision);
+        *state = State::new(map, revision);
         self.generation.fetch_add(1, Ordering::Release);
     }
 

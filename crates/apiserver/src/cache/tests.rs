@@ -15,10 +15,10 @@ struct Fixture {
 
 async fn fixture() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
-    let store = Arc::new(Embedded::open(&directory.path().join("db")).unwrap());
+    let store = Arc::new(Embedded::open(&directory.path().join("db"), clock::system()).unwrap());
     let (cache, rows) = (Arc::new(Cache::default()), Arc::new(Rows::builtin()));
-    tokio::spawn(follow(cache.clone(), store.clone(), rows.clone()).await.unwrap());
-    Fixture { _directory: directory, storage: Storage::new(store, cache.clone()), cache, rows }
+    tokio::spawn(follow(cache.clone(), store.clone(), rows.clone(), clock::system()).await.unwrap());
+    Fixture { _directory: directory, storage: Storage::new(store, cache.clone(), clock::system()), cache, rows }
 }
 
 impl Fixture {
@@ -110,18 +110,18 @@ async fn a_slow_watcher_is_cut_off_and_can_come_back() {
 async fn a_restart_finds_everything_and_forgets_history() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
-    let store = Arc::new(Embedded::open(&path).unwrap());
+    let store = Arc::new(Embedded::open(&path, clock::system()).unwrap());
     let (cache, rows) = (Arc::new(Cache::default()), Arc::new(Rows::builtin()));
-    tokio::spawn(follow(cache.clone(), store.clone(), rows.clone()).await.unwrap());
-    let storage = Storage::new(store.clone(), cache);
+    tokio::spawn(follow(cache.clone(), store.clone(), rows.clone(), clock::system()).await.unwrap());
+    let storage = Storage::new(store.clone(), cache, clock::system());
     let row = rows.find("", "v1", "configmaps").unwrap();
     let object = json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"namespace": "a", "name": "c"}});
     let first = storage.put(&row, "a/c", &object, Expect::Absent).await.unwrap();
     let second = storage.put(&row, "a/c", &object, Expect::At(Revision(first.revision))).await.unwrap();
     store.close().await;
-    let store = Arc::new(Embedded::open(&path).unwrap());
+    let store = Arc::new(Embedded::open(&path, clock::system()).unwrap());
     let cache = Arc::new(Cache::default());
-    drop(follow(cache.clone(), store, rows).await.unwrap());
+    drop(follow(cache.clone(), store, rows, clock::system()).await.unwrap());
     assert_eq!(cache.revision(), second.revision);
     assert_eq!(cache.shelf("", "configmaps").get("a/c").unwrap().json(), second.json());
     let early = cache.shelf("", "configmaps").watch(first.revision, Interest::default()).unwrap_err();

@@ -235,8 +235,28 @@ pub fn admit(
 pub fn storage_error(error: &CommitError) -> Status {
     tracing::error!(%error, "a write failed");
     match error {
-        CommitError::Closed => Status::plain(503, "ServiceUnavailable", "the server is shutting down"),
+        CommitError::Closed => shutting_down(),
+        CommitError::Refused { message } => Status::unreasoned(message.as_str()),
+        CommitError::Timeout => timed_out(),
         CommitError::Io(cause) => Status::internal(format!("the database cannot write: {cause}")),
         CommitError::Conflict { .. } => Status::internal(error),
     }
+}
+
+/// What a client sees when the store does not say how things stand.
+pub fn read_error(error: &store::ReadError) -> Status {
+    tracing::error!(%error, "the store could not be asked");
+    match error {
+        store::ReadError::Closed => shutting_down(),
+        store::ReadError::Timeout => timed_out(),
+        store::ReadError::Io(cause) => Status::unreasoned(cause.to_string()),
+    }
+}
+
+fn shutting_down() -> Status {
+    Status::plain(503, "ServiceUnavailable", "the server is shutting down")
+}
+
+fn timed_out() -> Status {
+    Status::timeout("request did not complete within requested timeout - context deadline exceeded", 0)
 }

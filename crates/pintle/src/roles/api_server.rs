@@ -133,7 +133,7 @@ impl Stages {
 pub async fn run(flags: ApiServerFlags, clock: SharedClock) -> Result<(), Box<dyn Error>> {
     let shutdown = shutdown::on_signal()?;
     flags.stages.check()?;
-    let store = datastore::open(&flags.datastore).await?;
+    let store = datastore::open(&flags.datastore, clock.clone()).await?;
     let config = config(&flags, clock, store.store())?;
     let server = Server::start(config).await?;
     tracing::info!(address = %server.address(), "serving");

@@ -94,7 +94,7 @@ pub async fn run(flags: ServerFlags, clock: SharedClock) -> Result<(), Box<dyn E
     };
     std::fs::create_dir_all(&flags.datastore.data_dir)?;
     let pki = pki(&place)?;
-    let store = datastore::open(&flags.datastore).await?;
+    let store = datastore::open(&flags.datastore, place.clock.clone()).await?;
     let server = Server::start(server_config(&flags, &place, &pki, store.store())?).await?;
     write_kubeconfigs(&flags, &place, &pki, server.address().port())?;
     tracing::info!(address = %server.address(), "serving");

@@ -1,8 +1,8 @@
 //! Asking etcd something: deadlines, trying again, and what its errors mean.
 
 use super::Link;
-use crate::{Cause, CommitError, ReadError, Revision};
 use super::wire;
+use crate::{Cause, CommitError, ReadError, Revision};
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::{Code, Status};

@@ -95,7 +95,12 @@ async fn run(link: Arc<Link>, mut after: Revision, sender: mpsc::Sender<Batch>) 
     }
 }
 
-async fn follow(link: &Link, mut stream: Streaming<WatchResponse>, after: &mut Revision, sender: &mpsc::Sender<Batch>) -> End {
+async fn follow(
+    link: &Link,
+    mut stream: Streaming<WatchResponse>,
+    after: &mut Revision,
+    sender: &mpsc::Sender<Batch>,
+) -> End {
     loop {
         let answer = tokio::select! {
             answer = stream.message() => answer,
