@@ -10,6 +10,7 @@ mod kubectl;
 mod prerequisites;
 mod test;
 mod tidy;
+mod torture;
 mod up;
 
 use clap::{Parser, Subcommand};

@@ -24,8 +24,12 @@ pub const NODES: [Needed; 4] =
     [needed("nft", "nftables"), needed("ip", "iproute2"), needed("nsenter", "util-linux"), needed("mount", "mount")];
 
 /// For the tests.
-pub const TESTS: [Needed; 3] =
-    [needed("busybox", "busybox-static"), needed("python3", "python3"), needed("openssl", "openssl")];
+pub const TESTS: [Needed; 4] = [
+    needed("busybox", "busybox-static"),
+    needed("python3", "python3"),
+    needed("openssl", "openssl"),
+    needed("etcd", "etcd-server"),
+];
 
 /// Installs what is missing.
 pub fn ensure(all: &[Needed]) -> Done {

@@ -1,12 +1,16 @@
-//! The golden corpus against a server in this process: every scenario of `../shared/golden` that should pass, passes.
+//! The golden corpus against a server in this process: every scenario of `../shared/golden` that should pass, passes; on
+//! the embedded store and on etcd alike.
 //!
 //! `expected-failures.txt` names the steps that still fail; a step in it that passes is an error, so the list can only
 //! shrink. Without the corpus (or Python) there is nothing to do.
 
+#[path = "../../store/tests/etcd_server/mod.rs"]
+mod etcd_server;
+
 use apiserver::security::{DEFAULT_ISSUER, SecurityConfig};
 use apiserver::{Config, Server, StaticTokens};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -17,14 +21,14 @@ const NOT_YET: [&str; 3] = ["crd-", "admission-policies", "protobuf"];
 /// Seconds that a step may wait for something that does not come.
 const PATIENCE_SECONDS: &str = "2";
 
-async fn start(directory: &Path) -> Server {
+async fn start(store: Arc<dyn store::Store>) -> Server {
     let clock = clock::system();
     let authority = certs::Authority::create("golden", 86_400, clock.now()).unwrap();
     let signer = certs::TokenSigner::from_pem(&authority.key_pem()).unwrap();
     let mut static_tokens = StaticTokens::default();
     static_tokens.add_administrator("admin");
     Server::start(Config {
-        store: Arc::new(store::Embedded::open(&directory.join("db")).unwrap()),
+        store,
         clock: clock.clone(),
         bind: ([127, 0, 0, 1], 0).into(),
         tls: None,
@@ -74,35 +78,61 @@ fn failures(address: &str, scenario: &str, directory: &Path) -> BTreeSet<String>
     failed
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_corpus_passes_but_for_the_expected_failures() {
+fn expected_failures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expected-failures.txt")
+}
+
+/// The steps that fail on a store; `None`: nothing to replay, or nothing to replay it with.
+async fn found_failures(store: Arc<dyn store::Store>, directory: &Path) -> Option<BTreeSet<String>> {
     let scenarios = scenarios();
     if scenarios.is_empty() || Command::new("python3").arg("--version").output().is_err() {
-        return;
+        return None;
     }
-    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/expected-failures.txt");
-    let text = std::fs::read_to_string(&list).unwrap();
-    let expected: BTreeSet<String> =
-        text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect();
-    let directory = tempfile::tempdir().unwrap();
-    let server = start(directory.path()).await;
+    let server = start(store).await;
     let address = format!("http://{}", server.address());
-    let work = directory.path().to_owned();
+    let work = directory.to_owned();
     let found = tokio::task::spawn_blocking(move || {
         scenarios.iter().flat_map(|scenario| failures(&address, scenario, &work)).collect::<BTreeSet<String>>()
     })
     .await
     .unwrap();
     server.shutdown().await;
+    Some(found)
+}
+
+fn check(found: &BTreeSet<String>) {
+    let text = std::fs::read_to_string(expected_failures()).unwrap();
+    let expected: BTreeSet<String> =
+        text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect();
+    let new: Vec<&String> = found.difference(&expected).collect();
+    let healed: Vec<&String> = expected.difference(found).collect();
+    assert!(new.is_empty(), "fail, and should not: {new:#?}");
+    assert!(healed.is_empty(), "pass: take them off expected-failures.txt: {healed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_corpus_passes_but_for_the_expected_failures() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store::Embedded::open(&directory.path().join("db"), clock::system()).unwrap();
+    let Some(found) = found_failures(Arc::new(store), directory.path()).await else { return };
     if std::env::var_os("UPDATE_EXPECT").is_some() {
+        let text = std::fs::read_to_string(expected_failures()).unwrap();
         let header: String =
             text.lines().filter(|line| line.starts_with('#')).map(|line| format!("{line}\n")).collect();
         let lines: String = found.iter().map(|step| format!("{step}\n")).collect();
-        std::fs::write(&list, header + &lines).unwrap();
+        std::fs::write(expected_failures(), header + &lines).unwrap();
         return;
     }
-    let new: Vec<&String> = found.difference(&expected).collect();
-    let healed: Vec<&String> = expected.difference(&found).collect();
-    assert!(new.is_empty(), "fail, and should not: {new:#?}");
-    assert!(healed.is_empty(), "pass: take them off expected-failures.txt: {healed:#?}");
+    check(&found);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_corpus_passes_on_etcd_too() {
+    let Some(etcd) = etcd_server::EtcdServer::start(&[]) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let config = store::EtcdConfig::new(vec![etcd.endpoint()]);
+    let store = store::Etcd::connect(config, clock::system()).await.unwrap();
+    if let Some(found) = found_failures(Arc::new(store), directory.path()).await {
+        check(&found);
+    }
 }

@@ -139,7 +139,7 @@ async fn on_etcd(etcd: &EtcdServer, steps: Vec<Step>) {
 #[test]
 fn etcd_does_what_the_model_does() {
     let Some(etcd) = EtcdServer::start(&[]) else { return };
-    let mut runner = TestRunner::new(ProptestConfig { cases: 12, failure_persistence: None, ..Default::default() });
+    let mut runner = TestRunner::new(ProptestConfig { cases: 6, failure_persistence: None, ..Default::default() });
     let run = |steps| {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(on_etcd(&etcd, steps));
         Ok(())

@@ -10,8 +10,6 @@ use tonic::{Code, Status};
 
 /// How long a health check waits; upstream's `--etcd-healthcheck-timeout`.
 pub(super) const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long the first connection is tried for: etcd may be starting beside us.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// A peer that does not answer a ping in time is gone: upstream's values.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
@@ -36,6 +34,8 @@ pub struct EtcdConfig {
     pub tls: Option<EtcdTls>,
     /// What all keys begin with.
     pub prefix: String,
+    /// How long the first connection is tried for: etcd may be starting beside us.
+    pub connect_timeout: Duration,
     /// How long one call waits for etcd before it fails; upstream's `--request-timeout`.
     pub request_timeout: Duration,
     /// `--etcd-compaction-interval`; `None`: history is left to whoever runs etcd.
@@ -49,6 +49,7 @@ impl EtcdConfig {
             endpoints,
             tls: None,
             prefix: "/registry/".to_owned(),
+            connect_timeout: Duration::from_secs(20),
             request_timeout: Duration::from_secs(60),
             compaction_interval: Some(Duration::from_secs(300)),
         }
@@ -68,10 +69,12 @@ pub enum ConnectError {
         source: tonic::transport::Error,
     },
     /// Nobody answered.
-    #[error("no etcd answers at {endpoints} (tried for {} s): {source}", CONNECT_TIMEOUT.as_secs())]
+    #[error("no etcd answers at {endpoints} (tried for {seconds} s): {source}")]
     Unreachable {
         /// Where.
         endpoints: String,
+        /// For how long.
+        seconds: u64,
         /// The last error.
         #[source]
         source: Status,
@@ -101,7 +104,7 @@ pub(super) async fn connect(config: &EtcdConfig, clock: &dyn Clock) -> Result<Cl
         Ok([only]) => only.connect_lazy(),
         Err(several) => Channel::balance_list(several.into_iter()),
     });
-    let deadline = clock.monotonic() + CONNECT_TIMEOUT;
+    let deadline = clock.monotonic() + config.connect_timeout;
     loop {
         let error = match clock::timeout(clock, HEALTH_TIMEOUT, probe(&client)).await {
             Some(Ok(version)) if version_will_do(&version) => return Ok(client),
@@ -114,7 +117,11 @@ pub(super) async fn connect(config: &EtcdConfig, clock: &dyn Clock) -> Result<Cl
             return Err(ConnectError::Denied { endpoints, message: error.message().to_owned() });
         }
         if clock.monotonic() >= deadline {
-            return Err(ConnectError::Unreachable { endpoints, source: error });
+            return Err(ConnectError::Unreachable {
+                endpoints,
+                seconds: config.connect_timeout.as_secs(),
+                source: error,
+            });
         }
         clock.sleep(CONNECT_PAUSE).await;
     }
