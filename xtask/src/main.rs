@@ -1,4 +1,4 @@
-//! Everything a developer types: `cargo xtask up | test | tidy | images | kubectl | e2e | bench`.
+//! Everything a developer types: `cargo xtask up | test | tidy | images | kubectl | e2e | bench | torture`.
 //!
 //! Each verb is a file. What not: nothing here is part of the product; the verbs call `cargo`, `apt-get` and the built
 //! binary as a person would.
@@ -39,6 +39,8 @@ enum Verb {
     Tidy,
     /// Measure: the table of numbers, ours beside a peer's when one is given.
     Bench(bench::Bench),
+    /// The store through a thousand crashes, on disks that tear, reorder, lose and refuse writes.
+    Torture(torture::Torture),
     /// Make the test images from Debian packages: target/images/NAME.tar.
     Images,
     /// Fetch the real kubectl 1.36 and print where it is.
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Verb::E2e => test::end_to_end(),
         Verb::Tidy => tidy::run(),
         Verb::Bench(bench) => bench::run(&bench),
+        Verb::Torture(torture) => torture::run(&torture),
         Verb::Images => prerequisites::ensure(&prerequisites::IMAGES).and_then(|()| images::run()),
         Verb::Kubectl => kubectl::print(),
     };

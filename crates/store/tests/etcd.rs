@@ -152,7 +152,7 @@ async fn a_full_etcd_refuses_and_still_reads() {
             Err(CommitError::Refused { message }) => break message,
             Err(other) => panic!("{other:?}"),
         }
-        assert!(written < 20);
+        assert!(written < 500, "etcd looks at its size now and then, but it must look");
     };
     assert_eq!(message, "etcdserver: mvcc: database space exceeded");
     assert_eq!(store.load().await.unwrap().entries.len(), written);

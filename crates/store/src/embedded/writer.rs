@@ -142,7 +142,7 @@ impl Writer {
         }
         let group = self.check(writes);
         if group.events.is_empty() {
-            self.refuse(group.conflicts);
+            refuse(group.conflicts);
             return;
         }
         let written = self.file.as_ref().map_or_else(
@@ -170,7 +170,7 @@ impl Writer {
         for (revision, answer) in group.answers {
             let _ = answer.send(Ok(Committed { revision })); // the asker may have gone
         }
-        self.refuse(group.conflicts);
+        refuse(group.conflicts);
     }
 
     /// Checks the expectations of a group, each against what the writes before it leave behind.
@@ -182,7 +182,8 @@ impl Writer {
             let actual = group.changed.get(&write.key).copied().unwrap_or_else(before);
             if !holds(&write, actual) {
                 // Answered with the group: what it lost to is then committed, and another try sees it.
-                group.conflicts.extend(answer.map(|answer| (actual, answer)));
+                let conflict = CommitError::Conflict { actual, latest: group.latest };
+                group.conflicts.extend(answer.map(|answer| (conflict, answer)));
                 continue;
             }
             group.latest = Revision(group.latest.0 + 1);
@@ -199,13 +200,6 @@ impl Writer {
             group.answers.extend(answer.map(|answer| (group.latest, answer)));
         }
         group
-    }
-
-    fn refuse(&self, conflicts: Vec<(Option<Revision>, Answer)>) {
-        for (actual, answer) in conflicts {
-            let conflict = CommitError::Conflict { actual, latest: self.known.latest };
-            let _ = answer.send(Err(conflict)); // the asker may have gone
-        }
     }
 
     /// After an error: opens the file again, and publishes what the failed transaction may have left in it after all.
@@ -256,7 +250,12 @@ struct Group {
     events: Vec<Event>,
     deadlines: Vec<(Arc<str>, Option<u64>)>,
     answers: Vec<(Revision, Answer)>,
-    conflicts: Vec<(Option<Revision>, Answer)>,
+    /// With what was so at the moment of the check: later writes of the group may change it again.
+    conflicts: Vec<(CommitError, Answer)>,
+}
+
+fn refuse(conflicts: Vec<(CommitError, Answer)>) {
+    conflicts.into_iter().for_each(|(conflict, answer)| drop(answer.send(Err(conflict)))); // the asker may have gone
 }
 
 fn fail(answers: impl Iterator<Item = Answer>, cause: &Cause) {
