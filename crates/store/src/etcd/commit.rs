@@ -88,7 +88,7 @@ impl Link {
                     self.forget_lease(lease).await;
                     lease = Some(self.lease(ttl, deadline).await?);
                 }
-                answer => return answer.map(|answer| outcome(answer)),
+                answer => return answer.map(outcome),
             }
         }
     }
