@@ -60,7 +60,7 @@ async fn delete(api: &Arc<Api>, group: &str, plural: &str, entry: &Arc<Entry>) {
     let path = format!("/apis/{group}/{}{namespace}/{plural}/{}", row.version, entry.header.name);
     let body = http_body_util::Empty::new().map_err(|never: std::convert::Infallible| match never {}).boxed_unsync();
     let Ok(request) = http::Request::delete(path).body(body) else { return };
-    let user = UserInfo::new("system:apiserver", ["system:masters", "system:authenticated"]);
+    let user = UserInfo::new("system:apiserver", &[crate::user::SYSTEM_PRIVILEGED_GROUP]);
     let answer = pipeline::handle(api.clone(), request, Identity::User(Arc::new(user))).await;
     if answer.status().is_server_error() {
         tracing::warn!(%group, %plural, name = %entry.header.name, status = %answer.status(), "an instance was not deleted");
@@ -68,8 +68,10 @@ async fn delete(api: &Arc<Api>, group: &str, plural: &str, entry: &Arc<Entry>) {
 }
 
 async fn remove(api: &Api, group: &str, plural: &str, entry: &Entry) {
-    let Ok(rows) = api.storage.delete_key(group, plural, &entry.key, entry.revision).await else { return };
-    tracing::debug!(%group, %plural, revision = rows, "an instance of no served version is gone");
+    // Whoever was faster has changed it, and so leads to another look.
+    if let Err(error) = api.storage.delete_key(group, plural, &entry.key, entry.revision).await {
+        tracing::debug!(%group, %plural, %error, "an instance of no served version was not deleted");
+    }
 }
 
 /// Takes the finalizer off; without others the definition goes.
