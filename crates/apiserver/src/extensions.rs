@@ -35,8 +35,7 @@ pub struct Extensions {
 impl Extensions {
     /// Serves what the store has already.
     pub async fn start(api: Arc<Api>) -> Self {
-        let mut extensions =
-            Self { api, read: HashMap::new(), installed: HashMap::new(), cleaning: Arc::default() };
+        let mut extensions = Self { api, read: HashMap::new(), installed: HashMap::new(), cleaning: Arc::default() };
         extensions.reconcile().await;
         extensions
     }

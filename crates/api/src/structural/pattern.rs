@@ -57,7 +57,8 @@ fn go_words(source: &str, error: &regex::Error) -> String {
         ErrorKind::GroupUnopened => ("unexpected )", source),
         ErrorKind::ClassUnclosed => ("missing closing ]", from),
         ErrorKind::ClassRangeInvalid => ("invalid character class range", span),
-        ErrorKind::RepetitionMissing => ("missing argument to repetition operator", span),
+        // The place is before the operator.
+        ErrorKind::RepetitionMissing => ("missing argument to repetition operator", from.get(..1).unwrap_or_default()),
         ErrorKind::RepetitionCountInvalid => ("invalid repeat count", span),
         ErrorKind::EscapeUnexpectedEof => ("trailing backslash at end of expression", ""),
         ErrorKind::EscapeUnrecognized | ErrorKind::UnsupportedBackreference => ("invalid escape sequence", span),

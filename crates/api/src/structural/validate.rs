@@ -142,11 +142,8 @@ fn check_enum(node: &Node, value: &Value, path: &str, found: &mut Outcome) {
     if node.values.is_empty() || node.values.iter().any(|one| same(one, value)) {
         return;
     }
-    let values: Vec<String> = node
-        .values
-        .iter()
-        .map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned))
-        .collect();
+    let values: Vec<String> =
+        node.values.iter().map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned)).collect();
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
     found.push(Error::not_supported(&Path::new(path), value.clone(), &values));
 }

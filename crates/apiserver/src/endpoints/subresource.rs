@@ -256,7 +256,9 @@ async fn scale(call: &mut Call<'_>) -> Result<Answer, Status> {
             (false, Some(api::patch::PatchType::Json)) => {
                 api::patch::json::apply(&scale_of(&row, &object)?, &given).map_err(|error| error.to_status())?
             }
-            (false, _) => api::patch::merge::apply(&scale_of(&row, &object)?, &given).map_err(|error| error.to_status())?,
+            (false, _) => {
+                api::patch::merge::apply(&scale_of(&row, &object)?, &given).map_err(|error| error.to_status())?
+            }
         };
         let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
         if replicas < 0 && paths.is_none() {

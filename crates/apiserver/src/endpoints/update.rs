@@ -152,7 +152,8 @@ fn keep_other_parts(new: &mut Value, old: &Value, subresource: Option<Subresourc
 
 /// Whether `metadata.generation` counts the change. Deployments count annotations too, which are part of a revision.
 fn is_new_generation(row: &registry::Resource, new: &Value, old: &Value) -> bool {
-    row.strategy.is_new_generation(new, old) || (&*row.plural == "deployments" && new.annotations() != old.annotations())
+    row.strategy.is_new_generation(new, old)
+        || (&*row.plural == "deployments" && new.annotations() != old.annotations())
 }
 
 /// The checks of `metadata.resourceVersion` and `uid` that come before anything else.

@@ -32,7 +32,10 @@ pub(super) fn is_cleaning(definition: &Value) -> bool {
 /// All that rows depend on, as text.
 pub(super) fn facts(definition: &Value) -> String {
     let deleting = definition["metadata"].get("deletionTimestamp").is_some();
-    format!("{}{}{}{deleting}", definition["metadata"]["uid"], definition["spec"], definition["status"]["acceptedNames"])
+    format!(
+        "{}{}{}{deleting}",
+        definition["metadata"]["uid"], definition["spec"], definition["status"]["acceptedNames"]
+    )
 }
 
 /// The names in use by the other definitions of the group: of resources, and of kinds.
@@ -83,7 +86,8 @@ fn names(definition: &Value, resources: &[&str], kinds: &[&str]) -> (Map<String,
         [only] => conflict = Some(("ShortNamesConflict", only.clone())),
         many => conflict = Some(("ShortNamesConflict", format!("[{}]", many.join(", ")))),
     }
-    let mut one = |field: &str, reason: &'static str| match check(text(requested, field), text(accepted, field), kinds) {
+    let mut one = |field: &str, reason: &'static str| match check(text(requested, field), text(accepted, field), kinds)
+    {
         Ok(()) => {
             names.insert(field.to_owned(), text(requested, field).into());
         }
@@ -113,7 +117,8 @@ fn set_list(names: &mut Map<String, Value>, field: &str, list: Vec<Value>) {
 /// Sets a condition; its time changes only with its status.
 fn set(conditions: &mut Vec<Value>, mut condition: Value, now: &str) {
     let old = conditions.iter_mut().find(|one| one["type"] == condition["type"]);
-    let time = old.as_ref().filter(|old| old["status"] == condition["status"]).map(|old| old["lastTransitionTime"].clone());
+    let time =
+        old.as_ref().filter(|old| old["status"] == condition["status"]).map(|old| old["lastTransitionTime"].clone());
     condition["lastTransitionTime"] = time.unwrap_or_else(|| now.into());
     match old {
         Some(old) => *old = condition,
@@ -137,11 +142,7 @@ fn approval(definition: &Value) -> Option<Value> {
 }
 
 /// The definition with the status that it should have; `None` when it has it.
-pub(super) fn plan<'v>(
-    definition: &Value,
-    others: impl Iterator<Item = &'v Value>,
-    now: Timestamp,
-) -> Option<Value> {
+pub(super) fn plan<'v>(definition: &Value, others: impl Iterator<Item = &'v Value>, now: Timestamp) -> Option<Value> {
     if definition["metadata"].get("deletionTimestamp").is_some() {
         return None;
     }

@@ -254,7 +254,9 @@ impl Step {
             (Self::Keys(keys), Value::Object(map)) => out.extend(keys.iter().filter_map(|key| map.get(key))),
             (Self::Wildcard, Value::Object(map)) => out.extend(map.values()),
             (Self::Wildcard, Value::Array(list)) => out.extend(list),
-            (Self::Index(index), Value::Array(list)) => out.extend(position(*index, list.len()).and_then(|at| list.get(at))),
+            (Self::Index(index), Value::Array(list)) => {
+                out.extend(position(*index, list.len()).and_then(|at| list.get(at)))
+            }
             (Self::Slice { start, end, step }, Value::Array(list)) => {
                 let bound = |bound: i64| -> usize {
                     let length = i64::try_from(list.len()).unwrap_or(i64::MAX);

@@ -93,8 +93,8 @@ pub fn rows(definition: &Value) -> Result<Vec<Resource>, RowsError> {
     for version in list(spec, "versions") {
         let name = text(version, "name");
         let schema = version["schema"].get("openAPIV3Schema").unwrap_or(&empty);
-        let shape = api::schema::structural(schema)
-            .map_err(|source| RowsError::Shape { version: name.to_owned(), source })?;
+        let shape =
+            api::schema::structural(schema).map_err(|source| RowsError::Shape { version: name.to_owned(), source })?;
         shapes.insert(name.to_owned(), shape);
     }
     let stored = list(spec, "versions").find(|version| version["storage"] == true);
@@ -118,8 +118,7 @@ fn row(
     let (group, name, kind) = (text(spec, "group"), text(version, "name"), text(names, "kind"));
     let empty = Value::Object(serde_json::Map::new());
     let open_api = version["schema"].get("openAPIV3Schema").unwrap_or(&empty);
-    let node =
-        Node::compile(open_api).map_err(|source| RowsError::Compile { version: name.to_owned(), source })?;
+    let node = Node::compile(open_api).map_err(|source| RowsError::Compile { version: name.to_owned(), source })?;
     let subresources = &version["subresources"];
     let has_status = subresources.get("status").is_some();
     let scale = subresources.get("scale").map(ScalePaths::of);
@@ -130,7 +129,8 @@ fn row(
     let strategy = strategy::CustomStrategy::new(node, has_status, scale.clone(), selectable.collect());
     let scope = if text(spec, "scope") == "Cluster" { Scope::Cluster } else { Scope::Namespaced };
     let plural: Arc<str> = text(names, "plural").into();
-    let conversion = conversion::ByName { group: group.into(), served: name.into(), stored: stored.into(), shapes: shapes.clone() };
+    let conversion =
+        conversion::ByName { group: group.into(), served: name.into(), stored: stored.into(), shapes: shapes.clone() };
     // `rows` has made one for every version.
     let schema = shapes.get(name).cloned().unwrap_or_else(|| Arc::new(Schema::go(api::schema::Kind::Json)));
     Ok(Resource {

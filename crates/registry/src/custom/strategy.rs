@@ -2,7 +2,7 @@
 
 use super::scale::ScalePaths;
 use crate::{Strategy, Subresource, Update};
-use api::field::{Error, ErrorList, ErrorType, Path};
+use api::field::{ErrorList, Path};
 use api::structural::{Node, validate, validate_embedded, validate_lists};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -32,25 +32,12 @@ impl CustomStrategy {
         }
     }
 
-    /// What OpenAPI cannot say, and the rules, which run only on what has the right shape.
-    fn finish(&self, object: &Value, _old: Option<&Value>, mut errors: ErrorList) -> ErrorList {
+    /// What OpenAPI cannot say. CEL rules are not evaluated.
+    fn finish(&self, object: &Value, mut errors: ErrorList) -> ErrorList {
         errors.extend(validate_embedded(&self.node, object, &Path::default()));
         errors.extend(validate_lists(&self.node, object, &Path::default()));
         errors
     }
-}
-
-/// Whether rules could stumble over what is wrong (`hasBlockingErr`).
-#[expect(dead_code, reason = "used by the rules")]
-fn blocks_rules(error: &Error) -> bool {
-    matches!(
-        error.kind,
-        ErrorType::NotSupported
-            | ErrorType::Required
-            | ErrorType::TooLong
-            | ErrorType::TooMany
-            | ErrorType::TypeInvalid
-    )
 }
 
 impl Strategy for CustomStrategy {
@@ -68,7 +55,7 @@ impl Strategy for CustomStrategy {
             scale.validate_spec(object, &mut errors);
             scale.validate_status(object, &mut errors);
         }
-        self.finish(object, None, errors)
+        self.finish(object, errors)
     }
 
     /// A status endpoint changes nothing but `status`; of metadata only `managedFields`, which says who did it.
@@ -103,7 +90,7 @@ impl Strategy for CustomStrategy {
                 scale.validate_status(update.new, &mut errors);
             }
         }
-        self.finish(update.new, Some(update.old), errors)
+        self.finish(update.new, errors)
     }
 
     fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {

@@ -6,9 +6,8 @@ use serde_json::json;
 #[test]
 fn paths_find_what_they_name() {
     let object = json!({"spec": {"list": [{"t": "a", "n": 1}, {"t": "b", "n": 2}], "a.b": "dotted"}});
-    let find = |path: &str| -> Vec<Value> {
-        JsonPath::parse(path).unwrap().find(&object).into_iter().cloned().collect()
-    };
+    let find =
+        |path: &str| -> Vec<Value> { JsonPath::parse(path).unwrap().find(&object).into_iter().cloned().collect() };
     assert_eq!(find(".spec.list[0].t"), [json!("a")]);
     assert_eq!(find(".spec.list[-1].t"), [json!("b")]);
     assert_eq!(find(".spec.list[*].n"), [json!(1), json!(2)]);
@@ -54,5 +53,8 @@ fn each_served_version_is_a_row() {
     let Storage::Shared { conversion, .. } = &rows[1].storage else { panic!("own") };
     let stored = json!({"apiVersion": "example.com/v1", "kind": "Widget", "b": "y", "metadata": {"name": "n"}});
     let served = conversion.to_served(stored);
-    assert_eq!(served, json!({"apiVersion": "example.com/v1beta1", "kind": "Widget", "a": "x", "metadata": {"name": "n"}}));
+    assert_eq!(
+        served,
+        json!({"apiVersion": "example.com/v1beta1", "kind": "Widget", "a": "x", "metadata": {"name": "n"}})
+    );
 }

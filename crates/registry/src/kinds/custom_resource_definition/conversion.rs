@@ -51,9 +51,11 @@ fn validate_url(url: &At<'_, '_>, errors: &mut ErrorList) {
     if rest.split('/').next().unwrap_or_default().is_empty() {
         errors.push(url.invalid_value("", format!("host must be specified{FORM}")));
     }
-    for (mark, words) in [('@', "user information is not permitted in the URL"), ('#', "fragments are not permitted in the URL"),
-        ('?', "query parameters are not permitted in the URL")]
-    {
+    for (mark, words) in [
+        ('@', "user information is not permitted in the URL"),
+        ('#', "fragments are not permitted in the URL"),
+        ('?', "query parameters are not permitted in the URL"),
+    ] {
         if let Some((_, after)) = rest.split_once(mark) {
             errors.push(url.invalid_value(after, words));
         }

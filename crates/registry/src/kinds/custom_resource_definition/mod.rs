@@ -169,7 +169,8 @@ fn validate_approval(new: &At<'_, '_>, old: Option<&At<'_, '_>>, errors: &mut Er
     let place = annotations.key(APPROVAL_ANNOTATION);
     match approved {
         None => {
-            let words = format!("protected groups must have approval annotation {APPROVAL_ANNOTATION:?}, {APPROVAL_HELP}");
+            let words =
+                format!("protected groups must have approval annotation {APPROVAL_ANNOTATION:?}, {APPROVAL_HELP}");
             errors.push(place.required(&words));
         }
         Some(text) if text.starts_with("unapproved") => {}

@@ -28,7 +28,8 @@ pub(super) fn validate(names: &At<'_, '_>, errors: &mut ErrorList) {
                 errors.push(name.invalid(wrong.join(",")));
             }
         }
-        if field == "shortNames" && !names.at("kind").is_empty() && names.at("kind").str() == names.at("listKind").str() {
+        if field == "shortNames" && !names.at("kind").is_empty() && names.at("kind").str() == names.at("listKind").str()
+        {
             errors.push(names.at("listKind").invalid("kind and listKind may not be the same"));
         }
     }

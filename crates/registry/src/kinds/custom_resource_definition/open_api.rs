@@ -1,8 +1,7 @@
 //! `validateCustomResourceDefinitionValidation`: what a schema may be at all, then whether it is structural, then its
-//! defaults, then its rules.
+//! defaults, then the texts of its rules.
 
-use super::rules::{self, Context};
-use super::{defaults, structural};
+use super::{defaults, rules, structural};
 use crate::At;
 use api::field::{Error, ErrorList, Path};
 use api::structural::format;
@@ -11,8 +10,19 @@ use serde_json::Value;
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
 /// What may stand beside `type` at the root when `status` is taken out of the schema.
 const ALLOWED_AT_ROOT: [&str; 13] = [
-    "description", "type", "format", "title", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum", "maxLength",
-    "minLength", "required", "properties", "items",
+    "description",
+    "type",
+    "format",
+    "title",
+    "maximum",
+    "exclusiveMaximum",
+    "minimum",
+    "exclusiveMinimum",
+    "maxLength",
+    "minLength",
+    "required",
+    "properties",
+    "items",
 ];
 /// The members of JSON schema that custom resources cannot have.
 const UNSUPPORTED: [(&str, &str); 6] = [
@@ -31,8 +41,6 @@ struct Inside {
     metadata: bool,
     /// Why there may be no defaults.
     no_defaults: Option<String>,
-    /// The list or combination that cuts the way to old values.
-    uncorrelatable: Option<Path>,
 }
 
 /// What is wrong with a `schema` (at the top: `validation`).
@@ -47,38 +55,30 @@ pub(super) fn validate(validation: &At<'_, '_>, status_enabled: bool, errors: &m
     if schema["nullable"] == true {
         found.push(Error::forbidden(&path.child("nullable"), "nullable cannot be true at the root"));
     }
-    let mut context = None;
     if is_convertible(schema) {
         let wrong = structural::validate(schema, &path);
-        if wrong.is_empty() {
-            let wrong = defaults::validate(schema, &path);
-            if wrong.is_empty() {
-                context = Some(Context::new(schema));
-            }
-            found.extend(wrong);
-        } else {
-            found.extend(wrong);
-        }
+        found.extend(if wrong.is_empty() { defaults::validate(schema, &path) } else { wrong });
     }
-    let mut walk = Walk { errors: ErrorList::new(), context };
+    let mut walk = Walk { errors: ErrorList::new() };
     walk.schema(schema, &path, &Inside::default(), true);
     found.extend(walk.errors);
-    if let Some(context) = walk.context {
-        context.finish(&path, &mut found);
-    }
     errors.extend(found);
 }
 
 fn check_root_for_status(schema: &Value, path: &Path, errors: &mut ErrorList) {
     if schema["type"].as_str().is_some_and(|kind| kind != "object") {
-        let words = "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
+        let words =
+            "only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled";
         errors.push(Error::invalid(&path.child("type"), schema["type"].clone(), words));
         return;
     }
     let allowed = |name: &str| {
         ALLOWED_AT_ROOT.contains(&name)
             || name.starts_with("x-kubernetes-")
-            || matches!(name, "externalDocs" | "example" | "pattern" | "maxItems" | "minItems" | "uniqueItems" | "multipleOf")
+            || matches!(
+                name,
+                "externalDocs" | "example" | "pattern" | "maxItems" | "minItems" | "uniqueItems" | "multipleOf"
+            )
     };
     if schema.as_object().into_iter().flatten().any(|(name, _)| !allowed(name)) {
         let words = "only [Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength \
@@ -103,16 +103,13 @@ fn is_convertible(schema: &Value) -> bool {
     })
 }
 
-struct Walk<'v> {
+struct Walk {
     errors: ErrorList,
-    /// Where rules are compiled; none when the schema is too broken for types.
-    context: Option<Context<'v>>,
 }
 
-impl<'v> Walk<'v> {
+impl Walk {
     /// `ValidateCustomResourceDefinitionOpenAPISchema`
-    fn schema(&mut self, schema: &'v Value, path: &Path, inside: &Inside, is_root: bool) {
-        let before = self.errors.len();
+    fn schema(&mut self, schema: &Value, path: &Path, inside: &Inside, is_root: bool) {
         self.standard(schema, path, inside);
         if schema["uniqueItems"] == true {
             let words = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
@@ -121,19 +118,10 @@ impl<'v> Walk<'v> {
         self.below(schema, path, inside, is_root);
         self.extensions(schema, path);
         let rules = schema["x-kubernetes-validations"].as_array().map(Vec::as_slice).unwrap_or_default();
-        if rules.is_empty() {
-            return;
-        }
-        let at = path.child("x-kubernetes-validations");
-        rules::validate_sources(rules, schema, &at, &mut self.errors);
-        if self.errors.len() == before
-            && let Some(context) = &mut self.context
-        {
-            context.compile(rules, schema, path, inside.uncorrelatable.as_ref(), &mut self.errors);
-        }
+        rules::validate_sources(rules, schema, &path.child("x-kubernetes-validations"), &mut self.errors);
     }
 
-    fn below(&mut self, schema: &'v Value, path: &Path, inside: &Inside, is_root: bool) {
+    fn below(&mut self, schema: &Value, path: &Path, inside: &Inside, is_root: bool) {
         let properties = schema["properties"].as_object().filter(|properties| !properties.is_empty());
         if let Some(values) = schema.get("additionalProperties") {
             let at = path.child("additionalProperties");
@@ -168,21 +156,14 @@ impl<'v> Walk<'v> {
             self.nested(not, &path.child("not"), inside, "not");
         }
         if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
-            let mut below = inside.clone();
-            let correlatable = schema["x-kubernetes-list-type"] == "map";
-            if !correlatable && below.uncorrelatable.is_none() {
-                below.uncorrelatable = Some(path.clone());
-            }
-            self.schema(items, &path.child("items"), &below, false);
+            self.schema(items, &path.child("items"), inside, false);
         }
     }
 
-    /// Below a combination there are no types and no rules.
-    fn nested(&mut self, schema: &'v Value, path: &Path, inside: &Inside, name: &str) {
-        let context = self.context.take();
+    /// Below a combination there are no types.
+    fn nested(&mut self, schema: &Value, path: &Path, inside: &Inside, name: &str) {
         let below = Inside { no_defaults: Some(format!("inside {name}")), ..inside.clone() };
         self.schema(schema, path, &below, false);
-        self.context = context;
     }
 
     /// `specStandardValidatorV3`
@@ -231,7 +212,8 @@ impl<'v> Walk<'v> {
             let at = path.child("type");
             errors.push(if kind.is_empty() { Error::required(&at, words) } else { Error::invalid(&at, kind, words) });
         };
-        let (map_type, list_type) = (schema["x-kubernetes-map-type"].as_str(), schema["x-kubernetes-list-type"].as_str());
+        let (map_type, list_type) =
+            (schema["x-kubernetes-map-type"].as_str(), schema["x-kubernetes-list-type"].as_str());
         if map_type.is_some() {
             wants_type("object", "x-kubernetes-map-type");
         }

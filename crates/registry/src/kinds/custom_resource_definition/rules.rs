@@ -1,11 +1,10 @@
-//! `x-kubernetes-validations` of a schema: their texts, whether they compile, and what they may cost.
+//! `x-kubernetes-validations` of a schema: what can be said of the texts of rules. What not: whether they compile as CEL.
 
 use super::field_path;
 use api::field::{Error, ErrorList, Path};
 use serde_json::Value;
 
-const REASONS: [&str; 4] =
-    ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
+const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
 /// What is wrong with the texts of the rules at one place.
 pub(super) fn validate_sources(rules: &[Value], schema: &Value, path: &Path, errors: &mut ErrorList) {
@@ -47,29 +46,4 @@ pub(super) fn validate_sources(rules: &[Value], schema: &Value, path: &Path, err
             errors.push(Error::invalid(&field_at, field, "fieldPath must be a valid path"));
         }
     }
-}
-
-/// Where the rules of one schema are compiled and their costs added up.
-pub(super) struct Context<'v> {
-    _root: &'v Value,
-}
-
-impl<'v> Context<'v> {
-    pub(super) fn new(root: &'v Value) -> Self {
-        Self { _root: root }
-    }
-
-    /// Compiles the rules at one place.
-    pub(super) fn compile(
-        &mut self,
-        _rules: &[Value],
-        _schema: &Value,
-        _path: &Path,
-        _uncorrelatable: Option<&Path>,
-        _errors: &mut ErrorList,
-    ) {
-    }
-
-    /// Checks the sum of all costs.
-    pub(super) fn finish(self, _path: &Path, _errors: &mut ErrorList) {}
 }
