@@ -9,7 +9,7 @@ mod parse;
 mod structural;
 
 pub use builtin::{builtin, definition_for, definitions};
-pub use structural::{StructuralError, structural};
+pub use structural::{MAX_SCHEMA_DEPTH, StructuralError, structural};
 
 use serde_json::Value;
 use std::ops::Deref;

@@ -1,9 +1,11 @@
 //! From a request's body to an object of the kind that the path takes.
 
 use crate::call::Call;
-use api::codec::{self, Decoded};
-use api::schema::{self, Schema};
-use api::status::Status;
+use api::codec::{self, Conformed, Decoded};
+use api::field::{Error, Path};
+use api::meta::ObjectMeta;
+use api::schema::{self, Origin, Schema};
+use api::status::{Status, Subject};
 use registry::Resource;
 use serde_json::Value;
 
@@ -37,14 +39,17 @@ impl Wanted<'_> {
 }
 
 /// The schema of a row's objects.
-pub fn schema_of(row: &Resource) -> Result<&'static Schema, Status> {
-    schema::builtin(&row.definition).ok_or_else(|| Status::internal(format!("no schema for {}", row.definition)))
+pub fn schema_of(row: &Resource) -> Result<&Schema, Status> {
+    row.schema().ok_or_else(|| Status::internal(format!("no schema for {}", row.definition)))
 }
 
 /// The 415 of bodies.
-fn unsupported_media() -> Status {
-    let message = "the body of the request was in an unknown format - accepted media types include: \
-                   application/json, application/yaml, application/vnd.kubernetes.protobuf";
+fn unsupported_media(custom: bool) -> Status {
+    let protobuf = if custom { "" } else { ", application/vnd.kubernetes.protobuf" };
+    let message = format!(
+        "the body of the request was in an unknown format - accepted media types include: application/json, \
+         application/yaml{protobuf}"
+    );
     Status::plain(415, "UnsupportedMediaType", message)
 }
 
@@ -54,12 +59,12 @@ pub fn value(call: &Call<'_>, wanted: Wanted<'_>) -> Result<Decoded, Status> {
     let decoded = match call.content_type() {
         "" | "application/json" => codec::decode_json(body),
         "application/yaml" => codec::decode_any(body),
-        "application/vnd.kubernetes.protobuf" => {
+        "application/vnd.kubernetes.protobuf" if call.row.custom.is_none() => {
             let decoded = crate::protobuf::decode(body, (&wanted.api_version(), kind));
             let value = decoded.map_err(|error| codec::unrecognized(kind, &error.to_string(), body))?;
             return Ok(Decoded { value, duplicates: Vec::new() });
         }
-        _ => return Err(unsupported_media()),
+        _ => return Err(unsupported_media(call.row.custom.is_some())),
     };
     decoded.map_err(|error| codec::undecodable(kind, &error, body))
 }
@@ -68,12 +73,21 @@ pub fn value(call: &Call<'_>, wanted: Wanted<'_>) -> Result<Decoded, Status> {
 /// `kind` set, without defaults.
 pub fn object(call: &mut Call<'_>, wanted: Wanted<'_>, schema: &Schema) -> Result<Value, Status> {
     let mut decoded = value(call, wanted)?;
-    check_type(&decoded.value, wanted, &call.body)?;
+    let custom = schema.origin == Origin::Structural;
+    if custom {
+        check_custom_type(&decoded.value, wanted, &call.body)?;
+    } else {
+        check_type(&decoded.value, wanted, &call.body)?;
+    }
     let conformed = codec::conform(&mut decoded.value, schema)
         .map_err(|error| codec::cannot_be_handled(wanted.kind, wanted.version, wanted.kind, &error.to_string()))?;
     // Protobuf has no unknown fields to complain of; newer ones are left out in silence, as upstream does.
     let is_text = call.content_type() != "application/vnd.kubernetes.protobuf";
-    let strict = if is_text { codec::strict_errors(&call.body, &decoded, &conformed) } else { Vec::new() };
+    let strict = match (is_text, custom) {
+        (false, _) => Vec::new(),
+        (true, false) => codec::strict_errors(&call.body, &decoded, &conformed),
+        (true, true) => strict_errors_sorted(&decoded, &conformed),
+    };
     report(call, strict, wanted.kind, wanted.version)?;
     let mut object = decoded.value;
     set_type(&mut object, wanted);
@@ -103,6 +117,36 @@ fn report(call: &mut Call<'_>, strict: Vec<String>, kind: &str, version: &str) -
             Err(codec::cannot_be_handled(kind, version, kind, &codec::strict_decoding_error(&strict)))
         }
     }
+}
+
+/// The strict errors of a custom resource: upstream sorts the unknown fields.
+fn strict_errors_sorted(decoded: &Decoded, conformed: &Conformed) -> Vec<String> {
+    let mut unknown: Vec<String> = conformed.unknown_field_errors().collect();
+    unknown.sort_unstable();
+    let mut all = decoded.duplicates.clone();
+    all.extend(unknown);
+    all.truncate(codec::MAX_STRICT_ERRORS);
+    all
+}
+
+/// Custom resources have no types that upstream's scheme knows: kind and version must be there, and be those of the path.
+fn check_custom_type(value: &Value, wanted: Wanted<'_>, body: &[u8]) -> Result<(), Status> {
+    let (api_version, kind) = codec::type_meta(value).map_err(|why| codec::unrecognized(wanted.kind, &why, body))?;
+    if kind.is_empty() {
+        let why = format!("Object 'Kind' is missing in '{}'", String::from_utf8_lossy(body));
+        return Err(codec::unrecognized(wanted.kind, &why, body));
+    }
+    if api_version != wanted.api_version() {
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({})",
+            wanted.api_version()
+        )));
+    }
+    if kind == wanted.kind {
+        return Ok(());
+    }
+    let error = Error::invalid(&Path::new("kind"), kind, format!("must be {}", wanted.kind));
+    Err(Status::invalid(&Subject { group: wanted.group, resource: kind, name: value.name() }, &[error]))
 }
 
 fn check_type(value: &Value, wanted: Wanted<'_>, body: &[u8]) -> Result<(), Status> {

@@ -25,7 +25,8 @@ pub fn check_route(call: &Call<'_>) -> Result<(), Status> {
     let (info, row) = (call.info, &call.row);
     if !info.subresource.is_empty() {
         let known = row.subresources.iter().find(|sub| sub.name() == info.subresource);
-        let sub = known.ok_or_else(no_such_resource)?;
+        let unknown = || if row.custom.is_some() { call.not_found(&info.name) } else { no_such_resource() };
+        let sub = known.ok_or_else(unknown)?;
         let allowed = sub.verbs().contains(&info.verb.as_str()) || *sub == Subresource::Proxy;
         return if allowed { Ok(()) } else { Err(method_not_allowed()) };
     }
@@ -44,6 +45,10 @@ pub fn check_route(call: &Call<'_>) -> Result<(), Status> {
         "get" | "update" | "patch" | "delete" => on_object,
         _ => true,
     };
+    if info.verb == "create" && row.custom.as_ref().is_some_and(|custom| custom.terminating) {
+        let message = "create not allowed while custom resource definition is terminating";
+        return Err(Status { message: message.to_owned(), ..method_not_allowed() });
+    }
     if fits && row.verbs.contains(&info.verb.as_str()) { Ok(()) } else { Err(method_not_allowed()) }
 }
 

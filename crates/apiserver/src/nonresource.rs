@@ -20,7 +20,7 @@ pub async fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &Hea
     let accept = header_of(headers, header::ACCEPT);
     let healthy = matches!(path, "/healthz" | "/livez" | "/readyz"); // these take any method
     if !matches!(*method, Method::GET | Method::HEAD) && !healthy {
-        let known = api.discovery.respond(path, "").is_some();
+        let known = api.documents.now().discovery.respond(path, "").is_some();
         return if known { crate::endpoints::error(&answer::method_not_allowed()) } else { answer::page_not_found() };
     }
     let mut response = match path {
@@ -31,7 +31,7 @@ pub async fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &Hea
         }
         "" => paths(api),
         _ if path.starts_with("/openapi/") => openapi(api, path, headers),
-        _ => match api.discovery.respond(path, accept) {
+        _ => match api.documents.now().discovery.respond(path, accept) {
             Some(document) if crate::discovery::accepts_json(accept) => document_answer(document, headers),
             Some(_) => crate::endpoints::error(&not_acceptable()),
             None => more(api, info, headers).await,
@@ -67,7 +67,7 @@ fn document_answer(document: &Document, headers: &HeaderMap) -> Answer {
 
 fn openapi(api: &Api, path: &str, headers: &HeaderMap) -> Answer {
     let (accept, seen) = (header_of(headers, header::ACCEPT), header_of(headers, header::IF_NONE_MATCH));
-    match api.openapi.respond(path, accept, seen) {
+    match api.documents.now().openapi.respond(path, accept, seen) {
         crate::openapi::Answer::Document(document) => document_answer(&document, headers),
         crate::openapi::Answer::NotModified(etag) => {
             let mut response = answer::answer(304, "application/json", "");
@@ -165,7 +165,8 @@ async fn health(api: &Api, info: &RequestInfo) -> Answer {
 }
 
 fn paths(api: &Api) -> Answer {
-    let mut paths: Vec<&str> = api.discovery.paths().collect();
+    let documents = api.documents.now();
+    let mut paths: Vec<&str> = documents.discovery.paths().collect();
     paths.extend(["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]);
     paths.sort_unstable();
     answer::json(200, serde_json::to_vec_pretty(&json!({"paths": paths})).unwrap_or_default().into())

@@ -69,7 +69,7 @@ async fn respond(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInf
         return crate::nonresource::serve(api, &info, request.method(), request.headers()).await;
     }
     let Some(row) = api.rows.find(&info.api_group, &info.api_version, &info.resource) else {
-        let known_group = api.rows.all().iter().any(|row| *row.group == *info.api_group);
+        let known_group = api.rows.has_builtin_group(&info.api_group);
         let known = known_group && (!info.api_group.is_empty() || info.api_version == "v1");
         return if known { endpoints::error(&answer::no_such_resource()) } else { answer::page_not_found() };
     };
@@ -168,6 +168,9 @@ async fn serve(
     if info.verb != "watch" && &*call.row.plural == "endpoints" {
         let warning = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
         call.warnings.push(warning.to_owned());
+    }
+    if let Some(warning) = call.row.custom.as_ref().and_then(|custom| custom.deprecation_warning.as_ref()) {
+        call.warnings.push(warning.clone());
     }
     let outcome = endpoints::serve(&mut call).await;
     drop(permit);

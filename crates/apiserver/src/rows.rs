@@ -1,8 +1,9 @@
-//! The resources that this server serves: the built-in rows, and later those of CustomResourceDefinitions.
+//! The resources that this server serves: the built-in rows, and those of CustomResourceDefinitions, which come and go.
 
 use registry::{Resource, Storage};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use tokio_util::sync::CancellationToken;
 
 /// The resource table at run time.
 #[derive(Debug)]
@@ -14,8 +15,21 @@ type GroupVersionResource = (Arc<str>, Arc<str>, Arc<str>);
 
 #[derive(Debug, Default)]
 struct Table {
-    served: HashMap<GroupVersionResource, Arc<Resource>>,
+    served: HashMap<GroupVersionResource, Served>,
     stored: HashMap<(Arc<str>, Arc<str>), Arc<Resource>>,
+    /// What belongs to each definition, by its name.
+    custom: HashMap<Arc<str>, Vec<Arc<Resource>>>,
+}
+
+/// A row, and how those who hold it learn that it holds no more.
+#[derive(Debug)]
+struct Served {
+    row: Arc<Resource>,
+    retired: CancellationToken,
+}
+
+fn key_of(row: &Resource) -> GroupVersionResource {
+    (row.group.clone(), row.version.clone(), row.plural.clone())
 }
 
 impl Rows {
@@ -28,10 +42,42 @@ impl Rows {
         Self { table: RwLock::new(table) }
     }
 
+    /// Puts rows in the place of those that the owner (the name of a CustomResourceDefinition, say) had before; none
+    /// takes them away. Built-in rows are never replaced.
+    pub fn set(&self, owner: &str, rows: Vec<Resource>) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        for gone in table.custom.remove(owner).unwrap_or_default() {
+            table.remove(&gone);
+        }
+        let mut added = Vec::new();
+        for row in rows.into_iter().map(Arc::new) {
+            if !table.served.contains_key(&key_of(&row)) {
+                table.add(row.clone());
+                added.push(row);
+            }
+        }
+        if !added.is_empty() {
+            table.custom.insert(owner.into(), added);
+        }
+    }
+
     /// The row that serves a path.
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
         let key = (group.into(), version.into(), plural.into());
-        self.table.read().unwrap_or_else(PoisonError::into_inner).served.get(&key).cloned()
+        self.table.read().unwrap_or_else(PoisonError::into_inner).served.get(&key).map(|served| served.row.clone())
+    }
+
+    /// Cancelled as soon as the row is replaced or gone: what goes on for long with an old row ends then.
+    pub fn retirement(&self, row: &Arc<Resource>) -> CancellationToken {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        match table.served.get(&key_of(row)) {
+            Some(served) if Arc::ptr_eq(&served.row, row) => served.retired.clone(),
+            _ => {
+                let token = CancellationToken::new();
+                token.cancel();
+                token
+            }
+        }
     }
 
     /// The row in whose form a resource is stored.
@@ -42,7 +88,14 @@ impl Rows {
 
     /// Every row, in no order.
     pub fn all(&self) -> Vec<Arc<Resource>> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner).served.values().cloned().collect()
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.served.values().map(|served| served.row.clone()).collect()
+    }
+
+    /// Whether any built-in resource is served below `/apis/<group>`.
+    pub fn has_builtin_group(&self, group: &str) -> bool {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.served.values().any(|served| &*served.row.group == group && served.row.custom.is_none())
     }
 
     /// Whether any resource is served below `/apis/<group>/<version>` (`/api/v1` for the empty group).
@@ -54,9 +107,26 @@ impl Rows {
 
 impl Table {
     fn add(&mut self, row: Arc<Resource>) {
-        if matches!(row.storage, Storage::Own) {
+        // A custom resource may be stored in the form of a version that is not served: any of its rows will do.
+        let is_stored = match &row.storage {
+            Storage::Own => true,
+            Storage::Shared { group, plural, .. } => {
+                row.custom.is_some() && !self.stored.contains_key(&(group.clone(), plural.clone()))
+            }
+        };
+        if is_stored {
             self.stored.insert((row.group.clone(), row.plural.clone()), row.clone());
         }
-        self.served.insert((row.group.clone(), row.version.clone(), row.plural.clone()), row);
+        self.served.insert(key_of(&row), Served { row, retired: CancellationToken::new() });
+    }
+
+    fn remove(&mut self, row: &Arc<Resource>) {
+        if let Some(served) = self.served.remove(&key_of(row)) {
+            served.retired.cancel();
+        }
+        let stored = (row.group.clone(), row.plural.clone());
+        if self.stored.get(&stored).is_some_and(|one| one.custom.is_some()) {
+            self.stored.remove(&stored);
+        }
     }
 }

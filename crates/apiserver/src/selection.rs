@@ -85,7 +85,7 @@ impl Selection {
 
 /// Upstream's words depend on whether the kind has a conversion function of its own for field labels.
 fn unknown_field(field: &str, row: &Resource) -> String {
-    if row.strategy.selectable_fields(&Value::Null).is_empty() {
+    if row.custom.is_none() && row.strategy.selectable_fields(&Value::Null).is_empty() {
         format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
     } else {
         format!("field label not supported: {field}")

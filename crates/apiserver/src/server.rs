@@ -9,9 +9,9 @@ pub use in_process::InProcess;
 use crate::bootstrap;
 use crate::cache::{Cache, FeedError, follow};
 use crate::chain::{Chain, ChainBuilder};
-use crate::discovery::Discovery;
+use crate::documents::CurrentDocuments;
+use crate::extensions::Extensions;
 use crate::metrics::Metrics;
-use crate::openapi::OpenApi;
 use crate::rows::Rows;
 use crate::services::Services;
 use crate::storage::Storage;
@@ -89,10 +89,8 @@ pub struct Api {
     pub chain: Chain,
     /// Service addresses and ports.
     pub services: Services,
-    /// Discovery documents.
-    pub discovery: Discovery,
-    /// OpenAPI documents.
-    pub openapi: OpenApi,
+    /// Discovery and OpenAPI documents.
+    pub documents: CurrentDocuments,
     /// Counters.
     pub metrics: Metrics,
     /// Cancelled when the server stops: watches end.
@@ -107,6 +105,7 @@ pub struct Server {
     address: SocketAddr,
     listeners: Vec<JoinHandle<()>>,
     feed: JoinHandle<()>,
+    extensions: JoinHandle<()>,
 }
 
 impl Server {
@@ -129,8 +128,7 @@ impl Server {
             let cluster = bootstrap::Cluster { rows: &rows, cache: &cache, storage: &storage, clock: &*config.clock };
             bootstrap::run(&cluster, services.first_address(), advertised).await?;
         }
-        let discovery = Discovery::new(&rows.all(), &advertised.to_string());
-        let openapi = OpenApi::new(&rows.all(), crate::nonresource::GIT_VERSION);
+        let documents = CurrentDocuments::new(&rows.all(), advertised.to_string());
         let api = Arc::new(Api {
             chain: (config.chain)(cache.clone()),
             rows,
@@ -138,13 +136,13 @@ impl Server {
             storage,
             clock: config.clock,
             services,
-            discovery,
-            openapi,
+            documents,
             metrics: Metrics::default(),
             stopping: CancellationToken::new(),
             reads: Semaphore::new(MAX_READS_IN_FLIGHT),
             writes: Semaphore::new(MAX_WRITES_IN_FLIGHT),
         });
+        let extensions = tokio::spawn(Extensions::start(api.clone()).await.run());
         let mut all = vec![listener];
         for inherited in config.listeners {
             inherited
@@ -155,7 +153,7 @@ impl Server {
         }
         let serve = |listener| tokio::spawn(connection::listen(api.clone(), listener, config.tls.clone()));
         let listeners = all.into_iter().map(serve).collect();
-        Ok(Self { api, address, listeners, feed })
+        Ok(Self { api, address, listeners, feed, extensions })
     }
 
     /// Where it listens.
@@ -177,6 +175,7 @@ impl Server {
     pub async fn shutdown(self) {
         self.api.stopping.cancel();
         futures::future::join_all(self.listeners).await; // a panic in one has been logged
+        let _ended = self.extensions.await;
         self.feed.abort();
     }
 }

@@ -100,6 +100,11 @@ impl Storage {
     /// Takes an object away that is at this revision. The answer is the revision of the deletion.
     pub async fn delete(&self, row: &Resource, key: &str, at: u64) -> Result<u64, CommitError> {
         let (group, plural) = row.storage_prefix();
+        self.delete_key(group, plural, key, at).await
+    }
+
+    /// The same for what has no row (any more).
+    pub async fn delete_key(&self, group: &str, plural: &str, key: &str, at: u64) -> Result<u64, CommitError> {
         let write = Write {
             key: crate::cache::store_key(group, plural, key),
             expect: Expect::At(Revision(at)),

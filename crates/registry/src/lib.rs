@@ -6,6 +6,7 @@
 mod at;
 pub mod bootstrap;
 pub mod columns;
+pub mod custom;
 mod diff;
 mod kinds;
 mod labels;

@@ -2,7 +2,10 @@
 //! `RESTUpdateStrategy`, cut down to pure functions on JSON values.
 
 use crate::columns::Printer;
+use crate::custom::Custom;
 use api::field::ErrorList;
+use api::schema::Schema;
+use jiff::Timestamp;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -99,7 +102,7 @@ pub enum Storage {
         /// Its plural.
         plural: Arc<str>,
         /// The way there and back.
-        conversion: &'static dyn Conversion,
+        conversion: Arc<dyn Conversion>,
     },
 }
 
@@ -151,6 +154,8 @@ pub struct Resource {
     pub strategy: Arc<dyn Strategy>,
     /// How the kind looks as a `Table`.
     pub printer: Arc<dyn Printer>,
+    /// What a CustomResourceDefinition says beyond that; `None` for built-in rows.
+    pub custom: Option<Arc<Custom>>,
 }
 
 impl Resource {
@@ -170,6 +175,22 @@ impl Resource {
     /// `pods`, `deployments.apps`: the resource as error messages name it.
     pub fn qualified(&self) -> String {
         if self.group.is_empty() { self.plural.to_string() } else { format!("{}.{}", self.plural, self.group) }
+    }
+
+    /// The type of the row's objects; `None` when the table has none of that name.
+    pub fn schema(&self) -> Option<&Schema> {
+        match &self.custom {
+            Some(custom) => Some(&custom.schema),
+            None => api::schema::builtin(&self.definition),
+        }
+    }
+
+    /// `PodList`: the kind of a list of the row's objects.
+    pub fn list_kind(&self) -> Cow<'_, str> {
+        match &self.custom {
+            Some(custom) => Cow::Borrowed(&custom.list_kind),
+            None => Cow::Owned(format!("{}List", self.kind)),
+        }
     }
 
     /// Whether the row has the subresource.
@@ -251,6 +272,14 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     fn selectable_fields(&self, _object: &Value) -> Vec<(Cow<'static, str>, String)> {
         Vec::new()
     }
+
+    /// Whether a change counts in `metadata.generation`, for rows that have one.
+    fn is_new_generation(&self, new: &Value, old: &Value) -> bool {
+        new.get("spec") != old.get("spec")
+    }
+
+    /// Changes an object whose deletion begins: what must be done before it may go is a finalizer.
+    fn begin_deletion(&self, _object: &mut Value, _now: Timestamp) {}
 
     /// The grace period of a delete, in seconds, for kinds that are deleted gracefully (pods): given the object and
     /// what the client asked for. `None`: the object goes at once.

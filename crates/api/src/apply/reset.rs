@@ -3,6 +3,7 @@
 
 use super::Reset;
 use crate::fieldset::Set;
+use crate::schema::Schema;
 
 /// The reset fields of an endpoint.
 ///
@@ -31,4 +32,16 @@ pub fn reset_fields(group: &str, plural: &str, subresource: &str, has_status: bo
         _ => None,
     };
     Reset { except: Set::of_fields(except), only: only.map(Set::of_fields) }
+}
+
+/// The same for a custom resource: its `status` endpoint puts back every other field that the schema names, and metadata.
+pub fn reset_fields_of_custom(schema: &Schema, subresource: &str, has_status: bool) -> Reset {
+    let fields = schema.object().map(|object| &*object.fields).unwrap_or_default();
+    let others: Vec<[&str; 1]> = match subresource {
+        "status" => fields.iter().map(|field| [&*field.name]).filter(|[name]| *name != "status").collect(),
+        _ if has_status => vec![["status"]],
+        _ => Vec::new(),
+    };
+    let paths: Vec<&[&str]> = others.iter().map(|path| &path[..]).collect();
+    Reset { except: Set::of_fields(&paths), only: None }
 }

@@ -238,11 +238,13 @@ fn structural(value: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Confo
                     Some(field) => {
                         // `metadata` is a Go struct even here.
                         let go = field.schema.origin == Origin::Go;
-                        let below = At { object: go.then_some(object), field: Some(field), ..below };
+                        let step = if go { Step::GoRoot(key) } else { Step::Field(key) };
+                        let below = At { object: go.then_some(object), field: Some(field), step, ..below };
                         if failed.is_none() && !value.is_null() {
                             failed = conform_value(value, &field.schema, &below, found).err();
                         }
-                        !(go && value.is_null())
+                        // A null that may not be is none (`PruneNonNullableNullsWithoutDefaults`, and defaulting).
+                        !value.is_null() || (!go && field.schema.nullable)
                     }
                 }
             });

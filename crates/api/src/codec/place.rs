@@ -19,6 +19,8 @@ pub(super) struct At<'a> {
 pub(super) enum Step<'a> {
     Root,
     Field(&'a str),
+    /// A field whose value Go decodes on its own: messages about what is below begin there.
+    GoRoot(&'a str),
     Key(&'a str),
     Index(usize),
 }
@@ -36,7 +38,7 @@ impl<'a> At<'a> {
         match self.step {
             Step::Root => {}
             Step::Index(index) => drop(write!(path, "[{index}]")),
-            Step::Field(name) | Step::Key(name) => {
+            Step::Field(name) | Step::GoRoot(name) | Step::Key(name) => {
                 if !path.is_empty() {
                     path.push('.');
                 }
@@ -47,6 +49,9 @@ impl<'a> At<'a> {
 
     /// `spec.containers.image`: as Go's decoder names fields, without indices and keys.
     fn write_go_path(&self, path: &mut String) {
+        if matches!(self.step, Step::GoRoot(_)) {
+            return;
+        }
         if let Some(parent) = self.parent {
             parent.write_go_path(path);
         }

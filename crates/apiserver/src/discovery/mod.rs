@@ -44,9 +44,13 @@ impl<'a> Groups<'a> {
             rows.sort_by(|a, b| a.plural.cmp(&b.plural));
             rows
         };
-        let groups = groups.into_iter().map(|((_, name), versions)| Group {
-            name,
-            versions: versions.into_iter().map(|((_, version), rows)| (version, sorted(rows))).collect(),
+        let groups = groups.into_iter().map(|((place, name), versions)| {
+            let mut versions: Vec<(&str, Vec<&Resource>)> =
+                versions.into_iter().map(|((_, version), rows)| (version, sorted(rows))).collect();
+            if place == builtin.len() {
+                versions.sort_by(|a, b| registry::custom::compare_versions(a.0, b.0));
+            }
+            Group { name, versions }
         });
         Self(groups.collect())
     }

@@ -113,7 +113,11 @@ pub fn track_as(
 
 /// The fields that an endpoint puts back.
 pub fn reset_of(row: &registry::Resource, subresource: &str) -> apply::Reset {
-    apply::reset_fields(&row.group, &row.plural, subresource, row.has(registry::Subresource::Status))
+    let has_status = row.has(registry::Subresource::Status);
+    match &row.custom {
+        Some(custom) => apply::reset_fields_of_custom(&custom.schema, subresource, has_status),
+        None => apply::reset_fields(&row.group, &row.plural, subresource, has_status),
+    }
 }
 
 /// The namespace of the path must be that of the object; where the object has none it gets it.

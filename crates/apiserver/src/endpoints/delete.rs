@@ -169,9 +169,14 @@ fn check_preconditions(call: &Call<'_>, options: &DeleteOptions, old: &Value) ->
 }
 
 fn plan(row: &Resource, old: &Value, options: &DeleteOptions, now: jiff::Timestamp) -> Plan {
-    let finalizers = options.finalizers(old);
-    let finalizers_change = !old.finalizers().into_iter().eq(finalizers.iter().map(String::as_str));
     let mut new = old.clone();
+    let mut finalizers = options.finalizers(old);
+    if !old.is_deleting() {
+        set_finalizers(&mut new, &finalizers);
+        row.strategy.begin_deletion(&mut new, now);
+        finalizers = new.finalizers().into_iter().map(str::to_owned).collect();
+    }
+    let finalizers_change = !old.finalizers().into_iter().eq(finalizers.iter().map(String::as_str));
     set_finalizers(&mut new, &finalizers);
     let graceful = row.strategy.grace_period_seconds(old, options.grace_period_seconds);
     let grace = graceful.unwrap_or(0);
@@ -253,11 +258,6 @@ pub async fn collection(call: &mut Call<'_>) -> Result<Answer, Status> {
             Err(status) => return Err(status),
         }
     }
-    for item in items.iter_mut().filter_map(Value::as_object_mut) {
-        item.remove("kind");
-        item.remove("apiVersion");
-    }
-    let list = json!({"kind": format!("{}List", call.row.kind), "apiVersion": call.row.api_version(),
-        "metadata": page.metadata, "items": items});
+    let list = super::list::of(call, items, page.metadata);
     Ok(answer::object(200, call.accept.media, &list))
 }

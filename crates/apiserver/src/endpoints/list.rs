@@ -65,18 +65,23 @@ fn transformed(call: &Call<'_>, page: Page) -> Result<Answer, Status> {
             json!({"kind": "PartialObjectMetadataList", "apiVersion": meta, "metadata": page.metadata, "items": items})
         }
         Form::Object => {
-            let items: Vec<Value> = objects
-                .map(|mut object| {
-                    if let Some(fields) = object.as_object_mut() {
-                        fields.remove("kind");
-                        fields.remove("apiVersion");
-                    }
-                    object
-                })
-                .collect();
-            json!({"kind": format!("{}List", call.row.kind), "apiVersion": call.row.api_version(),
-                "metadata": page.metadata, "items": items})
+            let items = objects.collect();
+            of(call, items, page.metadata)
         }
     };
     Ok(answer::object(200, call.accept.media, &value))
+}
+
+/// A list of objects in their served form. Items of built-in lists carry neither `kind` nor `apiVersion`; those of custom
+/// resources do, since Go has no type for them.
+pub fn of(call: &Call<'_>, mut items: Vec<Value>, mut metadata: Value) -> Value {
+    if call.row.custom.is_none() {
+        for item in items.iter_mut().filter_map(Value::as_object_mut) {
+            item.remove("kind");
+            item.remove("apiVersion");
+        }
+    } else if metadata.get("continue").is_none() {
+        metadata["continue"] = "".into();
+    }
+    json!({"kind": call.row.list_kind(), "apiVersion": call.row.api_version(), "metadata": metadata, "items": items})
 }

@@ -22,7 +22,7 @@ pub async fn patch(call: &mut Call<'_>) -> Result<Answer, Status> {
 
 /// `PATCH` of an object or one of its parts.
 pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -> Result<Answer, Status> {
-    let kind = PatchType::from_content_type(call.content_type()).ok_or_else(Status::unsupported_patch_type)?;
+    let kind = patch_type(call)?;
     options::check_write(call, "PatchOptions", kind == PatchType::Apply)?;
     let body = call.body.clone();
     let decoded = match kind {
@@ -69,6 +69,21 @@ pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -
     written.answer(call, if created { 201 } else { 200 })
 }
 
+/// The form of the patch. Strategic merge needs Go types, which custom resources have not.
+pub fn patch_type(call: &Call<'_>) -> Result<PatchType, Status> {
+    let kind = PatchType::from_content_type(call.content_type());
+    match kind {
+        Some(PatchType::StrategicMerge) | None if call.row.custom.is_some() => {
+            Err(Status::unsupported_media_type(&CUSTOM_PATCHES))
+        }
+        _ => kind.ok_or_else(Status::unsupported_patch_type),
+    }
+}
+
+/// What custom resources can be patched with.
+const CUSTOM_PATCHES: [&str; 3] =
+    ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
+
 /// Members of operations that no operation has.
 fn unknown_members(patch: &Value) -> Vec<String> {
     let known = ["op", "path", "from", "value"];
@@ -100,7 +115,11 @@ fn conformed(call: &Call<'_>, mut object: Value) -> Result<(Value, Vec<String>),
     let conformed = codec::conform(&mut object, decode::schema_of(row)?)
         .map_err(|error| patch::undecodable(&before, &error.to_string()))?;
     decode::set_type(&mut object, create::wanted(row));
-    Ok((object, conformed.unknown_field_errors().collect()))
+    let mut unknown: Vec<String> = conformed.unknown_field_errors().collect();
+    if row.custom.is_some() {
+        unknown.sort_unstable();
+    }
+    Ok((object, unknown))
 }
 
 /// Deals with strict errors; retries of one request warn once.

@@ -152,7 +152,8 @@ fn keep_other_parts(new: &mut Value, old: &Value, subresource: Option<Subresourc
 
 /// Whether `metadata.generation` counts the change. Deployments count annotations too, which are part of a revision.
 fn is_new_generation(row: &registry::Resource, new: &Value, old: &Value) -> bool {
-    new.get("spec") != old.get("spec") || (&*row.plural == "deployments" && new.annotations() != old.annotations())
+    row.strategy.is_new_generation(new, old)
+        || (&*row.plural == "deployments" && new.annotations() != old.annotations())
 }
 
 /// The checks of `metadata.resourceVersion` and `uid` that come before anything else.
@@ -168,7 +169,8 @@ fn check_identity(call: &Call<'_>, change: &Change<'_>, new: &Value, entry: &Ent
         if change.is_put && !row.unconditional_update {
             let path = api::field::Path::new("metadata").child("resourceVersion");
             let error = api::field::Error::invalid(&path, 0, "must be specified for an update");
-            return Err(Status::invalid(&call.kind_subject(&change.name), &[error]));
+            // Upstream names the resource here, not the kind.
+            return Err(Status::invalid(&call.subject(&change.name), &[error]));
         }
         return Ok(());
     }

@@ -21,7 +21,8 @@ pub fn to_served(row: &Resource, stored: Value) -> Value {
         Storage::Own => stored,
         Storage::Shared { conversion, .. } => {
             let mut served = conversion.to_served(stored);
-            if let Some(schema) = api::schema::builtin(&row.definition) {
+            // A custom resource's conversion has done that already.
+            if let Some(schema) = row.schema().filter(|_| row.custom.is_none()) {
                 // Drops what this version does not show when it is empty; what was stored has the right types.
                 let _ = api::codec::conform(&mut served, schema);
             }

@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Bookmarks go out this often, as upstream's do.
 const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
@@ -44,6 +45,8 @@ struct Watcher {
     bookmarks: bool,
     pending: VecDeque<Bytes>,
     changes: mpsc::Receiver<Arc<Change>>,
+    /// The row was replaced: the client comes back and finds another, or none.
+    retired: CancellationToken,
     deadline: BoxFuture<'static, ()>,
     bookmark_due: BoxFuture<'static, ()>,
 }
@@ -94,6 +97,7 @@ pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
         bookmarks,
         pending: VecDeque::new(),
         changes,
+        retired: call.api.rows.retirement(&call.row),
         deadline: call.api.clock.sleep(Duration::from_secs(seconds)),
         bookmark_due: call.api.clock.sleep(BOOKMARK_PERIOD),
     };
@@ -159,6 +163,7 @@ impl Watcher {
             tokio::select! {
                 biased;
                 () = self.api.stopping.cancelled() => return None,
+                () = self.retired.cancelled() => return None,
                 change = self.changes.recv() => {
                     let change = change?;
                     self.take(&change);
@@ -249,7 +254,7 @@ impl Watcher {
             metadata["annotations"] = json!({INITIAL_EVENTS_END: "true"});
         }
         let mut object = json!({"kind": &*self.row.kind, "apiVersion": self.row.api_version(), "metadata": metadata});
-        if let Some(schema) = api::schema::builtin(&self.row.definition) {
+        if let Some(schema) = self.row.schema() {
             // Upstream sends Go's empty object of the type; the codec knows which zero values show. Best effort.
             let _ = api::codec::conform(&mut object, schema);
         }

@@ -6,6 +6,7 @@
 //! known without them. What not: v2 in its protobuf form (clients since kubectl 1.27 ask for v3 first), and whether a
 //! client may ask.
 
+mod custom;
 mod descriptions;
 mod operations;
 mod parameters;
@@ -179,7 +180,7 @@ fn facts_of(subject: &Subject) -> String {
         format!(
             "{}/{}/{}/{:?}/{:?}/{:?};",
             row.kind, row.plural, row.definition, row.scope, row.verbs, row.subresources
-        )
+        ) + &row.custom.as_ref().map(|custom| custom.open_api.to_string()).unwrap_or_default()
     });
     facts.collect()
 }

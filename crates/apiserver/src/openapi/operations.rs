@@ -236,7 +236,11 @@ impl Paths<'_> {
         let suffix = capitalized(subresource.name());
         let (group, version, name) = self.row.subresource_kind(subresource);
         let kind: Gvk = (group.to_owned(), version.to_owned(), name.into_owned());
-        let definition = api::schema::definition_for(&kind.0, &kind.1, &kind.2).unwrap_or("string").to_owned();
+        let definition = if kind == self.kind() {
+            self.row.definition.to_string()
+        } else {
+            api::schema::definition_for(&kind.0, &kind.1, &kind.2).unwrap_or("string").to_owned()
+        };
         match subresource {
             Subresource::Status
             | Subresource::Scale

@@ -24,11 +24,13 @@ pub(super) struct Renderer {
     dialect: Dialect,
     paths: Map<String, Value>,
     wanted: BTreeSet<String>,
+    /// Definitions of custom resources.
+    custom: Map<String, Value>,
 }
 
 impl Renderer {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, paths: Map::new(), wanted: BTreeSet::new() }
+        Self { dialect, paths: Map::new(), wanted: BTreeSet::new(), custom: Map::new() }
     }
 
     /// Adds the paths of one subject, which is found at `path`.
@@ -47,6 +49,7 @@ impl Renderer {
                     self.document(path, &operation, &format!("{META}.APIResourceList"));
                 }
                 for row in rows {
+                    self.custom.extend(super::custom::definitions(row, self.dialect));
                     for (path, item) in paths(row) {
                         let item = self.item(&item, &camel_tag(&row.group, &row.version));
                         self.paths.insert(path, item);
@@ -58,7 +61,11 @@ impl Renderer {
 
     /// The paths, and all definitions that they need.
     pub(super) fn finish(self) -> (Map<String, Value>, Map<String, Value>) {
-        (self.paths, definitions(self.wanted, self.dialect))
+        let mut wanted = self.wanted;
+        if !self.custom.is_empty() {
+            wanted.extend(super::custom::REFERRED.iter().map(|name| (*name).to_owned()));
+        }
+        (self.paths, definitions(wanted, self.custom, self.dialect))
     }
 
     /// A path that answers with one document.

@@ -10,8 +10,13 @@ use std::collections::BTreeSet;
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
 /// The definitions named in `wanted` and all that they refer to, by name.
-pub(super) fn definitions(wanted: BTreeSet<String>, dialect: Dialect) -> Map<String, Value> {
-    let mut done = Map::new();
+/// `custom` has those that are not in the table, and what they refer to is wanted too.
+pub(super) fn definitions(
+    wanted: BTreeSet<String>,
+    custom: Map<String, Value>,
+    dialect: Dialect,
+) -> Map<String, Value> {
+    let mut done = custom;
     let mut open: Vec<String> = wanted.into_iter().collect();
     while let Some(name) = open.pop() {
         if done.contains_key(&name) {

@@ -19,6 +19,8 @@ mod storage;
 mod tests;
 mod workload;
 
+pub(crate) use age::since;
+
 use jiff::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 mod config_map;
 mod controller_revision;
 mod cron_job;
+mod custom_resource_definition;
 mod daemon_set;
 mod deployment;
 mod disruption_budget;
@@ -37,6 +38,7 @@ mod workload;
 pub(crate) use config_map::ConfigMap;
 pub(crate) use controller_revision::ControllerRevision;
 pub(crate) use cron_job::CronJob;
+pub(crate) use custom_resource_definition::CustomResourceDefinition;
 pub(crate) use daemon_set::DaemonSet;
 pub(crate) use deployment::Deployment;
 pub(crate) use disruption_budget::DisruptionBudget;

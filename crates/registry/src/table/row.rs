@@ -35,6 +35,7 @@ pub(super) fn row(group: &'static str, version: &'static str, kind: &'static str
         storage: Storage::Own,
         strategy: Arc::new(NoStrategy),
         printer: columns::builtin(group, plural),
+        custom: None,
     })
 }
 
@@ -92,12 +93,33 @@ impl Row {
         (group, version, plural): (&'static str, &'static str, &'static str),
         conversion: &'static dyn Conversion,
     ) -> Self {
+        let conversion = std::sync::Arc::new(Fixed(conversion));
         self.0.storage =
             Storage::Shared { group: group.into(), version: version.into(), plural: plural.into(), conversion };
         self
     }
 
+    /// The name of the type, where it does not follow from group, version and kind.
+    pub(super) fn definition(mut self, name: &'static str) -> Self {
+        self.0.definition = name.into();
+        self
+    }
+
     pub(super) fn build(self) -> Resource {
         self.0
+    }
+}
+
+/// A built-in conversion.
+#[derive(Debug)]
+struct Fixed(&'static dyn Conversion);
+
+impl Conversion for Fixed {
+    fn to_stored(&self, object: serde_json::Value) -> serde_json::Value {
+        self.0.to_stored(object)
+    }
+
+    fn to_served(&self, object: serde_json::Value) -> serde_json::Value {
+        self.0.to_served(object)
     }
 }

@@ -10,7 +10,8 @@ use crate::{kinds, pod};
 
 /// All built-in rows.
 pub(super) fn all() -> Vec<Resource> {
-    let rows = [core(), workloads(), events_and_reviews(), policy_and_network(), access(), storage(), cluster()];
+    let rows =
+        [core(), workloads(), events_and_reviews(), policy_and_network(), access(), storage(), extensions(), cluster()];
     rows.into_iter().flatten().map(super::row::Row::build).collect()
 }
 
@@ -187,6 +188,20 @@ fn storage() -> Vec<super::row::Row> {
             .cluster()
             .sub(&[Status]),
         row(group, "v1", "VolumeAttributesClass", "volumeattributesclasses").cluster().short(&["vac"]),
+    ]
+}
+
+fn extensions() -> Vec<super::row::Row> {
+    vec![
+        row("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions")
+            .definition("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition")
+            .strategy(kinds::CustomResourceDefinition)
+            .cluster()
+            .short(&["crd", "crds"])
+            .category("api-extensions")
+            .sub(&[Status])
+            .generation()
+            .conditional(),
     ]
 }
 

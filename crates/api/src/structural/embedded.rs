@@ -1,0 +1,81 @@
+//! Embedded resources: a type and sound metadata (`k8s.io/apiextensions-apiserver/pkg/apiserver/schema/objectmeta`).
+
+use super::node::Node;
+use crate::field::{Error, ErrorList, Path};
+use crate::names;
+use serde_json::{Map, Value, json};
+
+/// What is wrong with the objects at places marked `x-kubernetes-embedded-resource`. The value itself is not one.
+pub fn validate_embedded(node: &Node, value: &Value, path: &Path) -> ErrorList {
+    let mut errors = ErrorList::new();
+    below(node, value, path, &mut errors);
+    errors
+}
+
+fn walk(node: &Node, value: &Value, path: &Path, errors: &mut ErrorList) {
+    if node.embedded_resource
+        && let Value::Object(map) = value
+    {
+        check(map, path, errors);
+    }
+    below(node, value, path, errors);
+}
+
+fn below(node: &Node, value: &Value, path: &Path, errors: &mut ErrorList) {
+    match value {
+        Value::Array(list) => {
+            if let Some(items) = &node.items {
+                for (index, item) in list.iter().enumerate() {
+                    walk(items, item, &path.index(index), errors);
+                }
+            }
+        }
+        Value::Object(map) => {
+            for (key, value) in map {
+                if let Some(property) = node.properties.get(key) {
+                    walk(property, value, &path.child(key), errors);
+                } else if let Some(values) = node.additional_node() {
+                    walk(values, value, &path.key(key), errors);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check(map: &Map<String, Value>, path: &Path, errors: &mut ErrorList) {
+    for field in ["apiVersion", "kind"] {
+        let at = path.child(field);
+        match map.get(field) {
+            None => errors.push(Error::required(&at, "")),
+            Some(Value::String(text)) if text.is_empty() => {
+                errors.push(Error::invalid(&at, text.as_str(), "must not be empty"));
+            }
+            Some(Value::String(text)) if field == "kind" => {
+                let wrong = names::dns1035_label(&text.to_lowercase());
+                if !wrong.is_empty() {
+                    let words = format!("may have mixed case, but should otherwise match: {}", wrong.join(","));
+                    errors.push(Error::invalid(&at, text.as_str(), words));
+                }
+            }
+            Some(Value::String(text)) if text.matches('/').count() > 1 => {
+                let words = format!("unexpected GroupVersion string: {text}");
+                errors.push(Error::invalid(&at, text.as_str(), words));
+            }
+            Some(Value::String(_)) => {}
+            Some(other) => errors.push(Error::invalid(&at, other.clone(), "must be a string")),
+        }
+    }
+    if let Some(Value::Object(metadata)) = map.get("metadata") {
+        let mut metadata = metadata.clone();
+        let unnamed = metadata.get("name").and_then(Value::as_str).unwrap_or_default().is_empty();
+        if unnamed {
+            metadata.insert("name".to_owned(), "fakename".into());
+        }
+        let namespaced = metadata.get("namespace").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        let found = crate::objectmeta::validate(&json!({"metadata": metadata}), namespaced, |name, _| {
+            names::path_segment(name)
+        });
+        errors.extend(found.into_iter().map(|error| Error { field: format!("{path}.{}", error.field), ..error }));
+    }
+}

@@ -1,0 +1,60 @@
+//! Paths, versions and rows.
+
+use super::*;
+use serde_json::json;
+
+#[test]
+fn paths_find_what_they_name() {
+    let object = json!({"spec": {"list": [{"t": "a", "n": 1}, {"t": "b", "n": 2}], "a.b": "dotted"}});
+    let find =
+        |path: &str| -> Vec<Value> { JsonPath::parse(path).unwrap().find(&object).into_iter().cloned().collect() };
+    assert_eq!(find(".spec.list[0].t"), [json!("a")]);
+    assert_eq!(find(".spec.list[-1].t"), [json!("b")]);
+    assert_eq!(find(".spec.list[*].n"), [json!(1), json!(2)]);
+    assert_eq!(find(".spec.list[?(@.t==\"b\")].n"), [json!(2)]);
+    assert_eq!(find(".spec.list[?(@.n>1)].t"), [json!("b")]);
+    assert_eq!(find(".spec.a\\.b"), [json!("dotted")]);
+    assert_eq!(find(".spec['a.b']"), [json!("dotted")]);
+    assert_eq!(find("..n"), [json!(1), json!(2)]);
+    assert_eq!(find(".spec.list[0:1].n"), [json!(1)]);
+    assert!(find(".nothing.here").is_empty());
+    assert!(JsonPath::parse(".a[").is_err());
+}
+
+#[test]
+fn versions_sort_by_stability() {
+    let mut versions = vec!["foo10", "v1", "v10", "v11alpha2", "v3beta1", "foo1", "v10beta3", "v2"];
+    versions.sort_by(|a, b| compare_versions(a, b));
+    assert_eq!(versions, ["v10", "v2", "v1", "v10beta3", "v3beta1", "v11alpha2", "foo1", "foo10"]);
+}
+
+#[test]
+fn each_served_version_is_a_row() {
+    let definition = json!({
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {"group": "example.com", "scope": "Cluster", "names": {"kind": "Widget"}, "versions": [
+            {"name": "v1beta1", "served": true, "storage": false, "deprecated": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {"a": {"type": "string"}}}}},
+            {"name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+                    "a": {"type": "string", "default": "x"}, "b": {"type": "string"}}}}},
+            {"name": "v0", "served": false, "storage": false}]},
+        "status": {"acceptedNames": {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"}}
+    });
+    let rows = rows(&definition).unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| &*row.version).collect();
+    assert_eq!(names, ["v1", "v1beta1"]);
+    let beta = rows[1].custom.as_ref().unwrap();
+    assert_eq!(
+        beta.deprecation_warning.as_deref(),
+        Some("example.com/v1beta1 Widget is deprecated; use example.com/v1 Widget")
+    );
+    assert!(rows[0].has(Subresource::Status) && !rows[1].has(Subresource::Status));
+    let Storage::Shared { conversion, .. } = &rows[1].storage else { panic!("own") };
+    let stored = json!({"apiVersion": "example.com/v1", "kind": "Widget", "b": "y", "metadata": {"name": "n"}});
+    let served = conversion.to_served(stored);
+    assert_eq!(
+        served,
+        json!({"apiVersion": "example.com/v1beta1", "kind": "Widget", "a": "x", "metadata": {"name": "n"}})
+    );
+}

@@ -1,0 +1,33 @@
+//! Go structs of the internal form as messages quote them.
+
+use super::internal::Part;
+use crate::At;
+use crate::at::go_struct;
+use serde_json::Value;
+
+/// `spec.versions`, without what all versions have in common.
+pub(super) fn versions(spec: &At<'_, '_>) -> String {
+    let parts = [Part::Schema, Part::Subresources, Part::Columns, Part::SelectableFields];
+    let common = parts.map(|part| part.is_common(spec));
+    let list = spec.at("versions");
+    let printed: Vec<String> = list
+        .items()
+        .map(|version| {
+            let value = |field: &str| version.at(field).value().cloned().unwrap_or_default();
+            let flag = |field: &str| Value::from(version.at(field).bool());
+            let part = |at: usize| if common[at] { Value::Null } else { value(parts[at].field()) };
+            go_struct(&[
+                ("Name", version.at("name").str().into()),
+                ("Served", flag("served")),
+                ("Storage", flag("storage")),
+                ("Deprecated", flag("deprecated")),
+                ("DeprecationWarning", value("deprecationWarning")),
+                ("Schema", part(0)),
+                ("Subresources", part(1)),
+                ("AdditionalPrinterColumns", part(2)),
+                ("SelectableFields", part(3)),
+            ])
+        })
+        .collect();
+    format!("[{}]", printed.join(","))
+}
