@@ -14,10 +14,12 @@ mod spdy;
 mod stats;
 mod stream;
 mod upgrade;
+mod webhook;
 
 pub use access::{ContainerInstance, PodAccess};
 pub use authorize::{Caller, Delegation, RequestAttributes};
 pub use listen::{BoundServer, ServerError, bind};
+pub use webhook::Webhook;
 
 use certs::KeyCertificate;
 use std::net::SocketAddr;

@@ -1,6 +1,11 @@
 //! The command line. Flag names are upstream's wherever upstream has the flag.
 
 use crate::cluster::lifecycle::DEFAULT_NODES;
+use crate::kubeadm::certs_verb::CertsVerb;
+use crate::kubeadm::init::InitFlags;
+use crate::kubeadm::join::JoinFlags;
+use crate::kubeadm::reset::ResetFlags;
+use crate::kubeadm::token::TokenVerb;
 use crate::roles::api_server::ApiServerFlags;
 use crate::roles::controller_manager::ControllerManagerFlags;
 use crate::roles::images::DEFAULT_ROOT;
@@ -38,6 +43,9 @@ pub enum Command {
         /// Import every image archive (*.tar) of this directory on every node.
         #[arg(long, value_name = "DIR")]
         images: Option<PathBuf>,
+        /// Make the machines alone, with nothing on them, for `init` and `join`.
+        #[arg(long, conflicts_with_all = ["write_kubeconfig", "images"])]
+        bare: bool,
     },
     /// Stop the cluster of `up`. Its state is kept.
     Down {
@@ -59,6 +67,22 @@ pub enum Command {
     KubeControllerManager(Box<ControllerManagerFlags>),
     /// The scheduler alone, with upstream's flags.
     KubeScheduler(Box<SchedulerFlags>),
+    /// Make this machine the control plane of a new cluster, as kubeadm does.
+    Init(Box<InitFlags>),
+    /// Make this machine a worker node of a cluster, as kubeadm does.
+    Join(Box<JoinFlags>),
+    /// Take back what `init` or `join` did to this machine.
+    Reset(ResetFlags),
+    /// Bootstrap tokens, which let new nodes in.
+    Token {
+        #[command(subcommand)]
+        verb: TokenVerb,
+    },
+    /// The certificates of this control plane.
+    Certs {
+        #[command(subcommand)]
+        verb: CertsVerb,
+    },
     /// This node's image store.
     Image {
         #[command(subcommand)]
@@ -71,6 +95,12 @@ pub enum Command {
     },
     /// Start a systemd unit's process directly, with its drop-ins: for machines without systemd.
     RunUnit {
+        /// `kubelet` for kubelet.service.
+        name: String,
+    },
+    /// Keep a unit's process running, as systemd would.
+    #[command(hide = true)]
+    KeepUnit {
         /// `kubelet` for kubelet.service.
         name: String,
     },

@@ -1,5 +1,6 @@
 //! `pintle up`: a whole cluster on this machine, each node in namespaces of its own.
 
+pub mod bare;
 pub mod cgroups;
 pub mod files;
 pub mod layout;

@@ -1,7 +1,8 @@
 //! From the parsed command line to the part that does the work.
 
 use crate::arguments::{Arguments, Command, DataDir, ImageVerb, NodeVerb};
-use crate::cluster::{cgroups, layout::Layout, lifecycle, node, supervisor, view};
+use crate::cluster::{bare, cgroups, layout::Layout, lifecycle, node, supervisor, view};
+use crate::kubeadm::{certs_verb, init, join, kubelet_service, reset, token};
 use crate::roles::{api_server, controller_manager, images, kubelet, scheduler, server, simulate};
 use crate::unit;
 use std::error::Error;
@@ -19,7 +20,11 @@ type Done = Result<ExitCode, Box<dyn Error>>;
 /// Runs one command to its end.
 pub fn run(arguments: Arguments) -> Done {
     match arguments.command {
-        Command::Up { data, nodes, write_kubeconfig, images } => {
+        Command::Up { data, nodes, bare: true, .. } => {
+            let layout = layout(&data)?;
+            block_on(async { Ok(bare::up(&layout, nodes.as_deref()).await?) })
+        }
+        Command::Up { data, nodes, write_kubeconfig, images, bare: false } => {
             let asked = lifecycle::Up { nodes, write_kubeconfig, images };
             let layout = layout(&data)?;
             block_on(async { Ok(lifecycle::up(&layout, &asked, clock::system()).await?) })
@@ -51,6 +56,18 @@ pub fn run(arguments: Arguments) -> Done {
         Command::KubeScheduler(flags) => {
             let _spans = log_to_stderr();
             serve(scheduler::run(*flags, clock::system()))
+        }
+        Command::Init(flags) => block_on(init::run(*flags, clock::system())),
+        Command::Join(flags) => block_on(join::run(*flags, clock::system())),
+        Command::Reset(flags) => block_on(reset::run(flags, clock::system())),
+        Command::Token { verb } => block_on(token::run(verb, clock::system())),
+        Command::Certs { verb } => {
+            certs_verb::run(&verb, clock::system().now())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::KeepUnit { name } => {
+            let _spans = log_to_stderr();
+            serve(kubelet_service::keep(&name, clock::system()))
         }
         Command::Image { verb } => image_verb(verb),
         Command::Node { verb } => node_verb(verb),

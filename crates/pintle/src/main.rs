@@ -7,6 +7,7 @@
 mod arguments;
 mod cluster;
 mod dispatch;
+mod kubeadm;
 mod node_files;
 mod roles;
 mod unit;

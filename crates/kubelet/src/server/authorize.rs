@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, StatusCode};
 const PRIVILEGED_GROUP: &str = "system:masters";
 
 /// Who calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Caller {
     /// User name.
     pub name: String,
@@ -19,7 +19,7 @@ pub struct Caller {
 }
 
 /// What is asked for, as a SubjectAccessReview about this node says it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestAttributes {
     /// `get`, `create`, …
     pub verb: &'static str,

@@ -6,7 +6,7 @@ use super::serving;
 use certs::{CertError, KeyCertificate};
 use client::{Client, Shutdown};
 use clock::SharedClock;
-use kubelet::server::{ServerConfig, ServerError};
+use kubelet::server::{Delegation, ServerConfig, ServerError, Webhook};
 use kubelet::{Config, Dependencies, Kubelet};
 use network::Cidr;
 use runtime::native::{NativeConfig, NativeRuntime};
@@ -62,7 +62,10 @@ pub async fn run(agent: Agent, shutdown: Shutdown) -> Result<(), AgentError> {
         None => None,
         Some(client_ca_pem) => {
             let serving = serving.map_or_else(|| self_signed(&config, clock.now()), Ok)?;
-            Some(kubelet::server::bind(ServerConfig::new(address, serving, client_ca_pem)).await?)
+            let mut server = ServerConfig::new(address, serving, client_ca_pem);
+            let webhook = |client: &Client| Webhook::new(client.clone(), clock.clone(), config.node_name.clone());
+            server.delegation = client.as_ref().map(|client| Arc::new(webhook(client)) as Arc<dyn Delegation>);
+            Some(kubelet::server::bind(server).await?)
         }
     };
     let dependencies = Dependencies {

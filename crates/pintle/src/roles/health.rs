@@ -1,4 +1,4 @@
-//! The HTTPS port of scheduler and controller manager: `/healthz`, `/livez` and `/readyz` for everyone, as the probes of
+//! The health port of scheduler, controller manager (HTTPS) and kubelet: `/healthz`, `/livez` and `/readyz` for everyone, as the probes of
 //! their static pods need it. Other paths are refused, as upstream refuses whoever it does not know.
 
 use super::serving::Serving;
@@ -12,6 +12,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -39,13 +40,33 @@ pub async fn serve(
     }
     let pair = serving.pair(clock.now())?;
     let acceptor = TlsAcceptor::from(certs::server_config(&pair, certs::ClientAuth::None, &[b"http/1.1"])?);
-    let address = SocketAddr::new(address, port);
+    listen(SocketAddr::new(address, port), Some(acceptor), clock, shutdown).await
+}
+
+/// The same without TLS: the kubelet's `healthzPort`, on loopback.
+///
+/// # Errors
+/// The address cannot be bound.
+pub async fn serve_plain(
+    address: SocketAddr,
+    clock: SharedClock,
+    shutdown: Shutdown,
+) -> Result<(), Box<dyn std::error::Error>> {
+    listen(address, None, clock, shutdown).await
+}
+
+async fn listen(
+    address: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
+    clock: SharedClock,
+    shutdown: Shutdown,
+) -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(address).await.map_err(|error| format!("listen tcp {address}: {error}"))?;
     tokio::spawn(accept(listener, acceptor, clock, shutdown));
     Ok(())
 }
 
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, clock: SharedClock, shutdown: Shutdown) {
+async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, clock: SharedClock, shutdown: Shutdown) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let next = async {
@@ -69,8 +90,18 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, clock: SharedClock
     }
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor) {
-    let Ok(stream) = acceptor.accept(stream).await else { return };
+async fn connection(stream: TcpStream, acceptor: Option<TlsAcceptor>) {
+    match acceptor {
+        None => answers(stream).await,
+        Some(acceptor) => {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                answers(stream).await;
+            }
+        }
+    }
+}
+
+async fn answers(stream: impl AsyncRead + AsyncWrite + Unpin) {
     let service = service_fn(|request: Request<Incoming>| async move { Ok::<_, Infallible>(answer(&request)) });
     let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {

@@ -1,15 +1,16 @@
 //! `pintle kubelet`: a node agent alone, with upstream's flags. Flags win over the configuration file.
 
 use super::agent::{self, Agent};
-use super::shutdown;
+use super::kubelet_certificate::{self, CertificateFiles};
+use super::{health, shutdown};
 use certs::KeyCertificate;
-use clap::Args;
-use client::Client;
+use clap::{ArgAction, Args};
+use client::{Client, ClientSwap, Shutdown};
 use clock::SharedClock;
 use kubelet::{Config, KUBELET_VERSION, ManifestUrl, parse_header, parse_labels, parse_taints};
 use serde_json::Value;
 use std::error::Error;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Upstream's flags, as far as they mean something here.
@@ -75,6 +76,9 @@ pub struct KubeletFlags {
     /// Where images and containers are kept.
     #[arg(long, value_name = "DIR", default_value = super::images::DEFAULT_ROOT)]
     runtime_root: PathBuf,
+    /// Renew the client certificate before it ends.
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    rotate_certificates: Option<bool>,
     /// How much to log.
     #[arg(long, short, default_value_t = 2)]
     v: i32,
@@ -89,10 +93,18 @@ pub async fn run(flags: KubeletFlags, clock: SharedClock) -> Result<(), Box<dyn 
         config.apply_file(&document)?;
     }
     apply_flags(&mut config, &flags)?;
-    let client = client(&flags).await?;
+    serve_health(&document, &clock, &shutdown).await;
+    let rotates = flags.rotate_certificates.or(document["rotateCertificates"].as_bool()).unwrap_or(false);
+    let files = CertificateFiles {
+        directory: flags.cert_dir.clone(),
+        kubeconfig: flags.kubeconfig.clone().unwrap_or_default(),
+        node_name: config.node_name.clone(),
+    };
+    let client = client(&flags, files, rotates, &clock, &shutdown).await?;
+    // a node made by `join` has no identity of kube-proxy: its own may read what that needs (see `kubeadm::objects`)
     let proxy_client = match flags.proxy_kubeconfig.exists() && client.is_some() {
         true => Some(Client::from_kubeconfig(&flags.proxy_kubeconfig, &format!("kube-proxy/{KUBELET_VERSION}")).await?),
-        false => None,
+        false => client.clone(),
     };
     let client_ca = flags.client_ca_file.clone().or_else(|| {
         let file = document.pointer("/authentication/x509/clientCAFile");
@@ -113,6 +125,22 @@ pub async fn run(flags: KubeletFlags, clock: SharedClock) -> Result<(), Box<dyn 
         clock,
     };
     Ok(agent::run(agent, shutdown).await?)
+}
+
+/// Upstream's `healthzPort`.
+pub const HEALTH_PORT: u16 = 10248;
+
+/// Several kubelets may share a machine in tests: one that finds the port taken does without, as upstream goes on, too.
+async fn serve_health(document: &Value, clock: &SharedClock, shutdown: &Shutdown) {
+    let port = document["healthzPort"].as_u64().map_or(Ok(HEALTH_PORT), u16::try_from).unwrap_or(HEALTH_PORT);
+    if port == 0 {
+        return;
+    }
+    let address = document["healthzBindAddress"].as_str().and_then(|text| text.parse().ok());
+    let address = SocketAddr::new(address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), port);
+    if let Err(error) = health::serve_plain(address, clock.clone(), shutdown.clone()).await {
+        tracing::error!(%error, "Failed to start healthz server");
+    }
 }
 
 fn read_document(path: &Path) -> Result<Value, Box<dyn Error>> {
@@ -169,19 +197,39 @@ pub fn own_address() -> Option<IpAddr> {
     address.or(Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)))
 }
 
-async fn client(flags: &KubeletFlags) -> Result<Option<Client>, Box<dyn Error>> {
+/// The API server's client. Without a usable certificate one is asked for first, if there is a bootstrap kubeconfig; and it
+/// is renewed in time, when the configuration says so.
+async fn client(
+    flags: &KubeletFlags,
+    files: CertificateFiles,
+    rotates: bool,
+    clock: &SharedClock,
+    shutdown: &Shutdown,
+) -> Result<Option<Client>, Box<dyn Error>> {
     let Some(kubeconfig) = &flags.kubeconfig else { return Ok(None) };
-    if !kubeconfig.exists() {
-        return Err(match &flags.bootstrap_kubeconfig {
+    let agent = format!("kubelet/{KUBELET_VERSION}");
+    if !kubelet_certificate::is_usable(kubeconfig, clock.now()) {
+        match &flags.bootstrap_kubeconfig {
             Some(bootstrap) if bootstrap.exists() => {
-                format!(
-                    "{}: getting a certificate by a bootstrap token is not part of this version",
-                    bootstrap.display()
-                )
+                let asking = files.bootstrap(bootstrap, &agent, clock);
+                tokio::select! {
+                    done = asking => done.map_err(|error| format!("{}: {error}", bootstrap.display()))?,
+                    () = shutdown.cancelled() => return Err("stopped while waiting for a client certificate".into()),
+                }
             }
-            _ => format!("invalid kubeconfig: stat {}: no such file or directory", kubeconfig.display()),
+            _ if !kubeconfig.exists() => {
+                return Err(
+                    format!("invalid kubeconfig: stat {}: no such file or directory", kubeconfig.display()).into()
+                );
+            }
+            _ => tracing::error!(kubeconfig = %kubeconfig.display(), "the client certificate has expired"),
         }
-        .into());
     }
-    Ok(Some(Client::from_kubeconfig(kubeconfig, &format!("kubelet/{KUBELET_VERSION}")).await?))
+    let first = Client::from_kubeconfig(kubeconfig, &agent).await?;
+    if !rotates {
+        return Ok(Some(first));
+    }
+    let (client, swap) = ClientSwap::new(&first, &agent)?;
+    tokio::spawn(files.rotate(client.clone(), swap, agent, clock.clone(), shutdown.clone()));
+    Ok(Some(client))
 }
