@@ -1,4 +1,4 @@
-//! The scheduler's decisions in process, without the API: 5,000 nodes in ten zones, every tenth with a taint; 10,000 pods
+//! The scheduler's decisions in process, without the API: 5,000 nodes in ten zones, every seventh with a taint; 10,000 pods
 //! of each kind.
 
 use clock::SharedClock;
@@ -14,7 +14,7 @@ const PODS: usize = 10_000;
 fn cluster() -> Cluster {
     let mut cluster = Cluster::default();
     for n in 0..NODES {
-        let taints = if n % 10 == 0 { json!([{"key": "dedicated", "effect": "NoSchedule"}]) } else { json!([]) };
+        let taints = if n % 7 == 0 { json!([{"key": "dedicated", "effect": "NoSchedule"}]) } else { json!([]) };
         let node = json!({
             "metadata": {"name": format!("n{n}"), "labels": {"kubernetes.io/hostname": format!("n{n}"),
                 "topology.kubernetes.io/zone": format!("z{}", n % 10)}},
