@@ -32,6 +32,9 @@ pub struct Bench {
     /// Append the table to benches/RESULTS.md.
     #[arg(long)]
     record: bool,
+    /// Measure what is built already.
+    #[arg(long)]
+    as_built: bool,
     /// Name the rows.
     #[arg(long)]
     list: bool,
@@ -63,18 +66,16 @@ pub fn run(bench: &Bench) -> Done {
         }
         images::run()?;
     }
-    let programs = build()?;
+    if !bench.as_built {
+        command::run(command::cargo().args(["build", "--release", "--package", "pintle", "--package", "load"]))?;
+    }
+    let directory = command::target().join("release");
+    let programs = Programs { pintle: directory.join("pintle"), load: directory.join("load") };
     let mut table = Vec::new();
     for row in chosen {
         table.push(measure(&programs, row, bench)?);
     }
     report::finish(&table, bench.record)
-}
-
-fn build() -> Result<Programs, String> {
-    command::run(command::cargo().args(["build", "--release", "--package", "pintle", "--package", "load"]))?;
-    let directory = command::target().join("release");
-    Ok(Programs { pintle: directory.join("pintle"), load: directory.join("load") })
 }
 
 fn measure(programs: &Programs, row: &'static Row, bench: &Bench) -> Result<Measured, String> {

@@ -1,9 +1,11 @@
 //! Making a client: from a kubeconfig over HTTPS, or from a tower service in the same process.
 
+use crate::sharing::Running;
 use http::header::{HeaderValue, USER_AGENT};
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use std::path::Path;
+use std::sync::Arc;
 use tower::{BoxError, Service, ServiceExt};
 
 /// A handle on an API server under one identity. Cheap to clone.
@@ -13,6 +15,8 @@ use tower::{BoxError, Service, ServiceExt};
 #[derive(Clone)]
 pub struct Client {
     kube: kube::Client,
+    /// The informers that run on this handle and its clones.
+    informers: Arc<Running>,
 }
 
 /// Why a client could not be made.
@@ -47,7 +51,7 @@ impl Client {
             request.headers_mut().insert(USER_AGENT, agent.clone());
             request
         });
-        Ok(Self { kube: kube::Client::new(service, "default") })
+        Ok(Self { kube: kube::Client::new(service, "default"), informers: Arc::default() })
     }
 
     /// A client from kube's configuration: address, trust anchors, credentials.
@@ -61,7 +65,7 @@ impl Client {
         // More than one provider may be compiled in, and then rustls will not choose. An error says that somebody has
         // chosen already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { kube: kube::Client::try_from(config)? })
+        Ok(Self { kube: kube::Client::try_from(config)?, informers: Arc::default() })
     }
 
     /// A client from a kubeconfig file's current context.
@@ -84,6 +88,10 @@ impl Client {
     /// kube's own client, for what [`Client`] has no verb for.
     pub fn kube(&self) -> &kube::Client {
         &self.kube
+    }
+
+    pub(crate) fn informers(&self) -> &Arc<Running> {
+        &self.informers
     }
 }
 

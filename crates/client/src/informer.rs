@@ -3,7 +3,10 @@
 //! The store changes first, then listeners are told. Listeners are functions that must only put something into a
 //! queue, or coalescing subscriptions; both see every key that changed, in order. `managedFields` are dropped on
 //! arrival: nothing here reads them, and they are half of a typical object.
+//!
+//! Informers of one client and one selection are one: whoever starts the second joins the first, and shares its objects.
 
+use crate::sharing::{self, Running};
 use crate::store::IndexFn;
 use crate::subscription::Mailbox;
 use crate::watch::{self, Source, State, Step, WATCH_TIMEOUT_SECONDS};
@@ -35,6 +38,7 @@ pub struct InformerBuilder<K> {
     clock: SharedClock,
     indices: Vec<(&'static str, IndexFn<K>)>,
     handlers: Vec<Handler<K>>,
+    running: Arc<Running>,
 }
 
 /// A running informer. Cheap to clone; it runs until its shutdown token is cancelled.
@@ -42,17 +46,24 @@ pub struct Informer<K> {
     store: Store<K>,
     listeners: Arc<Mutex<Listeners<K>>>,
     synced: cell::Receiver<bool>,
+    user: u64,
 }
 
+/// Each with the number of the user that it belongs to.
 struct Listeners<K> {
-    handlers: Vec<Handler<K>>,
-    mailboxes: Vec<Arc<Mailbox<K>>>,
+    handlers: Vec<(u64, Handler<K>)>,
+    mailboxes: Vec<(u64, Arc<Mailbox<K>>)>,
     stopped: bool,
 }
 
 impl<K> Clone for Informer<K> {
     fn clone(&self) -> Self {
-        Self { store: self.store.clone(), listeners: self.listeners.clone(), synced: self.synced.clone() }
+        Self {
+            store: self.store.clone(),
+            listeners: self.listeners.clone(),
+            synced: self.synced.clone(),
+            user: self.user,
+        }
     }
 }
 
@@ -92,7 +103,7 @@ impl<K: Object> InformerBuilder<K> {
         metadata_only: bool,
     ) -> Self {
         let source = Source { client: client.kube().clone(), url_path, selection, metadata_only };
-        Self { source, clock, indices: Vec::new(), handlers: Vec::new() }
+        Self { source, clock, indices: Vec::new(), handlers: Vec::new(), running: client.informers().clone() }
     }
 
     /// Adds an index: [`Store::by_index`] finds objects by any of the values that `of` gives.
@@ -110,16 +121,46 @@ impl<K: Object> InformerBuilder<K> {
         self
     }
 
-    /// Starts it on the current tokio runtime.
+    /// Starts it on the current tokio runtime, or joins the one that runs already for the same selection. `shutdown` ends
+    /// this user's part; the last one's ends the informer.
     pub fn start(self, shutdown: Shutdown) -> Informer<K> {
-        let store = Store::new(self.indices);
-        let listeners = Listeners { handlers: self.handlers, mailboxes: Vec::new(), stopped: false };
-        let listeners = Arc::new(Mutex::new(listeners));
-        let (synced_sender, synced) = cell::channel(false);
-        let informer = Informer { store, listeners, synced };
-        let runner = Runner { source: self.source, clock: self.clock, informer: informer.clone(), synced_sender };
+        let Self { source, clock, indices, handlers, running } = self;
+        let key = sharing::Key::of::<K>(&source);
+        let (informer, user) = running.join(key.clone(), |stopped| Informer::run(source, clock, stopped));
+        let (own_synced, synced) = cell::channel(false);
+        let all_synced = informer.synced.clone();
+        let own = Informer { store: informer.store.join(user, indices), listeners: informer.listeners, synced, user };
+        handlers.into_iter().for_each(|handler| own.add(handler));
+        let leaving = own.clone();
         tokio::spawn(async move {
-            let stopped = shutdown.cancelled_owned();
+            let stopped = shutdown.cancelled();
+            futures::pin_mut!(stopped);
+            let mut all = all_synced.clone();
+            let synced = all.wait_for(|synced| *synced);
+            futures::pin_mut!(synced);
+            if let futures::future::Either::Right((Ok(_), _)) = futures::future::select(&mut stopped, synced).await {
+                own_synced.send_replace(true);
+            }
+            // The informer itself may stop before, with its runtime; then there is nothing left to leave.
+            let mut until_end = all_synced.clone();
+            let ended = async move { while until_end.changed().await.is_ok() {} };
+            futures::pin_mut!(ended);
+            futures::future::select(stopped, ended).await;
+            leaving.leave();
+            running.leave(&key);
+        });
+        own
+    }
+}
+
+impl<K: Object> Informer<K> {
+    fn run(source: Source, clock: SharedClock, stopped: Shutdown) -> Self {
+        let listeners = Listeners { handlers: Vec::new(), mailboxes: Vec::new(), stopped: false };
+        let (synced_sender, synced) = cell::channel(false);
+        let informer = Self { store: Store::new(), listeners: Arc::new(Mutex::new(listeners)), synced, user: 0 };
+        let runner = Runner { source, clock, informer: informer.clone(), synced_sender };
+        tokio::spawn(async move {
+            let stopped = stopped.cancelled_owned();
             futures::pin_mut!(stopped);
             let informer = runner.informer.clone();
             let run = runner.run();
@@ -158,20 +199,38 @@ impl<K: Object> Informer<K> {
         if listeners.stopped {
             mailbox.close();
         }
-        listeners.mailboxes.push(mailbox);
+        listeners.mailboxes.push((self.user, mailbox));
         subscription
     }
 
     /// Adds a listener to a running informer, under the rules of [`InformerBuilder::on_change`]. It is told of what
     /// the store holds at once, as new objects.
     pub fn add_handler(&self, handler: impl Fn(&Change<K>) + Send + Sync + 'static) {
+        self.add(Box::new(handler));
+    }
+
+    fn add(&self, handler: Handler<K>) {
         let mut listeners = self.lock();
         for object in self.store.list() {
             handler(&Change { key: ObjectKey::of(&*object), old: None, new: Some(object) });
         }
         if !listeners.stopped {
-            listeners.handlers.push(Box::new(handler));
+            listeners.handlers.push((self.user, handler));
         }
+    }
+
+    /// Takes this user's listeners and indices away.
+    fn leave(&self) {
+        let mut listeners = self.lock();
+        listeners.handlers.retain(|(user, _)| *user != self.user);
+        listeners.mailboxes.retain(|(user, mailbox)| {
+            if *user == self.user {
+                mailbox.close();
+            }
+            *user != self.user
+        });
+        drop(listeners);
+        self.store.leave(self.user);
     }
 
     fn apply(&self, mut object: K) {
@@ -208,7 +267,7 @@ impl<K: Object> Informer<K> {
     fn stop(&self) {
         let mut listeners = self.lock();
         listeners.stopped = true;
-        listeners.mailboxes.drain(..).for_each(|mailbox| mailbox.close());
+        listeners.mailboxes.drain(..).for_each(|(_, mailbox)| mailbox.close());
         listeners.handlers.clear();
     }
 
@@ -219,8 +278,8 @@ impl<K: Object> Informer<K> {
 
 impl<K> Listeners<K> {
     fn tell(&mut self, change: &Change<K>) {
-        self.handlers.iter().for_each(|handler| handler(change));
-        self.mailboxes.retain(|mailbox| mailbox.post(change.clone()));
+        self.handlers.iter().for_each(|(_, handler)| handler(change));
+        self.mailboxes.retain(|(_, mailbox)| mailbox.post(change.clone()));
     }
 }
 

@@ -15,6 +15,7 @@ mod leader;
 mod queue;
 mod recorder;
 mod series;
+mod sharing;
 mod store;
 mod subscription;
 mod swap;

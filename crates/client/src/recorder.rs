@@ -7,11 +7,16 @@ use crate::correlator::{self, Correlator};
 use crate::series::{self, SeriesBook};
 use crate::{Client, Error, ObjectKey, PatchKind, Shutdown};
 use clock::SharedClock;
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use k8s_openapi::api::core::v1::{Event as CoreEvent, EventSource as CoreSource, ObjectReference};
 use k8s_openapi::api::events::v1::Event as SeriesEvent;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
 use kube::Resource;
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -21,6 +26,9 @@ const QUEUE_LENGTH: usize = 1000;
 const MAX_TRIES: u32 = 12;
 /// Wait between two attempts (`defaultSleepDuration`).
 const RETRY_WAIT: Duration = Duration::from_secs(10);
+/// Events of the series dialect that are being created at once: a scheduler places thousands of pods in a second, and each
+/// request waits for the disk.
+const MAX_IN_FLIGHT: usize = 32;
 /// Longest message the API takes, in bytes (`NoteLengthLimit`).
 const NOTE_LIMIT_BYTES: usize = 1024;
 
@@ -78,16 +86,24 @@ struct Note {
 pub struct EventRecorder {
     queue: mpsc::Sender<Note>,
     clock: SharedClock,
+    dropped: Arc<AtomicU64>,
 }
 
 /// The other end: to be run on a task of its own.
 #[derive(Debug)]
 pub struct RecorderTask {
     queue: mpsc::Receiver<Note>,
-    client: Client,
+    sender: Sender,
     clock: SharedClock,
     source: EventSource,
     last_name_nanosecond: i128,
+}
+
+/// Sends, and tries again while the server does not answer.
+#[derive(Clone, Debug)]
+struct Sender {
+    client: Client,
+    clock: SharedClock,
 }
 
 /// A reference to `object` as events carry it.
@@ -99,9 +115,14 @@ impl EventRecorder {
     /// A recorder, and the task that sends what it records.
     pub fn new(client: Client, clock: SharedClock, source: EventSource) -> (Self, RecorderTask) {
         let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
-        let task =
-            RecorderTask { queue: receiver, client, clock: clock.clone(), source, last_name_nanosecond: i128::MIN };
-        (Self { queue: sender, clock }, task)
+        let task = RecorderTask {
+            queue: receiver,
+            sender: Sender { client, clock: clock.clone() },
+            clock: clock.clone(),
+            source,
+            last_name_nanosecond: i128::MIN,
+        };
+        (Self { queue: sender, clock, dropped: Arc::default() }, task)
     }
 
     /// Records an event about `regarding`. `fieldPath` in the reference names the container (`spec.containers{c}`).
@@ -135,7 +156,11 @@ impl EventRecorder {
             at: self.clock.now(),
         };
         if let Err(error) = self.queue.try_send(note) {
-            tracing::warn!(%error, "event dropped: too many are waiting, or the recorder has stopped");
+            let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+            // said at the first, second, fourth … : the log must not become the next thing that is too slow
+            if dropped.is_power_of_two() {
+                tracing::warn!(%error, dropped, "event dropped: too many are waiting, or the recorder has stopped");
+            }
         }
     }
 }
@@ -161,7 +186,7 @@ impl RecorderTask {
             match correlator.decide(event, self.clock.monotonic()) {
                 correlator::Decision::Drop => {}
                 correlator::Decision::Create(event) => {
-                    if let Some(event) = self.create(event).await {
+                    if let Some(event) = self.sender.create(event).await {
                         correlator.sent(&event);
                     }
                 }
@@ -178,16 +203,25 @@ impl RecorderTask {
         let mut book = SeriesBook::default();
         let mut refresh = self.clock.sleep(series::REFRESH_PERIOD);
         let mut finish = self.clock.sleep(series::FINISH_TIME);
+        let mut sending: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
         loop {
             let due = tokio::select! {
-                note = self.queue.recv() => {
+                Some(()) = sending.next(), if !sending.is_empty() => continue,
+                note = self.queue.recv(), if sending.len() < MAX_IN_FLIGHT => {
                     let Some(note) = note else { return };
                     let at = note.at;
                     let event = self.series_event(note);
                     match book.decide(event, at) {
                         series::Decision::Nothing => {}
-                        series::Decision::Create(event) => { self.create(event).await; }
-                        series::Decision::Patch(event) => self.patch_series(event).await,
+                        series::Decision::Create(event) => {
+                            let sender = self.sender.clone();
+                            sending.push(Box::pin(async move { drop(sender.create(event).await) }));
+                        }
+                        series::Decision::Patch(event) => {
+                            // it may be of one that is being created
+                            while sending.next().await.is_some() {}
+                            self.sender.patch_series(event).await;
+                        }
                     }
                     continue;
                 }
@@ -200,8 +234,9 @@ impl RecorderTask {
                     book.finish(self.clock.now())
                 }
             };
+            while sending.next().await.is_some() {}
             for event in due {
-                self.patch_series(event).await;
+                self.sender.patch_series(event).await;
             }
         }
     }
@@ -258,23 +293,26 @@ impl RecorderTask {
         }
     }
 
-    async fn create<E: crate::verbs::Typed>(&self, event: E) -> Option<E> {
-        self.send("create", || self.client.create(&event)).await.ok().map(|_| event)
-    }
-
     /// Raises the count on the server. When the event has expired there, it begins anew.
     async fn count(&mut self, mut event: CoreEvent) -> Option<CoreEvent> {
         let key = ObjectKey::of(&event);
         let patch = json!({"count": event.count, "lastTimestamp": event.last_timestamp, "message": event.message});
-        let sent = self.send("patch", || self.client.patch::<CoreEvent>(&key, PatchKind::Strategic, &patch)).await;
+        let sender = self.sender.clone();
+        let sent = sender.send("patch", || sender.client.patch::<CoreEvent>(&key, PatchKind::Strategic, &patch)).await;
         match sent {
             Ok(_) => Some(event),
             Err(Some(error)) if error.is_not_found() => {
                 event.metadata = self.name(&event.involved_object, self.clock.now());
-                self.create(event).await
+                sender.create(event).await
             }
             Err(_) => None,
         }
+    }
+}
+
+impl Sender {
+    async fn create<E: crate::verbs::Typed>(&self, event: E) -> Option<E> {
+        self.send("create", || self.client.create(&event)).await.ok().map(|_| event)
     }
 
     async fn patch_series(&self, mut event: SeriesEvent) {

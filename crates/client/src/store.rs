@@ -11,6 +11,8 @@ pub type IndexFn<K> = fn(&K) -> Vec<String>;
 #[derive(Debug)]
 pub struct Store<K> {
     inner: Arc<RwLock<Inner<K>>>,
+    /// Whose indices are looked at through this handle.
+    user: u64,
 }
 
 #[derive(Debug)]
@@ -21,6 +23,7 @@ struct Inner<K> {
 
 #[derive(Debug)]
 struct Index<K> {
+    user: u64,
     name: &'static str,
     of: IndexFn<K>,
     keys: HashMap<String, BTreeSet<ObjectKey>>,
@@ -28,14 +31,31 @@ struct Index<K> {
 
 impl<K> Clone for Store<K> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone() }
+        Self { inner: self.inner.clone(), user: self.user }
     }
 }
 
 impl<K: Object> Store<K> {
-    pub(crate) fn new(indices: Vec<(&'static str, IndexFn<K>)>) -> Self {
-        let indices = indices.into_iter().map(|(name, of)| Index { name, of, keys: HashMap::new() }).collect();
-        Self { inner: Arc::new(RwLock::new(Inner { objects: HashMap::new(), indices })) }
+    pub(crate) fn new() -> Self {
+        Self { inner: Arc::new(RwLock::new(Inner { objects: HashMap::new(), indices: Vec::new() })), user: 0 }
+    }
+
+    /// A handle for one more user, with indices of its own.
+    pub(crate) fn join(&self, user: u64, indices: Vec<(&'static str, IndexFn<K>)>) -> Self {
+        let mut inner = self.write();
+        let Inner { objects, indices: all } = &mut *inner;
+        for (name, of) in indices {
+            let mut index = Index { user, name, of, keys: HashMap::new() };
+            objects.iter().for_each(|(key, object)| index.replace(key, None, Some(object)));
+            all.push(index);
+        }
+        drop(inner);
+        Self { inner: self.inner.clone(), user }
+    }
+
+    /// Drops the indices of a user.
+    pub(crate) fn leave(&self, user: u64) {
+        self.write().indices.retain(|index| index.user != user);
     }
 
     /// The object of this key.
@@ -56,7 +76,8 @@ impl<K: Object> Store<K> {
     /// The objects that index `name` holds under `value`, ordered by key. An index that does not exist holds nothing.
     pub fn by_index(&self, name: &str, value: &str) -> Vec<Arc<K>> {
         let inner = self.read();
-        let Some(index) = inner.indices.iter().find(|index| index.name == name) else { return Vec::new() };
+        let own = |index: &&Index<K>| index.user == self.user && index.name == name;
+        let Some(index) = inner.indices.iter().find(own) else { return Vec::new() };
         let keys = index.keys.get(value).into_iter().flatten();
         keys.filter_map(|key| inner.objects.get(key).cloned()).collect()
     }

@@ -15,7 +15,7 @@ const PAGE_SIZE: u32 = 500;
 pub(crate) const WATCH_TIMEOUT_SECONDS: u32 = 290;
 
 /// Which objects of a kind are wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Selection {
     /// One namespace, or all.
     pub namespace: Option<String>,

@@ -5,6 +5,7 @@
 
 pub mod cold;
 pub mod connection;
+pub mod decisions;
 pub mod echo;
 pub mod error;
 pub mod fanout;

@@ -8,7 +8,7 @@ use load::objects::{self, Shape};
 use load::requests::{Limit, Outcome, Work};
 use load::start::Plan;
 use load::target::Target;
-use load::{cold, echo, fanout, overload, requests, schedule, start};
+use load::{cold, decisions, echo, fanout, overload, requests, schedule, start};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -139,6 +139,8 @@ enum Verb {
         #[command(flatten)]
         place: Place,
     },
+    /// The scheduler's decisions, in process.
+    Decisions,
     /// Far more than the server can do.
     Overload {
         #[command(flatten)]
@@ -234,6 +236,7 @@ async fn run(verb: Verb, clock: SharedClock) -> Result<Value, LoadError> {
             let path = format!("/api/v1/namespaces/{}", place.namespace);
             connection.expect(&Sent::delete(path, ""), &[404]).await.map(|_| Value::Null)
         }
+        Verb::Decisions => Ok(decisions::run(&clock)),
         Verb::Overload { place, connections, seconds: limit } => {
             let target = Target::from_kubeconfig(&place.kubeconfig)?;
             overload::run(&target, &clock, &place.namespace, connections, seconds(limit)).await

@@ -11,17 +11,26 @@
 //!
 //! One task owns it and decides synchronously, so that it is its own consistent snapshot: nothing is copied.
 
+use crate::affinity_term::{Term, Wish};
 use crate::node::NodeInfo;
 use crate::pod::{PodInfo, PodUid};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Node, Service};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+
+/// The label that tells nodes apart; as a topology, every node is a domain of its own.
+pub const HOSTNAME: &str = "kubernetes.io/hostname";
+
+/// Changed nodes that are remembered by name. Who has seen less than that looks at all nodes. Eight bytes each.
+const MAX_CHANGES: usize = 1 << 16;
 
 /// The cluster as decisions see it.
 #[derive(Debug, Default)]
 pub struct Cluster {
+    /// A node keeps its slot for as long as it or a pod of it is known; free ones are empty, and used again.
     nodes: Vec<NodeInfo>,
+    free: Vec<usize>,
     slots: HashMap<String, usize>,
     /// The node of each placed pod.
     places: HashMap<PodUid, Place>,
@@ -29,14 +38,18 @@ pub struct Cluster {
     image_nodes: HashMap<String, usize>,
     /// Grows when the spread of images over nodes changes.
     image_epoch: u64,
+    /// How many changes there were; the last [`MAX_CHANGES`] are in `changes`.
     generation: u64,
+    changes: VecDeque<usize>,
     node_count: usize,
-    /// Placed pods with required anti-affinity: only while there are some must others be checked against them.
-    anti_affinity_pods: usize,
+    /// Required anti-affinity of placed pods, and how many have each term.
+    refusals: BTreeMap<Term, usize>,
+    /// Wishes of placed pods about others.
+    wishes: BTreeMap<Wish, usize>,
     /// Services by namespace and name: they select pods for default spreading.
-    pub services: HashMap<client::ObjectKey, Arc<Service>>,
+    pub services: BTreeMap<client::ObjectKey, Arc<Service>>,
     /// ReplicaSets by namespace and name, likewise.
-    pub replica_sets: HashMap<client::ObjectKey, Arc<ReplicaSet>>,
+    pub replica_sets: BTreeMap<client::ObjectKey, Arc<ReplicaSet>>,
 }
 
 #[derive(Debug)]
@@ -46,7 +59,7 @@ struct Place {
 }
 
 impl Cluster {
-    /// All nodes that exist. The position of a node may change when one is removed.
+    /// All slots; those without a node object are to be passed over.
     pub fn slots(&self) -> &[NodeInfo] {
         &self.nodes
     }
@@ -76,9 +89,32 @@ impl Cluster {
         self.image_epoch
     }
 
-    /// Whether any placed pod refuses others by required anti-affinity.
-    pub fn has_anti_affinity(&self) -> bool {
-        self.anti_affinity_pods > 0
+    /// The distinct terms by which placed pods refuse others.
+    pub fn refusals(&self) -> impl Iterator<Item = &Term> {
+        self.refusals.keys()
+    }
+
+    /// The distinct wishes of placed pods about others.
+    pub fn wishes(&self) -> impl Iterator<Item = &Wish> {
+        self.wishes.keys()
+    }
+
+    /// The Services of a namespace.
+    pub fn services_in(&self, namespace: &str) -> impl Iterator<Item = &Arc<Service>> {
+        let from = client::ObjectKey::namespaced(namespace, "");
+        self.services.range(from..).take_while(move |(key, _)| key.namespace == namespace).map(|(_, service)| service)
+    }
+
+    /// How many changes there have been.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The slots that changed after `generation`, some more than once; `None`: too long ago, any may have.
+    pub fn changed_since(&self, generation: u64) -> Option<impl Iterator<Item = usize>> {
+        let missed = usize::try_from(self.generation - generation).ok()?;
+        let start = self.changes.len().checked_sub(missed)?;
+        Some(self.changes.range(start..).copied())
     }
 
     /// A node came or changed.
@@ -117,9 +153,21 @@ impl Cluster {
 
     /// A pod was seen on a node. Returns whether it was known there before.
     pub fn confirm(&mut self, pod: Arc<PodInfo>, node: &str) -> bool {
-        let known = self.places.contains_key(&pod.uid);
-        self.place(pod, node, false);
-        known
+        let Some(place) = self.places.get_mut(&pod.uid) else {
+            self.place(pod, node, false);
+            return false;
+        };
+        // What was assumed has come true, as nearly always: no decision needs to look at the node again.
+        let slot = self.slots.get(node).filter(|_| place.node == node);
+        if let Some(known) = slot.and_then(|slot| self.nodes[*slot].pods.get_mut(&pod.uid))
+            && known.weighs_the_same(&pod)
+        {
+            place.assumed = false;
+            *known = pod;
+        } else {
+            self.place(pod, node, false);
+        }
+        true
     }
 
     /// A placed pod is gone, has ended, or could not be bound.
@@ -127,7 +175,7 @@ impl Cluster {
         let place = self.places.remove(uid)?;
         let slot = *self.slots.get(&place.node)?;
         let pod = self.nodes[slot].remove_pod(uid)?;
-        self.anti_affinity_pods -= usize::from(refuses_others(&pod));
+        self.forget_terms(&pod);
         self.touch(slot);
         self.drop_if_empty(&place.node);
         Some(pod)
@@ -147,7 +195,8 @@ impl Cluster {
         self.remove_pod(&pod.uid);
         self.places.insert(pod.uid.clone(), Place { node: node.to_owned(), assumed });
         let slot = self.slot(node);
-        self.anti_affinity_pods += usize::from(refuses_others(&pod));
+        pod.terms.refusals.iter().for_each(|term| *self.refusals.entry(term.clone()).or_default() += 1);
+        pod.terms.wishes.iter().for_each(|wish| *self.wishes.entry(wish.clone()).or_default() += 1);
         self.nodes[slot].add_pod(pod);
         self.touch(slot);
     }
@@ -156,14 +205,26 @@ impl Cluster {
         if let Some(&slot) = self.slots.get(name) {
             return slot;
         }
-        self.nodes.push(NodeInfo::empty());
-        self.slots.insert(name.to_owned(), self.nodes.len() - 1);
-        self.nodes.len() - 1
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.nodes.push(NodeInfo::empty());
+            self.nodes.len() - 1
+        });
+        self.slots.insert(name.to_owned(), slot);
+        slot
     }
 
     fn touch(&mut self, slot: usize) {
         self.generation += 1;
         self.nodes[slot].generation = self.generation;
+        if self.changes.len() >= MAX_CHANGES {
+            self.changes.pop_front();
+        }
+        self.changes.push_back(slot);
+    }
+
+    fn forget_terms(&mut self, pod: &PodInfo) {
+        pod.terms.refusals.iter().for_each(|term| decrement(&mut self.refusals, term));
+        pod.terms.wishes.iter().for_each(|wish| decrement(&mut self.wishes, wish));
     }
 
     fn drop_if_empty(&mut self, name: &str) {
@@ -172,11 +233,9 @@ impl Cluster {
             return;
         }
         self.slots.remove(name);
-        self.nodes.swap_remove(slot);
-        let moved_from = self.nodes.len();
-        if let Some(moved) = self.slots.values_mut().find(|s| **s == moved_from) {
-            *moved = slot;
-        }
+        self.nodes[slot] = NodeInfo::empty();
+        self.free.push(slot);
+        self.touch(slot);
     }
 
     fn recount_images(&mut self, before: Vec<String>, slot: usize) {
@@ -195,8 +254,12 @@ impl Cluster {
     }
 }
 
-fn refuses_others(pod: &PodInfo) -> bool {
-    let terms = pod.affinity().and_then(|affinity| affinity.pod_anti_affinity.as_ref());
-    let required = terms.and_then(|terms| terms.required_during_scheduling_ignored_during_execution.as_ref());
-    required.is_some_and(|required| !required.is_empty())
+/// Takes one away; the last one with its key.
+fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
 }

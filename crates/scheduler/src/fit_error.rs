@@ -24,18 +24,18 @@ impl FitError {
         Self { node_count, ..Self::default() }
     }
 
-    /// Counts a refusal.
-    pub fn add(&mut self, plugin: &'static str, rejection: &Rejection) {
+    /// Counts a refusal by `nodes` nodes.
+    pub fn add(&mut self, plugin: &'static str, rejection: &Rejection, nodes: usize) {
         self.plugins.insert(plugin);
         for reason in &rejection.reasons {
             match self.reasons.get_mut(reason.as_ref()) {
-                Some(count) => *count += 1,
+                Some(count) => *count += nodes,
                 None => {
-                    self.reasons.insert(reason.to_string(), 1);
+                    self.reasons.insert(reason.to_string(), nodes);
                 }
             }
         }
-        if rejection.unresolvable { self.unresolvable += 1 } else { self.resolvable += 1 }
+        if rejection.unresolvable { self.unresolvable += nodes } else { self.resolvable += nodes }
     }
 
     /// The message of the event and of the condition. `may_preempt`: preemptionPolicy is not Never.
@@ -77,10 +77,10 @@ mod tests {
     #[test]
     fn messages_are_upstreams() {
         let mut error = FitError::new(3);
-        error.add("TaintToleration", &Rejection::unresolvable("node(s) had untolerated taint(s)"));
+        error.add("TaintToleration", &Rejection::unresolvable("node(s) had untolerated taint(s)"), 1);
         for _ in 0..2 {
             let reasons = vec!["Insufficient cpu".into(), "Insufficient memory".into()];
-            error.add("NodeResourcesFit", &Rejection { reasons, unresolvable: false });
+            error.add("NodeResourcesFit", &Rejection { reasons, unresolvable: false }, 1);
         }
         expect_test::expect!["0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu, 2 Insufficient memory. no new claims to deallocate, preemption: 0/3 nodes are available: 1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod."]
             .assert_eq(&error.message(true));

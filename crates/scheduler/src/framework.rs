@@ -1,8 +1,8 @@
 //! The extension points that plugins implement, and what they answer with.
 //!
 //! Two families. A *node* plugin looks at one node and the pod alone, so its answers are kept per class of pods and only
-//! computed again for nodes that changed. A *cross-node* plugin looks at pods on other nodes too, and is prepared anew
-//! for each pod that needs it.
+//! computed again for nodes that changed. A *cross-node* plugin looks at pods on other nodes too, through tallies: sums
+//! over the nodes of a zone, a host or any other topology domain, which are kept up to date node by node.
 
 use crate::cache::Cluster;
 use crate::node::NodeInfo;
@@ -106,27 +106,57 @@ pub trait NodeScore: Send + Sync {
     fn normalize(&self, _scores: &mut [i64]) {}
 }
 
-/// A plugin that looks at more than one node.
+/// A plugin that looks at more than one node. All that it knows of other nodes are sums over topology domains.
 pub trait CrossNode: Send + Sync {
     /// The plugin's name, as upstream's.
     fn name(&self) -> &'static str;
     /// How much its score counts.
     fn weight(&self) -> i64;
-    /// PreFilter and PreScore: counts what it needs over all nodes. `None`: the pod does not concern it.
+    /// What it counts for `pod`. `None`: the pod does not concern it.
     fn prepare(&self, pod: &Arc<PodInfo>, cluster: &Cluster) -> Option<Box<dyn Prepared>>;
     /// Queueing hint, as [`NodeFilter::helped_by`].
     fn helped_by(&self, pod: &PodInfo, event: &ClusterEvent<'_>) -> bool;
 }
 
-/// A cross-node plugin, prepared for one pod.
-pub trait Prepared {
-    /// Whether the pod may run on `node`.
+/// A cross-node plugin, prepared for pods of one kind: those for which it counts the same.
+pub trait Prepared: Send + Sync + std::fmt::Debug {
+    /// Equal for pods for which it counts the same and answers the same.
+    fn key(&self) -> String;
+    /// The topology keys of its tallies, in order. A tally sums up over each value of its key.
+    fn topology_keys(&self) -> Vec<&str>;
+    /// What `node` adds to the tally of this number; `None`: the node does not count for it at all.
+    fn contribution(&self, tally: usize, node: &NodeInfo) -> Option<i64>;
+    /// Whether the pod may run on nodes for which the tallies stand so.
     ///
     /// # Errors
     /// Why not.
-    fn filter(&self, node: &NodeInfo) -> Result<(), Rejection>;
-    /// Scores of the feasible nodes, normalized; `None` when it has no opinion.
-    fn score(&self, feasible: &[&NodeInfo]) -> Option<Vec<i64>>;
+    fn filter(&self, tallies: &[Standing]) -> Result<(), Rejection>;
+    /// Scores of groups of feasible nodes, normalized; `None` when it has no opinion.
+    fn score(&self, groups: &[Group<'_>]) -> Option<Vec<i64>>;
+}
+
+/// How a tally stands for a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The sum of the node's domain; `None`: the node lacks the topology key.
+    pub here: Option<i64>,
+    /// The number of the node's domain among those of the key.
+    pub domain: usize,
+    /// The smallest sum of all domains that count; 0 of none.
+    pub min: i64,
+    /// How many domains count.
+    pub domains: usize,
+    /// The sum of all domains.
+    pub total: i64,
+}
+
+/// Feasible nodes that a plugin cannot tell apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    /// How its tallies stand for each of them.
+    pub tallies: &'a [Standing],
+    /// How many they are.
+    pub nodes: usize,
 }
 
 /// Scales scores to 0..=100 by their maximum (`DefaultNormalizeScore`); `reverse` makes the lowest the best.

@@ -4,6 +4,8 @@
 //! always sees one consistent state and copies nothing; only talking to the API is asynchronous. What not: volumes,
 //! preemption (its message is there, its deeds are not), extenders, profiles.
 
+mod affinity_term;
+mod answers;
 mod cache;
 mod decide;
 mod fit_error;
@@ -15,6 +17,7 @@ mod queue;
 mod resources;
 mod run;
 mod selector;
+mod tally;
 mod view;
 
 pub use cache::Cluster;
@@ -23,5 +26,7 @@ pub use fit_error::FitError;
 pub use pod::PodInfo;
 pub use run::{Config, Dependencies, run};
 
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! A pod with everything about it that decisions need, computed once.
 
+use crate::affinity_term::Terms;
 use crate::resources::{Resources, pod_non_zero_requests, pod_requests};
 use k8s_openapi::api::core::v1::{Affinity, Pod, PodSpec, Toleration};
 use std::collections::BTreeMap;
@@ -43,6 +44,8 @@ pub struct PodInfo {
     pub ports: Vec<HostPort>,
     /// Images of all its containers, with a tag or digest.
     pub images: Vec<String>,
+    /// Its affinity to other pods.
+    pub terms: Terms,
     /// `spec.priority`
     pub priority: i32,
     /// Pods of one class get the same answer from every plugin that looks at one node alone.
@@ -61,6 +64,12 @@ impl PodInfo {
         let ports = host_ports(&pod);
         let images = images(&pod);
         let class = class_of(&pod, &requests, &non_zero, &ports, &images);
+        let empty = BTreeMap::new();
+        let terms = Terms::new(
+            pod.metadata.namespace.as_deref().unwrap_or_default(),
+            pod.metadata.labels.as_ref().unwrap_or(&empty),
+            pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref()),
+        );
         Self {
             uid: pod.metadata.uid.clone().unwrap_or_default(),
             priority: pod.spec.as_ref().and_then(|s| s.priority).unwrap_or(0),
@@ -68,6 +77,7 @@ impl PodInfo {
             non_zero,
             ports,
             images,
+            terms,
             class,
             pod,
         }
@@ -98,6 +108,16 @@ impl PodInfo {
     /// `spec.affinity`
     pub fn affinity(&self) -> Option<&Affinity> {
         self.spec().affinity.as_ref()
+    }
+
+    /// Whether nothing differs that decisions about other pods look at.
+    pub fn weighs_the_same(&self, other: &Self) -> bool {
+        self.requests == other.requests
+            && self.non_zero == other.non_zero
+            && self.ports == other.ports
+            && self.labels() == other.labels()
+            && self.affinity() == other.affinity()
+            && self.is_terminating() == other.is_terminating()
     }
 
     /// Whether it is being deleted.

@@ -16,7 +16,7 @@ use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tracing::Instrument;
 
@@ -249,7 +249,7 @@ impl Scheduler {
     }
 }
 
-fn keep<K: Object>(map: &mut HashMap<ObjectKey, Arc<K>>, change: Change<K>) {
+fn keep<K: Object>(map: &mut BTreeMap<ObjectKey, Arc<K>>, change: Change<K>) {
     match change.new {
         Some(new) => map.insert(change.key, new),
         None => map.remove(&change.key),

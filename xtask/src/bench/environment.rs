@@ -45,7 +45,8 @@ pub const NODE: &str = "bench";
 /// Makes a network for the one node, inside of its own namespaces: the machine's links stay untouched. `$1` is the
 /// directory for what a node has in fixed places.
 const NODE_SETUP: &str = "set -e; own=$1; shift
-ip link set lo up; ip link add uplink type dummy; ip addr add 192.0.2.10/24 dev uplink; ip link set uplink up
+ip link set lo up; ip link add uplink type veth peer name nowhere; ip addr add 192.0.2.10/24 dev uplink
+ip link set nowhere up; ip link set uplink up
 ip route add default dev uplink; hostname bench
 for path in /var/lib/kubelet /var/log/pods /var/log/containers /run/pintle /var/lib/pintle; do
   mkdir -p $own$path $path; mount --bind $own$path $path

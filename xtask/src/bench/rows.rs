@@ -198,12 +198,8 @@ fn fanout(environment: &mut Environment<'_>, number: usize) -> Result<Numbers, S
     ])
 }
 
-/// The scheduler's own benchmark prints one JSON object.
-fn decisions(_: &mut Environment<'_>, _: usize) -> Result<Numbers, String> {
-    let text =
-        command::output(command::cargo().args(["bench", "--quiet", "--package", "scheduler", "--bench", "decisions"]))?;
-    let line = text.lines().find(|line| line.starts_with('{')).unwrap_or_default();
-    let result: Value = serde_json::from_str(line).map_err(|error| format!("{text:?}: {error}"))?;
+fn decisions(environment: &mut Environment<'_>, _: usize) -> Result<Numbers, String> {
+    let result = environment.load(&["decisions"])?;
     Ok(vec![
         ("plain", at(&result, "/plain")?),
         ("affinity and taints", at(&result, "/affinity")?),

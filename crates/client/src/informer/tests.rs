@@ -221,3 +221,30 @@ async fn the_recorder_creates_counts_and_begins_anew_after_expiry() {
         POST /api/v1/namespaces/ns/events? {"apiVersion":"v1","kind":"Event","count":3,"firstTimestamp":"1970-01-01T00:00:00Z","involvedObject":{"kind":"Pod","name":"p","namespace":"ns"},"lastTimestamp":"1970-01-01T00:00:00Z","message":"again","metadata":{"name":"p.3","namespace":"ns"},"reason":"BackOff","reportingComponent":"kubelet","reportingInstance":"node1","source":{"component":"kubelet","host":"node1"},"type":"Warning"}"#]]
     .assert_eq(&requests.join("\n"));
 }
+
+#[tokio::test]
+async fn informers_of_one_selection_share_their_objects_but_not_their_listeners() {
+    let script = Script::default();
+    script.list("10", &[object("a", 5)]);
+    let watch = script.stream();
+    let client = script.client();
+    let (first_stop, second_stop) = (Shutdown::new(), Shutdown::new());
+    let build = || InformerBuilder::<ConfigMap>::new(&client, manual(), Selection::namespace("ns"));
+    let first = build().index("by", |o| o.metadata.name.clone().into_iter().collect()).start(first_stop.clone());
+    assert!(first.wait_synced().await);
+    let second = build().index("by", |o| o.metadata.namespace.clone().into_iter().collect()).start(second_stop.clone());
+    assert!(second.wait_synced().await);
+    let key = ObjectKey::namespaced("ns", "a");
+    assert!(Arc::ptr_eq(&first.store().get(&key).unwrap(), &second.store().get(&key).unwrap()));
+    assert_eq!((first.store().by_index("by", "a").len(), second.store().by_index("by", "a").len()), (1, 0));
+    assert_eq!((first.store().by_index("by", "ns").len(), second.store().by_index("by", "ns").len()), (0, 1));
+    let (mut of_first, mut of_second) = (first.subscribe(), second.subscribe());
+    assert_eq!([show(of_first.next().await), show(of_second.next().await)], ["ns/a ->5", "ns/a ->5"]);
+    first_stop.cancel();
+    assert_eq!(show(of_first.next().await), "end");
+    watch.send(event("MODIFIED", &object("a", 11))).unwrap();
+    assert_eq!(show(of_second.next().await), "ns/a 5>11");
+    second_stop.cancel();
+    assert_eq!(show(of_second.next().await), "end");
+    assert_eq!(script.requests(2).await.len(), 2, "one list and one watch");
+}

@@ -3,74 +3,54 @@
 //! Namespace selectors are not known here (the scheduler does not watch namespaces): a term with a non-empty one is
 //! taken to select the namespaces that it lists only; an empty one (`{}`) selects all.
 
+use crate::affinity_term::{Term, Wish};
 use crate::cache::Cluster;
-use crate::framework::{ClusterEvent, CrossNode, MAX_NODE_SCORE, Prepared, Rejection};
+use crate::framework::{ClusterEvent, CrossNode, Group, MAX_NODE_SCORE, Prepared, Rejection, Standing};
 use crate::node::NodeInfo;
 use crate::pod::PodInfo;
-use crate::selector::selects;
-use k8s_openapi::api::core::v1::{PodAffinityTerm, WeightedPodAffinityTerm};
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// See the module's text.
 pub struct InterPodAffinity;
 
-type Domain = (String, String);
+/// What one tally counts.
+#[derive(Clone, Debug)]
+enum Count {
+    /// Pods that the pod must be with.
+    Affinity(Term),
+    /// Pods that it must not be with.
+    AntiAffinity(Term),
+    /// Pods that must not be with it: those that have this very term.
+    Refusing(Term),
+    /// Pods about which it has a wish.
+    Own(Wish),
+    /// Pods that have this very wish, which is about it.
+    Others(Wish),
+}
 
+impl Count {
+    fn term(&self) -> &Term {
+        match self {
+            Self::Affinity(term) | Self::AntiAffinity(term) | Self::Refusing(term) => term,
+            Self::Own(wish) | Self::Others(wish) => &wish.term,
+        }
+    }
+
+    fn of(&self, other: &PodInfo) -> usize {
+        match self {
+            Self::Affinity(term) | Self::AntiAffinity(term) => usize::from(term.selects(other)),
+            Self::Own(wish) => usize::from(wish.term.selects(other)),
+            Self::Refusing(term) => usize::from(other.terms.refusals.contains(term)),
+            Self::Others(wish) => other.terms.wishes.iter().filter(|own| *own == wish).count(),
+        }
+    }
+}
+
+#[derive(Debug)]
 struct PreparedAffinity {
-    pod: Arc<PodInfo>,
-    /// Per required affinity term: the domains that have a matching pod.
-    affinity: Vec<(PodAffinityTerm, HashSet<Domain>)>,
-    /// Domains that the pod's own required anti-affinity forbids.
-    anti_affinity: HashSet<Domain>,
-    /// Domains that anti-affinity of placed pods forbids to this one.
-    forbidden: HashSet<Domain>,
-    /// Sum of preferred weights per domain.
-    preferred: HashMap<Domain, i64>,
-}
-
-fn required(pod: &PodInfo, anti: bool) -> &[PodAffinityTerm] {
-    let affinity = pod.affinity();
-    let terms = if anti {
-        affinity
-            .and_then(|a| a.pod_anti_affinity.as_ref())
-            .and_then(|a| a.required_during_scheduling_ignored_during_execution.as_deref())
-    } else {
-        affinity
-            .and_then(|a| a.pod_affinity.as_ref())
-            .and_then(|a| a.required_during_scheduling_ignored_during_execution.as_deref())
-    };
-    terms.unwrap_or_default()
-}
-
-fn preferred(pod: &PodInfo, anti: bool) -> &[WeightedPodAffinityTerm] {
-    let affinity = pod.affinity();
-    let terms = if anti {
-        affinity
-            .and_then(|a| a.pod_anti_affinity.as_ref())
-            .and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_deref())
-    } else {
-        affinity
-            .and_then(|a| a.pod_affinity.as_ref())
-            .and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_deref())
-    };
-    terms.unwrap_or_default()
-}
-
-/// Whether `term` of `owner` selects `other`.
-fn term_selects(term: &PodAffinityTerm, owner: &PodInfo, other: &PodInfo) -> bool {
-    let listed = term.namespaces.as_deref().unwrap_or_default();
-    let all = term.namespace_selector.as_ref().is_some_and(|selector| {
-        selector.match_labels.as_ref().is_none_or(std::collections::BTreeMap::is_empty)
-            && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
-    });
-    let own = listed.is_empty() && term.namespace_selector.is_none() && owner.namespace() == other.namespace();
-    let namespace = all || own || listed.iter().any(|namespace| namespace == other.namespace());
-    namespace && term.label_selector.as_ref().is_some_and(|selector| selects(selector, other.labels()))
-}
-
-fn domain(term: &PodAffinityTerm, node: &NodeInfo) -> Option<Domain> {
-    Some((term.topology_key.clone(), node.label(&term.topology_key)?.to_owned()))
+    counts: Vec<Count>,
+    /// The pod matches all of its own required terms: the first of a group may go anywhere.
+    matches_itself: bool,
 }
 
 impl CrossNode for InterPodAffinity {
@@ -83,31 +63,29 @@ impl CrossNode for InterPodAffinity {
     }
 
     fn prepare(&self, pod: &Arc<PodInfo>, cluster: &Cluster) -> Option<Box<dyn Prepared>> {
-        let own = pod.affinity().is_some_and(|a| a.pod_affinity.is_some() || a.pod_anti_affinity.is_some());
-        if !own && !cluster.has_anti_affinity() {
+        let own = &pod.terms;
+        let mut counts: Vec<Count> = own.requirements.iter().cloned().map(Count::Affinity).collect();
+        counts.extend(own.refusals.iter().cloned().map(Count::AntiAffinity));
+        let refusing = cluster.refusals().filter(|term| term.selects(pod));
+        counts.extend(refusing.cloned().map(Count::Refusing));
+        // What it requires is a wish only to others.
+        let wishes = own.wishes.iter().filter(|wish| !wish.is_requirement);
+        counts.extend(wishes.cloned().map(Count::Own));
+        let others = cluster.wishes().filter(|wish| wish.term.selects(pod));
+        counts.extend(others.cloned().map(Count::Others));
+        if counts.is_empty() {
             return None;
         }
-        let mut prepared = PreparedAffinity {
-            pod: pod.clone(),
-            affinity: required(pod, false).iter().map(|term| (term.clone(), HashSet::new())).collect(),
-            anti_affinity: HashSet::new(),
-            forbidden: HashSet::new(),
-            preferred: HashMap::new(),
-        };
-        for node in cluster.nodes() {
-            for other in node.pods.values() {
-                prepared.count(other, node);
-            }
-        }
-        Some(Box::new(prepared))
+        let matches_itself = own.requirements.iter().all(|term| term.selects(pod));
+        Some(Box::new(PreparedAffinity { counts, matches_itself }))
     }
 
     fn helped_by(&self, pod: &PodInfo, event: &ClusterEvent<'_>) -> bool {
         match event {
-            ClusterEvent::PodPlaced(other) => required(pod, false).iter().any(|term| term_selects(term, pod, other)),
+            ClusterEvent::PodPlaced(other) => pod.terms.requirements.iter().any(|term| term.selects(other)),
             ClusterEvent::PodRemoved(other) => {
-                required(pod, true).iter().any(|term| term_selects(term, pod, other))
-                    || required(other, true).iter().any(|term| term_selects(term, other, pod))
+                pod.terms.refusals.iter().any(|term| term.selects(other))
+                    || other.terms.refusals.iter().any(|term| term.selects(pod))
             }
             ClusterEvent::Node(_, change) => change.labels,
             ClusterEvent::NodeRemoved => false,
@@ -115,66 +93,53 @@ impl CrossNode for InterPodAffinity {
     }
 }
 
-impl PreparedAffinity {
-    fn count(&mut self, other: &PodInfo, node: &NodeInfo) {
-        let pod = self.pod.clone();
-        for (term, domains) in &mut self.affinity {
-            if term_selects(term, &pod, other) {
-                domains.extend(domain(term, node));
-            }
-        }
-        let matching = required(&pod, true).iter().filter(|term| term_selects(term, &pod, other));
-        self.anti_affinity.extend(matching.filter_map(|term| domain(term, node)));
-        let refusing = required(other, true).iter().filter(|term| term_selects(term, other, &pod));
-        self.forbidden.extend(refusing.filter_map(|term| domain(term, node)));
-        for (anti, sign) in [(false, 1), (true, -1)] {
-            // Both sides' wishes count: the pod's about the other, and the other's about the pod.
-            for (owner, about) in [(&*pod, other), (other, &*pod)] {
-                for wish in preferred(owner, anti) {
-                    if let Some(domain) = domain(&wish.pod_affinity_term, node)
-                        && term_selects(&wish.pod_affinity_term, owner, about)
-                    {
-                        *self.preferred.entry(domain).or_default() += sign * i64::from(wish.weight);
-                    }
-                }
-            }
-        }
-    }
-
-    /// A group's first pod may go anywhere, if it matches its own terms and no pod does yet.
-    fn is_first_of_its_group(&self) -> bool {
-        self.affinity.iter().all(|(term, domains)| domains.is_empty() && term_selects(term, &self.pod, &self.pod))
-    }
-}
-
 impl Prepared for PreparedAffinity {
-    fn filter(&self, node: &NodeInfo) -> Result<(), Rejection> {
-        let near = |(term, domains): &(PodAffinityTerm, HashSet<Domain>)| {
-            domain(term, node).is_some_and(|domain| domains.contains(&domain))
-        };
-        let labelled = self.affinity.iter().all(|(term, _)| domain(term, node).is_some());
-        if !(self.affinity.iter().all(near) || labelled && self.is_first_of_its_group()) {
+    fn key(&self) -> String {
+        format!("{:?} {}", self.counts, self.matches_itself)
+    }
+
+    fn topology_keys(&self) -> Vec<&str> {
+        self.counts.iter().map(|count| count.term().topology_key()).collect()
+    }
+
+    fn contribution(&self, tally: usize, node: &NodeInfo) -> Option<i64> {
+        let count = &self.counts[tally];
+        let matching = node.pods.values().map(|other| count.of(other)).sum::<usize>();
+        Some(i64::try_from(matching).unwrap_or(i64::MAX))
+    }
+
+    fn filter(&self, tallies: &[Standing]) -> Result<(), Rejection> {
+        let counted = || self.counts.iter().zip(tallies);
+        let required = || counted().filter(|(count, _)| matches!(count, Count::Affinity(_))).map(|(_, tally)| tally);
+        let near = required().all(|tally| tally.here.is_some_and(|here| here > 0));
+        let is_first = || self.matches_itself && required().all(|tally| tally.here.is_some() && tally.total == 0);
+        if !near && !is_first() {
             return Err(Rejection::unresolvable("node(s) didn't match pod affinity rules"));
         }
-        let own = required(&self.pod, true).iter().filter_map(|term| domain(term, node));
-        if own.into_iter().any(|domain| self.anti_affinity.contains(&domain)) {
+        let occupied = |tally: &Standing| tally.here.is_some_and(|here| here > 0);
+        if counted().any(|(count, tally)| matches!(count, Count::AntiAffinity(_)) && occupied(tally)) {
             return Err(Rejection::unschedulable("node(s) didn't match pod anti-affinity rules"));
         }
-        if self.forbidden.iter().any(|(key, value)| node.label(key) == Some(value)) {
+        if counted().any(|(count, tally)| matches!(count, Count::Refusing(_)) && occupied(tally)) {
             return Err(Rejection::unschedulable("node(s) didn't satisfy existing pods anti-affinity rules"));
         }
         Ok(())
     }
 
-    fn score(&self, feasible: &[&NodeInfo]) -> Option<Vec<i64>> {
-        if self.preferred.is_empty() {
+    fn score(&self, groups: &[Group<'_>]) -> Option<Vec<i64>> {
+        let weight = |count: &Count| match count {
+            Count::Own(wish) | Count::Others(wish) => Some(wish.weight),
+            Count::Affinity(_) | Count::AntiAffinity(_) | Count::Refusing(_) => None,
+        };
+        let weights: Vec<(usize, i64)> =
+            self.counts.iter().enumerate().filter_map(|(tally, count)| Some((tally, weight(count)?))).collect();
+        if weights.is_empty() {
             return None;
         }
-        let sum = |node: &&NodeInfo| -> i64 {
-            let here = self.preferred.iter().filter(|((key, value), _)| node.label(key) == Some(value));
-            here.map(|(_, weight)| weight).sum()
+        let sum = |group: &Group<'_>| -> i64 {
+            weights.iter().map(|(tally, weight)| group.tallies[*tally].here.unwrap_or(0) * weight).sum()
         };
-        let sums: Vec<i64> = feasible.iter().map(sum).collect();
+        let sums: Vec<i64> = groups.iter().map(sum).collect();
         let (min, max) = (sums.iter().copied().min().unwrap_or(0), sums.iter().copied().max().unwrap_or(0));
         let scale = |sum: i64| if max == min { 0 } else { MAX_NODE_SCORE * (sum - min) / (max - min) };
         Some(sums.into_iter().map(scale).collect())

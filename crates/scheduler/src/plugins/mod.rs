@@ -2,7 +2,7 @@
 
 mod image_locality;
 mod inter_pod_affinity;
-mod node_affinity;
+pub mod node_affinity;
 mod node_name;
 mod node_ports;
 mod node_resources_balanced_allocation;
@@ -23,17 +23,19 @@ pub const NODE_FILTERS: &[&dyn NodeFilter] = &[
     &node_resources_fit::Fit,
 ];
 
-/// How many [`NODE_SCORES`] there are.
-pub const NODE_SCORE_COUNT: usize = 5;
-
-/// Scores that look at one node.
-pub const NODE_SCORES: [&dyn NodeScore; NODE_SCORE_COUNT] = [
-    &taint_toleration::TaintToleration,
-    &node_affinity::NodeAffinity,
+/// Scores that count as they are.
+pub const PLAIN_SCORES: &[&dyn NodeScore] = &[
     &node_resources_fit::Fit,
     &node_resources_balanced_allocation::BalancedAllocation,
     &image_locality::ImageLocality,
 ];
+
+/// How many [`NORMALIZED_SCORES`] there are.
+pub const NORMALIZED_SCORE_COUNT: usize = 2;
+
+/// Scores that count by how they compare with those of the other feasible nodes.
+pub const NORMALIZED_SCORES: [&dyn NodeScore; NORMALIZED_SCORE_COUNT] =
+    [&taint_toleration::TaintToleration, &node_affinity::NodeAffinity];
 
 /// Plugins that look at several nodes, asked after the others.
 pub const CROSS_NODE: &[&dyn CrossNode] =

@@ -4,23 +4,23 @@
 //! maxSkew 3 and zones with maxSkew 5, as a wish (ScheduleAnyway).
 
 use super::node_affinity;
-use crate::cache::Cluster;
-use crate::framework::{ClusterEvent, CrossNode, MAX_NODE_SCORE, Prepared, Rejection};
+use crate::cache::{Cluster, HOSTNAME};
+use crate::framework::{ClusterEvent, CrossNode, Group, MAX_NODE_SCORE, Prepared, Rejection, Standing};
 use crate::node::NodeInfo;
 use crate::pod::PodInfo;
 use crate::selector::{Labels, contains_all, selects, tolerates};
 use k8s_openapi::api::core::v1::TopologySpreadConstraint;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-const HOSTNAME: &str = "kubernetes.io/hostname";
 /// (topology key, maxSkew) of the system's default constraints.
 const DEFAULT_CONSTRAINTS: [(&str, i32); 2] = [(HOSTNAME, 3), ("topology.kubernetes.io/zone", 5)];
 
 /// See the module's text.
 pub struct PodTopologySpread;
 
+#[derive(Clone, Debug)]
 struct Constraint {
     key: String,
     max_skew: i64,
@@ -31,11 +31,10 @@ struct Constraint {
     selectors: Vec<LabelSelector>,
 }
 
+#[derive(Debug)]
 struct PreparedSpread {
     pod: Arc<PodInfo>,
     constraints: Vec<Constraint>,
-    /// Matching pods per value of each constraint's key, over the nodes that count for it.
-    counts: Vec<HashMap<String, i64>>,
     /// Nodes without all keys get no score; the system's defaults are content with some.
     require_all_topologies: bool,
 }
@@ -50,19 +49,17 @@ impl CrossNode for PodTopologySpread {
     }
 
     fn prepare(&self, pod: &Arc<PodInfo>, cluster: &Cluster) -> Option<Box<dyn Prepared>> {
-        let own: Vec<Constraint> =
-            pod.spec().topology_spread_constraints.iter().flatten().map(|c| explicit(c, pod)).collect();
+        let own: Vec<Constraint> = own_constraints(pod).map(|c| explicit(c, pod)).collect();
         let require_all_topologies = !own.is_empty();
         let constraints = if own.is_empty() { defaults(pod, cluster) } else { own };
         if constraints.is_empty() {
             return None;
         }
-        let counts = constraints.iter().map(|constraint| constraint.count(pod, cluster)).collect();
-        Some(Box::new(PreparedSpread { pod: pod.clone(), constraints, counts, require_all_topologies }))
+        Some(Box::new(PreparedSpread { pod: pod.clone(), constraints, require_all_topologies }))
     }
 
     fn helped_by(&self, pod: &PodInfo, event: &ClusterEvent<'_>) -> bool {
-        let mut constraints = pod.spec().topology_spread_constraints.iter().flatten().map(|c| explicit(c, pod));
+        let mut constraints = own_constraints(pod).map(|c| explicit(c, pod));
         match event {
             ClusterEvent::PodPlaced(other) | ClusterEvent::PodRemoved(other) => {
                 other.namespace() == pod.namespace() && constraints.any(|c| c.selects(other.labels()))
@@ -71,6 +68,10 @@ impl CrossNode for PodTopologySpread {
             ClusterEvent::NodeRemoved => true,
         }
     }
+}
+
+fn own_constraints(pod: &PodInfo) -> impl Iterator<Item = &TopologySpreadConstraint> {
+    pod.spec().topology_spread_constraints.iter().flatten()
 }
 
 fn explicit(constraint: &TopologySpreadConstraint, pod: &PodInfo) -> Constraint {
@@ -111,9 +112,9 @@ fn defaults(pod: &PodInfo, cluster: &Cluster) -> Vec<Constraint> {
 /// The selectors of the Services and of the ReplicaSet that the pod belongs to (`helper.DefaultSelector`).
 fn owning_selectors(pod: &PodInfo, cluster: &Cluster) -> Vec<LabelSelector> {
     let mut selectors = Vec::new();
-    for (key, service) in &cluster.services {
+    for service in cluster.services_in(pod.namespace()) {
         let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref()).filter(|s| !s.is_empty());
-        if let Some(selector) = selector.filter(|s| key.namespace == pod.namespace() && contains_all(pod.labels(), s)) {
+        if let Some(selector) = selector.filter(|selector| contains_all(pod.labels(), selector)) {
             selectors.push(LabelSelector { match_labels: Some(selector.clone()), match_expressions: None });
         }
     }
@@ -146,61 +147,67 @@ impl Constraint {
         };
         (!self.honor_affinity || node_affinity::matches(pod, node)) && (!self.honor_taints || taints_fit())
     }
-
-    fn count(&self, pod: &PodInfo, cluster: &Cluster) -> HashMap<String, i64> {
-        let mut counts: HashMap<String, i64> = HashMap::new();
-        for node in cluster.nodes().filter(|node| self.node_counts(pod, node)) {
-            if let Some(value) = node.label(&self.key) {
-                *counts.entry(value.to_owned()).or_default() += self.matching_pods(pod, node);
-            }
-        }
-        counts
-    }
 }
 
 impl Prepared for PreparedSpread {
-    fn filter(&self, node: &NodeInfo) -> Result<(), Rejection> {
-        for (constraint, counts) in self.constraints.iter().zip(&self.counts).filter(|(c, _)| c.hard) {
-            let Some(value) = node.label(&constraint.key) else {
+    /// The pod's own labels count only by whether they match; what its node affinity and its tolerations say is in the
+    /// class of the node plugins.
+    fn key(&self) -> String {
+        let own: Vec<bool> = self.constraints.iter().map(|c| c.selects(self.pod.labels())).collect();
+        format!("{} {:?} {own:?} {}", self.pod.namespace(), self.constraints, self.require_all_topologies)
+    }
+
+    fn topology_keys(&self) -> Vec<&str> {
+        self.constraints.iter().map(|constraint| constraint.key.as_str()).collect()
+    }
+
+    fn contribution(&self, tally: usize, node: &NodeInfo) -> Option<i64> {
+        let constraint = &self.constraints[tally];
+        constraint.node_counts(&self.pod, node).then(|| constraint.matching_pods(&self.pod, node))
+    }
+
+    fn filter(&self, tallies: &[Standing]) -> Result<(), Rejection> {
+        for (constraint, tally) in self.constraints.iter().zip(tallies).filter(|(c, _)| c.hard) {
+            let Some(here) = tally.here else {
                 return Err(Rejection::unresolvable(
                     "node(s) didn't match pod topology spread constraints (missing required label)",
                 ));
             };
-            let domains = i64::try_from(counts.len()).unwrap_or(i64::MAX);
-            let min = if domains < constraint.min_domains { 0 } else { counts.values().copied().min().unwrap_or(0) };
+            let domains = i64::try_from(tally.domains).unwrap_or(i64::MAX);
+            let min = if domains < constraint.min_domains { 0 } else { tally.min };
             let own = i64::from(constraint.selects(self.pod.labels()));
-            if counts.get(value).copied().unwrap_or(0) + own - min > constraint.max_skew {
+            if here + own - min > constraint.max_skew {
                 return Err(Rejection::unschedulable("node(s) didn't match pod topology spread constraints"));
             }
         }
         Ok(())
     }
 
-    fn score(&self, feasible: &[&NodeInfo]) -> Option<Vec<i64>> {
-        let soft: Vec<(&Constraint, &HashMap<String, i64>)> =
-            self.constraints.iter().zip(&self.counts).filter(|(constraint, _)| !constraint.hard).collect();
+    fn score(&self, groups: &[Group<'_>]) -> Option<Vec<i64>> {
+        let soft: Vec<(usize, &Constraint)> = self.constraints.iter().enumerate().filter(|(_, c)| !c.hard).collect();
         if soft.is_empty() {
             return None;
         }
-        let ignored: Vec<bool> = feasible
-            .iter()
-            .map(|node| self.require_all_topologies && soft.iter().any(|(c, _)| node.label(&c.key).is_none()))
-            .collect();
-        let mut sums = vec![0.0_f64; feasible.len()];
-        for (constraint, counts) in soft {
-            let values = feasible.iter().zip(&ignored).filter(|(_, ignored)| !**ignored);
-            let values: HashSet<&str> = values.filter_map(|(node, _)| node.label(&constraint.key)).collect();
+        let lacks = |group: &Group<'_>| soft.iter().any(|(tally, _)| group.tallies[*tally].here.is_none());
+        let ignored: Vec<bool> = groups.iter().map(|group| self.require_all_topologies && lacks(group)).collect();
+        let mut sums = vec![0.0_f64; groups.len()];
+        for (tally, constraint) in soft {
+            let known = groups
+                .iter()
+                .zip(&ignored)
+                .filter(|(group, ignored)| !**ignored && group.tallies[tally].here.is_some());
+            // Every host is a domain of its own.
+            let domains: usize = if constraint.key == HOSTNAME {
+                known.map(|(group, _)| group.nodes).sum()
+            } else {
+                known.map(|(group, _)| group.tallies[tally].domain).collect::<HashSet<usize>>().len()
+            };
             #[expect(clippy::cast_precision_loss, reason = "numbers of nodes and pods")]
-            let weight = (values.len() as f64 + 2.0).ln();
-            for (sum, node) in sums.iter_mut().zip(feasible) {
-                let Some(value) = node.label(&constraint.key) else { continue };
-                let count = if constraint.key == HOSTNAME {
-                    constraint.matching_pods(&self.pod, node)
-                } else {
-                    counts.get(value).copied().unwrap_or(0)
-                };
+            let weight = (domains as f64 + 2.0).ln();
+            for (sum, group) in sums.iter_mut().zip(groups) {
+                let Some(here) = group.tallies[tally].here else { continue };
                 #[expect(clippy::cast_precision_loss, reason = "numbers of pods")]
-                let score = count as f64 * weight + (constraint.max_skew - 1) as f64;
+                let score = here as f64 * weight + (constraint.max_skew - 1) as f64;
                 *sum += score;
             }
         }
