@@ -1,9 +1,12 @@
 //! `pintle up`: a whole cluster on this machine, each node in namespaces of its own.
 
 pub mod cgroups;
+pub mod down;
 pub mod files;
+mod images;
 pub mod layout;
 pub mod lifecycle;
+mod lock;
 pub mod node;
 pub mod progress;
 pub mod readiness;
