@@ -115,6 +115,9 @@ pub enum Command {
         /// Join this cgroup first.
         #[arg(long)]
         cgroup: Option<String>,
+        /// Be killed when the process that started this one ends.
+        #[arg(long)]
+        die_with_parent: bool,
         /// Hand the inherited listener on.
         #[arg(long)]
         keep_listener: bool,

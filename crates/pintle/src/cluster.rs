@@ -2,9 +2,12 @@
 
 pub mod bare;
 pub mod cgroups;
+pub mod down;
 pub mod files;
+mod images;
 pub mod layout;
 pub mod lifecycle;
+mod lock;
 pub mod node;
 pub mod progress;
 pub mod readiness;

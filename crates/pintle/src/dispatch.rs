@@ -1,14 +1,14 @@
 //! From the parsed command line to the part that does the work.
 
 use crate::arguments::{Arguments, Command, DataDir, ImageVerb, NodeVerb};
-use crate::cluster::{bare, cgroups, layout::Layout, lifecycle, node, supervisor, view};
+use crate::cluster::{bare, cgroups, down, layout::Layout, lifecycle, node, supervisor, view};
 use crate::kubeadm::{certs_verb, init, join, kubelet_service, reset, token};
 use crate::roles::{api_server, controller_manager, images, kubelet, scheduler, server, simulate};
 use crate::unit;
 use std::error::Error;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::filter::{Filtered, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -31,7 +31,7 @@ pub fn run(arguments: Arguments) -> Done {
         }
         Command::Down { data, delete } => {
             let layout = layout(&data)?;
-            block_on(async { Ok(lifecycle::down(&layout, delete, clock::system()).await?) })
+            block_on(async { Ok(down::down(&layout, delete, clock::system()).await?) })
         }
         Command::Server(flags) => {
             let _spans = log_to_stderr();
@@ -72,7 +72,10 @@ pub fn run(arguments: Arguments) -> Done {
         Command::Image { verb } => image_verb(verb),
         Command::Node { verb } => node_verb(verb),
         Command::RunUnit { name } => run_unit(&name),
-        Command::InNode { data, node, cgroup, keep_listener, command } => {
+        Command::InNode { data, node, cgroup, die_with_parent, keep_listener, command } => {
+            if die_with_parent {
+                nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+            }
             let layout = layout(&data)?;
             if let Some(cgroup) = cgroup {
                 cgroups::join(&cgroup)?;
@@ -135,12 +138,23 @@ fn run_unit(name: &str) -> Done {
 }
 
 fn layout(data: &DataDir) -> Result<Layout, std::io::Error> {
-    std::path::absolute(&data.data_dir).map(Layout::new)
+    resolve(&data.data_dir).map(Layout::new)
+}
+
+/// The path without links, as the kernel names it among the mounts, also when its end does not exist yet.
+fn resolve(path: &Path) -> Result<PathBuf, std::io::Error> {
+    let path = std::path::absolute(path)?;
+    let there = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
+    let rest = path.strip_prefix(there).unwrap_or(Path::new(""));
+    Ok(there.canonicalize()?.components().chain(rest.components()).collect())
 }
 
 fn block_on(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(work)?;
+    let done = runtime.block_on(work);
+    // an interrupted verb does not wait for what blocks in the background
+    runtime.shutdown_background();
+    done?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,6 +7,7 @@
 //! `configs/<id>.json` holds configurations; `index.json` names the images. Everything else is in `tmp` until it is whole, and
 //! `index.json` is replaced last, after a `syncfs`: whoever it names is complete.
 
+mod adopt;
 mod archive;
 mod index;
 mod pull;

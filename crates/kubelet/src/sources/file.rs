@@ -117,6 +117,10 @@ fn files_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn read_manifest(file: &Path, node_name: &str, now: jiff::Timestamp) -> Result<Vec<Pod>, String> {
     let size = fs::metadata(file).map_err(|error| error.to_string())?.len();
+    if size == 0 {
+        // somebody is about to write it, and closing it will be seen
+        return Ok(Vec::new());
+    }
     if size > MAX_MANIFEST_BYTES {
         return Err(format!("{size} bytes are too many for a manifest"));
     }

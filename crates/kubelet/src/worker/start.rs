@@ -180,8 +180,11 @@ impl Worker {
         references: &env::References,
         allocatable: &crate::resources::Amounts,
     ) -> Result<BTreeMap<String, String>, String> {
-        let Some(services) = self.shared.services.services() else {
-            return Err("services have not yet been read at least once, cannot construct envvars".to_owned());
+        let services = match self.shared.services.services() {
+            Some(services) => services,
+            // a static pod needs no API server: it may be the API server
+            None if pod::is_static(&self.pod) => Vec::new(),
+            None => return Err("services have not yet been read at least once, cannot construct envvars".to_owned()),
         };
         let mut services = env::service_environment(&self.pod, &services);
         // as container runtimes set it

@@ -1,26 +1,26 @@
-//! `pintle up` and `pintle down`.
+//! `pintle up`: every step can be repeated, so that a second `up` finishes what a first one began.
 
 use super::files::{self, FilesError};
 use super::layout::{Layout, NODE_PREFIX_LEN, Node, NodesError, parse_nodes};
+use super::lock::{Lock, LockError};
 use super::progress::Progress;
 use super::readiness::{self, ReadinessError};
 use super::record::{Record, RecordError};
 use super::view::{self, ViewError};
-use super::{cgroups, node};
+use super::{down, images, node};
 use clock::SharedClock;
 use network::{NodeLink, Switch, SwitchError};
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The tutorial's cluster.
 pub const DEFAULT_NODES: &str = "master,node1,node2";
-/// How long the supervisor may take to stop everything.
-const DOWN_LIMIT: Duration = Duration::from_secs(30);
-/// How often `down` looks whether it has: there is no event for the end of a process that is not one's child.
-const DOWN_PERIOD: Duration = Duration::from_millis(20);
+/// Lines of a component's log that an error shows.
+const LOG_LINES_SHOWN: usize = 5;
 
 /// Why a cluster does not come up or go down.
 #[derive(Debug, thiserror::Error)]
@@ -40,22 +40,35 @@ pub enum ClusterError {
     /// The network between nodes.
     #[error(transparent)]
     Switch(#[from] SwitchError),
+    /// Somebody else is at it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// It started, and does not work.
-    #[error("{source}\nsee the logs in {logs}")]
+    #[error("{source}; {log} ends with:\n{last}\n`pintle down` stops what runs")]
     NotReady {
         /// Why.
-        source: ReadinessError,
+        source: Box<ReadinessError>,
         /// Where to look.
-        logs: PathBuf,
+        log: PathBuf,
+        /// The end of that file.
+        last: String,
     },
+    /// The process that keeps the components running does not run itself.
+    #[error("the supervisor ended ({status}); {log} ends with:\n{last}")]
+    Supervisor {
+        /// How.
+        status: ExitStatus,
+        /// Where to look.
+        log: PathBuf,
+        /// The end of that file.
+        last: String,
+    },
+    /// SIGINT or SIGTERM came first.
+    #[error("interrupted; {0}")]
+    Interrupted(&'static str),
     /// Importing an image failed.
-    #[error("import images on {node}: {status}")]
-    Images {
-        /// Where.
-        node: String,
-        /// How the import ended.
-        status: String,
-    },
+    #[error("import images: {0}")]
+    Images(Box<runtime::service::ImageError>),
     /// Anything of the operating system's.
     #[error("{what}: {source}")]
     System {
@@ -64,12 +77,20 @@ pub enum ClusterError {
         /// Why not.
         source: io::Error,
     },
+    /// A program that the nodes run is missing.
+    #[error("{program} is not installed; on Debian, type: apt-get install {package}")]
+    NotInstalled {
+        /// What is missing.
+        program: &'static str,
+        /// What brings it.
+        package: &'static str,
+    },
     /// Not the superuser.
     #[error("pintle up makes namespaces and mounts: run it as root")]
     NotRoot,
 }
 
-fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> ClusterError {
+pub(super) fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> ClusterError {
     let what = what.into();
     move |source| ClusterError::System { what, source }
 }
@@ -85,40 +106,117 @@ pub struct Up {
     pub images: Option<PathBuf>,
 }
 
-/// Brings the cluster of `layout` up, or finds that it is up. Prints progress, then the kubeconfig to use.
+/// Brings the cluster of `layout` up, or finds that it is up. Prints progress, then the kubeconfig to use. When it is
+/// interrupted it stops again what it has started.
 pub async fn up(layout: &Layout, asked: &Up, clock: SharedClock) -> Result<(), ClusterError> {
     if !nix::unistd::geteuid().is_root() {
         return Err(ClusterError::NotRoot);
     }
     let wanted = asked.nodes.as_deref().map(parse_nodes).transpose()?;
+    check_programs()?;
+    let _lock = Lock::take(layout)?;
+    // caught from here on, so that whatever is begun is ended in order
+    let (mut interrupt, mut terminate) = signals().map_err(system("wait for signals"))?;
     let record = Record::ensure(layout, wanted.as_deref(), &parse_nodes(DEFAULT_NODES)?)?;
-    let nodes = record.nodes();
-    let progress = Progress::new(clock.clone());
-    if node::supervisor_pid(layout).is_none() {
-        progress.step("certificates and configuration", prepare(layout, &record, &clock)).await?;
-        progress.step("network and namespaces", make_nodes(layout, &nodes)).await?;
-        if let Some(images) = &asked.images {
-            progress.step("images", import_images(layout, &nodes, images)).await?;
+    let running = node::supervisor_pid(layout).is_some();
+    tokio::select! {
+        done = bring_up(layout, asked, record, running, &clock) => done,
+        _ = async { tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} } } => {
+            if running {
+                return Err(ClusterError::Interrupted("the cluster was up before, and goes on"));
+            }
+            eprintln!();
+            down::stop(layout, &clock).await?;
+            Err(ClusterError::Interrupted("the cluster is down again, and `pintle up` starts it"))
         }
-        start_supervisor(layout)?;
     }
-    let not_ready = |source| ClusterError::NotReady { source, logs: layout.data_dir().join("log") };
-    let own_kubeconfig = layout.kubeconfig();
-    let api = readiness::api_server(&own_kubeconfig, &clock);
-    let client = progress.step("API server", api).await.map_err(not_ready)?;
-    let names = record.nodes.join(", ");
-    let ready = readiness::nodes(&client, &nodes, &clock);
-    progress.step(&format!("nodes {names}"), ready).await.map_err(not_ready)?;
+}
+
+async fn bring_up(
+    layout: &Layout,
+    asked: &Up,
+    mut record: Record,
+    running: bool,
+    clock: &SharedClock,
+) -> Result<(), ClusterError> {
+    let progress = Progress::new(clock.clone());
+    progress.say(&format!("pintle {}, cluster in {}", env!("CARGO_PKG_VERSION"), layout.data_dir().display()));
+    if running {
+        progress.say("the cluster is up already");
+        wait_ready(layout, &record, &progress, clock).await?;
+    } else {
+        if let Some(taken) = record.ensure_free_port(layout)? {
+            progress.say(&format!("127.0.0.1:{taken} is taken by another program: using port {}", record.api_port));
+        }
+        let nodes = record.nodes();
+        progress.step("certificates and configuration", prepare(layout, &record, clock)).await?;
+        progress.step("network and namespaces", make_nodes(layout, &nodes)).await?;
+        if let Some(directory) = &asked.images {
+            progress.step("images", images::import(layout, &nodes, directory)).await?;
+        }
+        let mut supervisor = start_supervisor(layout)?;
+        tokio::select! {
+            ready = wait_ready(layout, &record, &progress, clock) => ready?,
+            ended = supervisor.wait() => {
+                let log = layout.log_file("supervisor");
+                let status = ended.map_err(system("wait for the supervisor"))?;
+                return Err(ClusterError::Supervisor { status, last: last_lines(&log), log });
+            }
+        }
+    }
     let kubeconfig = match &asked.write_kubeconfig {
-        None => own_kubeconfig,
+        None => layout.kubeconfig(),
         Some(path) => {
-            let copied = fs::read(&own_kubeconfig).and_then(|text| fs::write(path, text));
+            let copied = fs::read(layout.kubeconfig()).and_then(|text| fs::write(path, text));
             copied.map_err(system(path.display().to_string()))?;
             path.clone()
         }
     };
-    println!("export KUBECONFIG={}", kubeconfig.display());
+    progress.done("the cluster is ready");
+    println!("export KUBECONFIG={}", shell_word(&kubeconfig.to_string_lossy()));
     Ok(())
+}
+
+/// Programs that a node runs, and the packages that bring them.
+const PROGRAMS: [(&str, &str); 1] = [("nft", "nftables")];
+
+fn check_programs() -> Result<(), ClusterError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let exists = |program: &str| std::env::split_paths(&path).any(|directory| directory.join(program).is_file());
+    match PROGRAMS.into_iter().find(|(program, _)| !exists(program)) {
+        Some((program, package)) => Err(ClusterError::NotInstalled { program, package }),
+        None => Ok(()),
+    }
+}
+
+fn signals() -> io::Result<(Signal, Signal)> {
+    Ok((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+}
+
+async fn wait_ready(
+    layout: &Layout,
+    record: &Record,
+    progress: &Progress,
+    clock: &SharedClock,
+) -> Result<(), ClusterError> {
+    let not_ready = |process: &str| {
+        let log = layout.log_file(process);
+        move |source| ClusterError::NotReady { source: Box::new(source), last: last_lines(&log), log }
+    };
+    let kubeconfig = layout.kubeconfig();
+    let api = readiness::api_server(&kubeconfig, clock);
+    let client = progress.step("API server", api).await.map_err(not_ready("server"))?;
+    let nodes = record.nodes();
+    let ready = readiness::nodes(&client, &nodes, clock);
+    let what = format!("nodes {}", record.nodes.join(", "));
+    let first = format!("kubelet-{}", record.nodes.first().map(String::as_str).unwrap_or_default());
+    progress.step(&what, ready).await.map_err(not_ready(&first))
+}
+
+fn last_lines(log: &std::path::Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
 }
 
 async fn prepare(layout: &Layout, record: &Record, clock: &SharedClock) -> Result<(), ClusterError> {
@@ -142,31 +240,7 @@ async fn make_nodes(layout: &Layout, nodes: &[Node]) -> Result<(), ClusterError>
     Ok(())
 }
 
-/// Imports every archive of `directory` on every node, all nodes at once.
-async fn import_images(layout: &Layout, nodes: &[Node], directory: &Path) -> Result<(), ClusterError> {
-    let entries = fs::read_dir(directory).map_err(system(directory.display().to_string()))?;
-    let mut archives: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    archives.retain(|path| path.extension().is_some_and(|extension| extension == "tar"));
-    archives.sort();
-    let directory = std::path::absolute(directory).map_err(system("current directory"))?;
-    let mut running = Vec::new();
-    for node in nodes {
-        let mut command = node::command(layout, &node.name);
-        command.args(["--", "/proc/self/exe", "image", "import"]);
-        command.args(archives.iter().filter_map(|path| path.file_name()).map(|name| directory.join(name)));
-        let child = command.stdout(Stdio::null()).spawn().map_err(system("start image import"))?;
-        running.push((node, child));
-    }
-    for (node, mut child) in running {
-        let status = child.wait().map_err(system("image import"))?;
-        if !status.success() {
-            return Err(ClusterError::Images { node: node.name.clone(), status: status.to_string() });
-        }
-    }
-    Ok(())
-}
-
-fn start_supervisor(layout: &Layout) -> Result<(), ClusterError> {
+fn start_supervisor(layout: &Layout) -> Result<Child, ClusterError> {
     let path = layout.log_file("supervisor");
     let log = path
         .parent()
@@ -176,39 +250,24 @@ fn start_supervisor(layout: &Layout) -> Result<(), ClusterError> {
     let (stdout, stderr) = log.map_err(system(path.display().to_string()))?;
     let mut command = Command::new("/proc/self/exe");
     command.arg("supervise").arg("--data-dir").arg(layout.data_dir()).current_dir("/");
-    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
-    command.spawn().map(drop).map_err(system("start the supervisor"))
+    // a group of its own: what the terminal's keys send is not for it
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
+    command.spawn().map_err(system("start the supervisor"))
 }
 
-/// Stops the cluster: components, then whatever still runs on its nodes. Its state stays, unless `delete`.
-pub async fn down(layout: &Layout, delete: bool, clock: SharedClock) -> Result<(), ClusterError> {
-    let record = Record::read(layout)?;
-    if let Some(pid) = node::supervisor_pid(layout) {
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM); // gone this moment is as good
-        let gone = async {
-            while node::supervisor_pid(layout).is_some() {
-                clock.sleep(DOWN_PERIOD).await;
-            }
-        };
-        if clock::timeout(&*clock, DOWN_LIMIT, gone).await.is_none() {
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
-        }
-    }
-    // processes die when the kernel gets to it; there is nothing of theirs to wait on
-    let wait = || futures_wait(&clock);
-    cgroups::kill(&layout.cgroup(), wait).map_err(system("end the cluster's processes"))?;
-    for node in record.nodes() {
-        view::remove(layout, &node.name);
-    }
-    Switch::remove(&layout.switch())?;
-    while nix::mount::umount2(&layout.run_dir(), nix::mount::MntFlags::MNT_DETACH).is_ok() {}
-    if delete {
-        fs::remove_dir_all(layout.data_dir()).map_err(system(layout.data_dir().display().to_string()))?;
-    }
-    Ok(())
+/// A path as a shell reads it.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-fn futures_wait(clock: &SharedClock) {
-    let sleep = clock.sleep(DOWN_PERIOD);
-    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(sleep));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_when_they_must_be() {
+        assert_eq!(shell_word("/var/lib/pintle/kubeconfig"), "/var/lib/pintle/kubeconfig");
+        assert_eq!(shell_word("/my cluster/it's"), r"'/my cluster/it'\''s'");
+    }
 }

@@ -44,17 +44,13 @@ pub fn command(layout: &Layout, node: &str) -> Command {
     command
 }
 
-/// The supervisor, if it runs.
+/// The supervisor, if it runs. The number in its pid file may have gone to a stranger, or to another cluster's.
 pub fn supervisor_pid(layout: &Layout) -> Option<Pid> {
-    running_pid(layout, "supervisor", "supervise")
-}
-
-/// The pid in a pid file, if a process of ours has it: the number may have gone to a stranger.
-fn running_pid(layout: &Layout, process: &str, argument: &str) -> Option<Pid> {
-    let pid: i32 = fs::read_to_string(layout.pid_file(process)).ok()?.trim().parse().ok()?;
+    let pid: i32 = fs::read_to_string(layout.pid_file("supervisor")).ok()?.trim().parse().ok()?;
     let command_line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let has_argument = command_line.split(|byte| *byte == 0).any(|word| word == argument.as_bytes());
-    has_argument.then(|| Pid::from_raw(pid))
+    let has = |argument: &[u8]| command_line.split(|byte| *byte == 0).any(|word| word == argument);
+    let ours = has(b"supervise") && has(layout.data_dir().as_os_str().as_encoded_bytes());
+    ours.then(|| Pid::from_raw(pid))
 }
 
 /// Prints the nodes.

@@ -8,12 +8,24 @@ use std::time::Duration;
 pub struct Progress {
     clock: SharedClock,
     terminal: bool,
+    began: Duration,
 }
 
 impl Progress {
     /// Prints to standard error, so that standard output stays for what scripts read.
     pub fn new(clock: SharedClock) -> Self {
-        Self { clock, terminal: std::io::stderr().is_terminal() }
+        let began = clock.monotonic();
+        Self { clock, terminal: std::io::stderr().is_terminal(), began }
+    }
+
+    /// A line that is no step.
+    pub fn say(&self, what: &str) {
+        eprintln!("{what}");
+    }
+
+    /// The last line, with the time that everything took.
+    pub fn done(&self, what: &str) {
+        eprintln!("{what} ({})", seconds(self.clock.monotonic().saturating_sub(self.began)));
     }
 
     /// Runs one step.

@@ -1,6 +1,6 @@
 //! What a data directory remembers of its cluster: `cluster.json`.
 
-use super::layout::{Layout, Node};
+use super::layout::{API_PORT, Layout, Node};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -85,18 +85,37 @@ impl Record {
                 _ => Ok(record),
             };
         }
-        let path = layout.cluster_file();
-        let failed = |source| RecordError::File { path: path.clone(), source };
-        let record = Self { nodes: names(wanted.unwrap_or(default)), api_port: free_port().map_err(failed)? };
-        let text = serde_json::to_vec_pretty(&record).map_err(|error| failed(error.into()))?;
-        fs::create_dir_all(layout.data_dir()).and_then(|()| fs::write(&path, text)).map_err(failed)?;
+        let record = Self { nodes: names(wanted.unwrap_or(default)), api_port: API_PORT };
+        record.write(layout)?;
         Ok(record)
     }
-}
 
-/// The port that everyone expects, or any other when another cluster has it.
-fn free_port() -> io::Result<u16> {
-    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    let listener = bind(super::layout::API_PORT).or_else(|_| bind(0))?;
-    listener.local_addr().map(|address| address.port())
+    /// Takes another port when the recorded one is taken, for good; returns the one that is.
+    ///
+    /// # Errors
+    /// The record cannot be written, or no port is free.
+    pub fn ensure_free_port(&mut self, layout: &Layout) -> Result<Option<u16>, RecordError> {
+        let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        let taken = match bind(self.api_port) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => self.api_port,
+            // anything else is the supervisor's to say, which needs the port
+            _ => return Ok(None),
+        };
+        let free = bind(API_PORT).or_else(|_| bind(0)).and_then(|listener| listener.local_addr());
+        self.api_port = free.map_err(|source| RecordError::File { path: layout.cluster_file(), source })?.port();
+        self.write(layout)?;
+        Ok(Some(taken))
+    }
+
+    fn write(&self, layout: &Layout) -> Result<(), RecordError> {
+        let path = layout.cluster_file();
+        let text = serde_json::to_vec_pretty(self).map_err(io::Error::from);
+        let written = text.and_then(|text| {
+            fs::create_dir_all(layout.data_dir())?;
+            let partial = path.with_extension("json.partial");
+            fs::write(&partial, text)?;
+            fs::rename(&partial, &path)
+        });
+        written.map_err(|source| RecordError::File { path, source })
+    }
 }

@@ -1,5 +1,6 @@
 //! The process that keeps a cluster's components running, as systemd does on a machine of its own: one API server and
-//! a kubelet for each node, started again when they end. Pods are not its children: they outlive it.
+//! a kubelet for each node, started again when they end. They end with it, whatever ends it. Pods are not its children:
+//! they outlive it.
 
 use super::layout::{API_PORT, Layout, Node};
 use super::record::{Record, RecordError};
@@ -182,8 +183,9 @@ fn start(component: &Component, layout: &Layout, files: &Files) -> io::Result<Ch
     }
     let log = OpenOptions::new().create(true).append(true).open(&files.log)?;
     let mut command = Command::new("/proc/self/exe");
-    command.args(["in-node", "--node", &component.node, "--cgroup", &component.cgroup, "--data-dir"]);
-    command.arg(layout.data_dir());
+    // what nobody supervises must not go on by itself: the next supervisor would start it a second time
+    command.args(["in-node", "--die-with-parent", "--node", &component.node, "--cgroup", &component.cgroup]);
+    command.arg("--data-dir").arg(layout.data_dir());
     if component.takes_listener {
         command.arg("--keep-listener").env("LISTEN_FDS", "1");
     }

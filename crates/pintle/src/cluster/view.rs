@@ -39,11 +39,26 @@ pub fn ensure_run_dir(layout: &Layout) -> Result<(), ViewError> {
     let name = || directory.display().to_string();
     fs::create_dir_all(&directory).map_err(failed(name()))?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(failed("/proc/self/mountinfo"))?;
-    let own = directory.to_str().unwrap_or_default();
-    if !mounts.lines().any(|line| line.split(' ').nth(4) == Some(own)) {
+    let own = as_in_mountinfo(&directory);
+    if !mounts.lines().any(|line| line.split(' ').nth(4) == Some(own.as_str())) {
         mount(Some(&directory), &directory, NO_TEXT, MsFlags::MS_BIND, NO_TEXT).map_err(failed(name()))?;
     }
     mount(NO_TEXT, &directory, NO_TEXT, MsFlags::MS_PRIVATE, NO_TEXT).map_err(failed(name()))
+}
+
+/// A path as the kernel writes it into mountinfo.
+fn as_in_mountinfo(path: &Path) -> String {
+    let escape = |c: char| match c {
+        ' ' | '\t' | '\n' | '\\' => format!("\\{:03o}", u32::from(c)),
+        c => c.to_string(),
+    };
+    path.to_string_lossy().chars().map(escape).collect()
+}
+
+/// A path as overlayfs reads it from its options, where commas and colons separate.
+fn as_overlay_option(path: &Path) -> String {
+    let escape = |c: char| if matches!(c, ',' | ':' | '\\') { format!("\\{c}") } else { c.to_string() };
+    path.to_string_lossy().chars().map(escape).collect()
 }
 
 /// Whether the node's namespaces can be entered.
@@ -103,7 +118,8 @@ pub fn make(layout: &Layout, node: &str) -> Result<(), ViewError> {
     for directory in [&upper, &work] {
         fs::create_dir_all(directory).map_err(failed(directory.display().to_string()))?;
     }
-    let options = format!("lowerdir=/etc,upperdir={},workdir={}", upper.display(), work.display());
+    let (upper, work) = (as_overlay_option(&upper), as_overlay_option(&work));
+    let options = format!("lowerdir=/etc,upperdir={upper},workdir={work}");
     mount(Some("overlay"), "/etc", Some("overlay"), MsFlags::empty(), Some(options.as_str()))
         .map_err(failed("/etc"))?;
     fs::write("/etc/hostname", format!("{node}\n")).map_err(failed("/etc/hostname"))?;
@@ -160,5 +176,16 @@ pub fn remove(layout: &Layout, node: &str) {
         let path = layout.namespace(node, kind);
         while nix::mount::umount2(&path, nix::mount::MntFlags::MNT_DETACH).is_ok() {}
         let _ = fs::remove_file(&path); // may never have been made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unusual_paths_are_written_as_the_kernel_reads_them() {
+        assert_eq!(as_in_mountinfo(Path::new("/my cluster/a\\b")), "/my\\040cluster/a\\134b");
+        assert_eq!(as_overlay_option(Path::new("/a,b:c/d e")), "/a\\,b\\:c/d e");
     }
 }

@@ -2,7 +2,12 @@
 //! `cargo xtask images`.
 
 mod article;
+mod bad_input;
 mod cluster;
-mod expectation;
+mod faults;
+mod placing;
+mod screen;
+mod static_pods;
 mod transcript;
 mod tutorial;
+mod up;

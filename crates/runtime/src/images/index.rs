@@ -1,5 +1,6 @@
 //! The store's table of contents: one small JSON file, replaced whole.
 
+use super::reference::Reference;
 use crate::service::{Image, ImageConfig, ImageError, ImageId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,15 @@ impl ImageRecord {
             config: self.config.clone(),
             pinned: self.pinned,
         }
+    }
+}
+
+impl ImageRecord {
+    /// The image's full name: the one that was asked for if it has that, else its first; empty when it has none.
+    pub(crate) fn name_for(&self, asked: &str) -> String {
+        let asked = Reference::parse(asked).map(|reference| reference.to_string()).unwrap_or_default();
+        let first = self.tags.first().or_else(|| self.digests.first());
+        self.tags.get(&asked).or(first).cloned().unwrap_or_default()
     }
 }
 
@@ -101,5 +111,19 @@ impl Index {
         std::fs::rename(&staged, path).map_err(doing())?;
         let directory = path.parent().unwrap_or(Path::new("/"));
         std::fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(doing())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_called_what_it_was_asked_for() {
+        let tags = ["docker.io/library/busybox:latest", "docker.io/library/centos:latest"].map(str::to_owned);
+        let record = ImageRecord { tags: tags.into(), ..ImageRecord::default() };
+        assert_eq!(record.name_for("centos"), "docker.io/library/centos:latest");
+        assert_eq!(record.name_for("elsewhere"), "docker.io/library/busybox:latest");
+        assert_eq!(ImageRecord::default().name_for("centos"), "");
     }
 }

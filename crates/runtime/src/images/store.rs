@@ -167,11 +167,26 @@ impl ImageStore {
         if digest != diff_id {
             return Err(ImageError::invalid(format!("layer {diff_id}"), format!("its content has digest {digest}")));
         }
-        match std::fs::rename(&directory, self.layers_directory().join(layer_name(diff_id))) {
+        self.place_layer(diff_id, &directory)
+    }
+
+    /// Moves a whole layer from its scratch directory to where layers are.
+    pub(super) fn place_layer(&self, diff_id: &str, directory: &Path) -> Result<(), ImageError> {
+        match std::fs::rename(directory, self.layers_directory().join(layer_name(diff_id))) {
             Ok(()) => Ok(()),
             Err(_) if self.has_layer(diff_id) => Ok(()), // someone else was faster
-            Err(error) => Err(broken(error)),
+            Err(error) => Err(ImageError::invalid(format!("layer {diff_id}"), error)),
         }
+    }
+
+    /// Every image with its record.
+    pub(super) fn records(&self) -> Vec<(ImageId, ImageRecord)> {
+        self.lock().images.iter().map(|(id, record)| (id.clone(), record.clone())).collect()
+    }
+
+    /// Where an image's configuration is.
+    pub(super) fn config_path(&self, id: &ImageId) -> PathBuf {
+        self.root.join("configs").join(format!("{}.json", id.0.trim_start_matches("sha256:")))
     }
 
     /// Names the images: from here on they exist.
@@ -318,7 +333,7 @@ fn find_id(index: &Index, reference: &str) -> Option<ImageId> {
     index.images.iter().find(|(_, record)| matches(record)).map(|(id, _)| id.clone())
 }
 
-fn layer_name(diff_id: &str) -> String {
+pub(super) fn layer_name(diff_id: &str) -> String {
     diff_id.trim_start_matches("sha256:").chars().take(LAYER_NAME_DIGITS).collect()
 }
 

@@ -104,6 +104,7 @@ impl Inner {
             id: id.clone(),
             sandbox_id: sandbox_id.clone(),
             image_ref: image.digests.first().cloned().unwrap_or_else(|| image_id.0.clone()),
+            image_name: image.name_for(&config.user_specified_image),
             image_id,
             created_at: self.now(),
             log_path: if config.log_path.as_os_str().is_empty() {

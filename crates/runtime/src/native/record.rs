@@ -26,6 +26,9 @@ pub(super) struct ContainerRecord {
     pub config: ContainerConfig,
     pub image_id: ImageId,
     pub image_ref: String,
+    /// The image's full name; empty for an image that has none.
+    #[serde(default)]
+    pub image_name: String,
     pub created_at: jiff::Timestamp,
     pub log_path: PathBuf,
     pub stop_signal: String,
@@ -153,9 +156,10 @@ impl ContainerRecord {
         status
     }
 
+    /// The image's own name, as containerd reports it; what was asked for, where it has none.
     fn image_name(&self) -> String {
-        let given = &self.config.user_specified_image;
-        if given.is_empty() { self.config.image.clone() } else { given.clone() }
+        let names = [&self.image_name, &self.config.user_specified_image, &self.config.image];
+        names.into_iter().find(|name| !name.is_empty()).cloned().unwrap_or_default()
     }
 }
 
