@@ -74,12 +74,11 @@ pub async fn run(flags: ResetFlags, clock: SharedClock) -> Result<(), Box<dyn Er
         "
 The reset process leaves on this machine:
 - the images in {DEFAULT_ROOT}; `pintle image rm NAME` removes one
-- {}, which is the administrator's
+- /etc/default/kubelet, which is the administrator's
 - logs of pods in /var/log/pods, and {}
 - the bridge, routes and packet rules of pods until the machine starts again
 - kubeconfig files such as $HOME/.kube/config
 The cluster, if there is one still, keeps the object of this node until `kubectl delete node` removes it.",
-        "/etc/default/kubelet",
         kubelet_service::LOG_FILE
     );
     Ok(())
