@@ -9,6 +9,8 @@ pub enum Media {
     Json,
     /// `application/yaml`
     Yaml,
+    /// `application/vnd.kubernetes.protobuf`
+    Protobuf,
 }
 
 impl Media {
@@ -17,6 +19,15 @@ impl Media {
         match self {
             Self::Json => "application/json",
             Self::Yaml => "application/yaml",
+            Self::Protobuf => "application/vnd.kubernetes.protobuf",
+        }
+    }
+
+    /// The `Content-Type` of a watch.
+    pub fn stream_type(self) -> &'static str {
+        match self {
+            Self::Json | Self::Yaml => "application/json",
+            Self::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
         }
     }
 }
@@ -78,13 +89,22 @@ fn clauses(header: &str) -> Vec<Clause<'_>> {
     clauses
 }
 
-/// The first acceptable form. A watch has no YAML.
-pub fn negotiate(header: &str, watch: bool) -> Result<Accept, Status> {
+/// What a resource and a verb have to offer beside JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Frames, not an answer: a watch has no YAML.
+    pub watch: bool,
+    /// Built-in types have a protobuf form, custom ones have none.
+    pub protobuf: bool,
+}
+
+/// The first acceptable form.
+pub fn negotiate(header: &str, offer: Offer) -> Result<Accept, Status> {
     if header.trim().is_empty() {
         return Ok(PLAIN);
     }
     let clauses = clauses(header);
-    clauses.iter().find_map(|clause| accept(clause, watch)).ok_or_else(|| {
+    clauses.iter().find_map(|clause| accept(clause, offer)).ok_or_else(|| {
         let transforms = clauses.iter().any(|clause| clause.parameters.iter().any(|(key, _)| *key == "as"));
         if transforms { Status::not_acceptable_because(TRANSFORMS_AVAILABLE) } else { not_acceptable() }
     })
@@ -95,10 +115,11 @@ fn not_acceptable() -> Status {
     Status { details: serde_json::json!({}), ..Status::plain(406, "NotAcceptable", message) }
 }
 
-fn accept(clause: &Clause<'_>, watch: bool) -> Option<Accept> {
+fn accept(clause: &Clause<'_>, offer: Offer) -> Option<Accept> {
     let media = match clause.range {
         "application/json" | "application/*" | "*/*" => Media::Json,
-        "application/yaml" if !watch => Media::Yaml,
+        "application/yaml" if !offer.watch => Media::Yaml,
+        "application/vnd.kubernetes.protobuf" if offer.protobuf => Media::Protobuf,
         _ => return None,
     };
     let parameter = |name: &str| clause.parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
@@ -111,9 +132,10 @@ fn accept(clause: &Clause<'_>, watch: bool) -> Option<Accept> {
                 _ => return None,
             };
             let form = match kind {
-                "Table" => Form::Table,
+                // Tables have cells of any type, which protobuf has no form for.
+                "Table" if media != Media::Protobuf => Form::Table,
                 "PartialObjectMetadata" => Form::Partial,
-                "PartialObjectMetadataList" if !watch => Form::PartialList,
+                "PartialObjectMetadataList" if !offer.watch => Form::PartialList,
                 _ => return None,
             };
             (form, meta_version)
@@ -126,14 +148,20 @@ fn accept(clause: &Clause<'_>, watch: bool) -> Option<Accept> {
 mod tests {
     use super::*;
 
+    const BUILTIN: Offer = Offer { watch: false, protobuf: true };
+    const CUSTOM: Offer = Offer { watch: false, protobuf: false };
+
     #[test]
     fn the_first_known_form_wins() {
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
-        assert_eq!(negotiate(kubectl, false).unwrap().form, Form::Table);
+        assert_eq!(negotiate(kubectl, BUILTIN).unwrap().form, Form::Table);
         let protobuf = "application/vnd.kubernetes.protobuf, */*";
-        assert_eq!(negotiate(protobuf, false).unwrap(), PLAIN);
+        assert_eq!(negotiate(protobuf, CUSTOM).unwrap(), PLAIN);
+        assert_eq!(negotiate(protobuf, BUILTIN).unwrap().media, Media::Protobuf);
         let several = "text/html, application/yaml;q=0.5, */*;q=0.1";
-        assert_eq!(negotiate(several, false).unwrap().media, Media::Yaml);
-        assert_eq!(negotiate("application/xml", false).unwrap_err().code, 406);
+        assert_eq!(negotiate(several, BUILTIN).unwrap().media, Media::Yaml);
+        assert_eq!(negotiate("application/xml", BUILTIN).unwrap_err().code, 406);
+        let table = "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io";
+        assert_eq!(negotiate(table, BUILTIN).unwrap_err().code, 406);
     }
 }

@@ -3,12 +3,18 @@
 //!
 //! What not: validation of fields, which is the registry's; and nothing here waits.
 
+mod certificates;
+mod default_class;
 mod default_toleration_seconds;
+mod limit_ranger;
 mod namespace_lifecycle;
 mod node_restriction;
+mod pod_security;
 mod priority;
 mod rbac_escalation;
+mod runtime_class;
 mod service_account;
+mod storage;
 mod taint_nodes_by_condition;
 
 use crate::SharedReader;
@@ -42,11 +48,18 @@ impl AdmissionChain {
     pub fn standard(reader: SharedReader, rbac: Arc<Rbac>) -> Self {
         Self(vec![
             Box::new(namespace_lifecycle::NamespaceLifecycle::new(reader.clone())),
+            Box::new(limit_ranger::LimitRanger::new(reader.clone())),
             Box::new(service_account::ServiceAccount::new(reader.clone())),
             Box::new(node_restriction::NodeRestriction::new(reader.clone(), rbac.clone())),
             Box::new(taint_nodes_by_condition::TaintNodesByCondition),
-            Box::new(priority::Priority::new(reader)),
+            Box::new(pod_security::PodSecurity::new(reader.clone())),
+            Box::new(priority::Priority::new(reader.clone())),
             Box::new(default_toleration_seconds::DefaultTolerationSeconds),
+            Box::new(default_class::DefaultClass::new(reader.clone())),
+            Box::new(storage::StorageObjectInUseProtection),
+            Box::new(storage::PersistentVolumeClaimResize::new(reader.clone())),
+            Box::new(runtime_class::RuntimeClass::new(reader)),
+            Box::new(certificates::Certificates::new(rbac.clone())),
             Box::new(rbac_escalation::RbacEscalation::new(rbac)),
         ])
     }
@@ -82,6 +95,17 @@ fn name_of<'a>(attributes: &'a Attributes<'_>) -> &'a str {
 fn forbidden(attributes: &Attributes<'_>, why: &str) -> Status {
     let name = name_of(attributes);
     Status::forbidden(&Subject { group: &attributes.resource.group, resource: &attributes.resource.plural, name }, why)
+}
+
+/// `utilerrors.NewAggregate`: one message as it is, several in brackets, equal ones once.
+fn aggregate(messages: &[String]) -> String {
+    let mut distinct: Vec<&str> = Vec::new();
+    for message in messages {
+        if !distinct.contains(&message.as_str()) {
+            distinct.push(message);
+        }
+    }
+    if distinct.len() == 1 { distinct[0].to_owned() } else { format!("[{}]", distinct.join(", ")) }
 }
 
 fn text(value: &Value) -> &str {

@@ -24,6 +24,11 @@ pub fn object(code: u16, media: Media, value: &Value) -> Answer {
     match media {
         Media::Json => json(code, wire(value)),
         Media::Yaml => answer(code, media.content_type(), api::codec::encode_yaml(value)),
+        // What has no protobuf form goes out as JSON, which every client of protobuf reads too.
+        Media::Protobuf => match crate::protobuf::encode(value) {
+            Some(bytes) => answer(code, media.content_type(), bytes),
+            None => json(code, wire(value)),
+        },
     }
 }
 
@@ -72,7 +77,10 @@ pub fn method_not_allowed() -> Status {
 
 /// Adds `Warning` headers. What cannot stand in a header is left out.
 pub fn add_warnings(response: &mut Answer, warnings: &[String]) {
-    for warning in warnings {
+    for (at, warning) in warnings.iter().enumerate() {
+        if warnings[..at].contains(warning) {
+            continue; // what two stages have to say is said once
+        }
         let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
             response.headers_mut().append(header::WARNING, value);

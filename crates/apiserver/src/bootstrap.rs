@@ -45,13 +45,30 @@ pub struct Cluster<'a> {
 ///
 /// # Errors
 /// When the store refuses.
-pub async fn run(cluster: &Cluster<'_>, service: Ipv4Addr, advertised: SocketAddr) -> Result<(), BootstrapError> {
+pub async fn run(
+    cluster: &Cluster<'_>,
+    service: Ipv4Addr,
+    service_range: &str,
+    advertised: SocketAddr,
+) -> Result<(), BootstrapError> {
     for namespace in registry::bootstrap::namespaces() {
         ensure(cluster, "", "namespaces", namespace).await?;
     }
     for class in registry::bootstrap::priority_classes() {
         ensure(cluster, "scheduling.k8s.io", "priorityclasses", class).await?;
     }
+    for object in registry::bootstrap::flow_control() {
+        let plural = format!("{}s", object["kind"].as_str().unwrap_or_default().to_lowercase());
+        ensure(cluster, "flowcontrol.apiserver.k8s.io", &plural, object).await?;
+    }
+    let rows = cluster.rows.all();
+    let served: Vec<(&str, &str)> = rows.iter().map(|row| (&*row.group, &*row.version)).collect();
+    for object in registry::bootstrap::api_services(&served) {
+        ensure(cluster, "apiregistration.k8s.io", "apiservices", object).await?;
+    }
+    let now = api::time::format_seconds(cluster.clock.now());
+    let range = registry::bootstrap::service_cidr(service_range, &now);
+    ensure(cluster, "networking.k8s.io", "servicecidrs", range).await?;
     for object in registry::rbac::bootstrap() {
         let kind = object["kind"].as_str().unwrap_or_default();
         let plural = format!("{}s", kind.to_lowercase());
@@ -128,7 +145,10 @@ async fn put(
     let metadata = metadata_mut(&mut object);
     metadata.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
     let now = api::time::format_seconds(cluster.clock.now());
-    metadata.insert("creationTimestamp".to_owned(), now.into());
+    metadata.insert("creationTimestamp".to_owned(), now.as_str().into());
+    let server = crate::user::UserInfo::new("system:apiserver", &[crate::user::SYSTEM_PRIVILEGED_GROUP]);
+    let occasion = registry::Occasion { now: &now, user: server.as_requestor() };
+    row.strategy.stamp(&mut object, None, &occasion);
     match cluster.storage.put(&row, &key, &object, expect).await {
         Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
         Err(source) => Err(BootstrapError::Write { object: key, source }),

@@ -1,5 +1,6 @@
 //! The generic path: one function per verb, for every row of the resource table.
 
+pub mod component_status;
 pub mod create;
 pub mod delete;
 mod delete_options;

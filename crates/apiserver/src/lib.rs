@@ -26,6 +26,7 @@ mod nonresource;
 pub mod openapi;
 mod pipeline;
 mod protobuf;
+mod quota;
 pub mod reader;
 pub mod request;
 mod rows;

@@ -51,6 +51,25 @@ pub fn keep_system_fields(new: &mut Value, old: &Value) {
     }
 }
 
+/// Finalizers without a domain that built-in kinds may have.
+const STANDARD_FINALIZERS: [&str; 3] = ["foregroundDeletion", "kubernetes", "orphan"];
+
+/// `validateKubeFinalizerName`: built-in kinds are stricter than custom ones.
+pub fn validate_finalizers(object: &Value, row: &Resource) -> ErrorList {
+    let mut errors = ErrorList::new();
+    if registry::find(&row.group, &row.version, &row.plural).is_none() {
+        return errors;
+    }
+    let path = api::field::Path::new("metadata").child("finalizers");
+    for (index, name) in object.finalizers().into_iter().enumerate() {
+        if !name.contains('/') && !STANDARD_FINALIZERS.contains(&name) {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(api::field::Error::invalid(&path.index(index), name, why));
+        }
+    }
+    errors
+}
+
 /// What is wrong with the metadata of an object.
 pub fn validate(object: &Value, row: &Resource) -> ErrorList {
     api::objectmeta::validate(object, row.scope == Scope::Namespaced, |name, is_prefix| {

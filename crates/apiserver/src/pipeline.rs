@@ -120,7 +120,7 @@ async fn serve(
 ) -> Answer {
     let (mut parts, body) = request.into_parts();
     let headers = std::mem::take(&mut parts.headers);
-    let accepted = accept::negotiate(accept_header(&headers), info.verb == "watch");
+    let accepted = accept::negotiate(accept_header(&headers), offer_of(&info, &row));
     let accepted_or_plain = accepted.clone().unwrap_or(accept::PLAIN);
     let mut call = Call {
         api,
@@ -172,6 +172,9 @@ async fn serve(
     if let Some(warning) = call.row.custom.as_ref().and_then(|custom| custom.deprecation_warning.as_ref()) {
         call.warnings.push(warning.clone());
     }
+    if endpoints::component_status::serves(&call.row) {
+        call.warnings.push(endpoints::component_status::DEPRECATED.to_owned());
+    }
     let outcome = endpoints::serve(&mut call).await;
     drop(permit);
     let mut response = outcome.unwrap_or_else(|status| answer::status(&status, call.accept.media));
@@ -180,6 +183,12 @@ async fn serve(
         *response.body_mut() = crate::body::Body::empty();
     }
     crate::compress::compress(response, &headers)
+}
+
+/// In which forms the answer can be given.
+fn offer_of(info: &RequestInfo, row: &Resource) -> accept::Offer {
+    let protobuf = crate::protobuf::knows(&row.api_version(), &row.kind);
+    accept::Offer { watch: info.verb == "watch", protobuf }
 }
 
 fn accept_header(headers: &HeaderMap) -> &str {

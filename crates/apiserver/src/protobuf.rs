@@ -1,8 +1,9 @@
-//! Reading the protobuf form of objects, which typed Go clients (`kubectl create configmap`) send.
+//! The protobuf form of objects, which typed Go clients (`kubectl create configmap`) send and ask for.
 //!
 //! A table of field numbers (`data/protobuf.txt`) turns the wire format into the JSON value that the same object has;
-//! from there on it is any other body. What not: writing protobuf. No client insists on it, all take JSON.
+//! from there on it is any other body. `encode` has the way back.
 
+mod encode;
 mod table;
 mod wire;
 
@@ -11,6 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use table::{Field, Kind, Shape};
 use wire::{Wire, WireError};
+
+pub use encode::{encode, knows, watch_frame};
 
 /// What every such body begins with.
 const MAGIC: &[u8] = b"k8s\0";

@@ -91,6 +91,8 @@ pub struct Api {
     pub services: Services,
     /// Discovery and OpenAPI documents.
     pub documents: CurrentDocuments,
+    /// Turns of charging quotas.
+    pub quotas: crate::quota::Quotas,
     /// Counters.
     pub metrics: Metrics,
     /// Cancelled when the server stops: watches end.
@@ -126,7 +128,7 @@ impl Server {
         let advertised = SocketAddr::new(config.advertise_address, address.port());
         if config.bootstrap {
             let cluster = bootstrap::Cluster { rows: &rows, cache: &cache, storage: &storage, clock: &*config.clock };
-            bootstrap::run(&cluster, services.first_address(), advertised).await?;
+            bootstrap::run(&cluster, services.first_address(), &config.service_cluster_ip_range, advertised).await?;
         }
         let documents = CurrentDocuments::new(&rows.all(), advertised.to_string());
         let api = Arc::new(Api {
@@ -137,6 +139,7 @@ impl Server {
             clock: config.clock,
             services,
             documents,
+            quotas: crate::quota::Quotas::default(),
             metrics: Metrics::default(),
             stopping: CancellationToken::new(),
             reads: Semaphore::new(MAX_READS_IN_FLIGHT),

@@ -43,4 +43,9 @@ impl UserInfo {
     pub fn in_group(&self, group: &str) -> bool {
         self.groups.iter().any(|g| g == group)
     }
+
+    /// The user as the registry's strategies see it.
+    pub fn as_requestor(&self) -> registry::Requestor<'_> {
+        registry::Requestor { name: &self.name, uid: &self.uid, groups: &self.groups, extra: &self.extra }
+    }
 }

@@ -11,6 +11,7 @@ mod namespace;
 mod node_ipam;
 mod node_lifecycle;
 mod pod_gc;
+mod resource_quota;
 mod root_ca;
 mod selection;
 mod service_account;
@@ -99,6 +100,9 @@ const CONTROLLERS: &[Controller] = &[
     }),
     controller("namespace-controller", "namespace", "namespace-controller", |context, client| {
         Box::pin(namespace::run(context, client))
+    }),
+    controller("resourcequota-controller", "resourcequota", "resourcequota-controller", |context, client| {
+        Box::pin(resource_quota::run(context, client))
     }),
     controller("pod-garbage-collector-controller", "podgc", "pod-garbage-collector", |context, client| {
         Box::pin(pod_gc::run(context, client))

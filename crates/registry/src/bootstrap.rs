@@ -29,6 +29,28 @@ pub fn priority_classes() -> Vec<Value> {
     SYSTEM_CLASSES.iter().map(|(name, value)| class(name, *value)).collect()
 }
 
+/// The priority levels and flow schemas of API priority and fairness.
+pub fn flow_control() -> Vec<Value> {
+    [crate::kinds::priority_levels(), crate::kinds::flow_schemas()].concat()
+}
+
+/// The APIServices of the group-versions that a server serves itself, `(group, version)`.
+pub fn api_services(served: &[(&str, &str)]) -> Vec<Value> {
+    crate::kinds::local_api_services(served)
+}
+
+/// The range of service addresses that the server was started with; `now` is RFC 3339 with whole seconds.
+pub fn service_cidr(range: &str, now: &str) -> Value {
+    let ready = json!({"type": "Ready", "status": "True", "reason": "", "lastTransitionTime": now,
+        "message": "Kubernetes Service CIDR is ready"});
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {
+            "name": "kubernetes", "finalizers": ["networking.k8s.io/service-cidr-finalizer"],
+        },
+        "spec": {"cidrs": range.split(',').collect::<Vec<_>>()}, "status": {"conditions": [ready]},
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -12,7 +12,9 @@ mod kinds;
 mod labels;
 mod object;
 pub mod pod;
+pub mod pod_security;
 pub mod quantity;
+pub mod quota;
 pub mod rbac;
 mod resource;
 mod table;
@@ -20,5 +22,7 @@ mod volume_claim;
 
 pub use api::names;
 pub use at::At;
-pub use resource::{Conversion, NoStrategy, Resource, Scope, Storage, Strategy, Subresource, Update};
+pub use resource::{
+    Conversion, NoStrategy, Occasion, Requestor, Resource, Scope, Storage, Strategy, Subresource, Update,
+};
 pub use table::{find, find_kind, groups, table};

@@ -55,6 +55,15 @@ impl Amount {
         clamp(ceil(self.0, NANO / 1000))
     }
 
+    /// The same as an exact quantity that prints in this format.
+    pub fn to_quantity(self, format: api::quantity::Format) -> api::quantity::Quantity {
+        // At most 30 digits are read; what is longer does not fit a quantity anyway.
+        let mut quantity =
+            api::quantity::Quantity::parse(&format!("{}n", self.0)).unwrap_or(api::quantity::Quantity::ZERO);
+        quantity.format = format;
+        quantity
+    }
+
     /// Whether it is below nothing.
     pub fn is_negative(self) -> bool {
         self.0 < 0

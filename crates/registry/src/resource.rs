@@ -8,6 +8,7 @@ use api::schema::Schema;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Whether objects live in namespaces.
@@ -230,10 +231,33 @@ pub struct Update<'a> {
     pub subresource: Option<Subresource>,
 }
 
+/// Who writes an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Requestor<'a> {
+    /// The user's name.
+    pub name: &'a str,
+    /// The user's uid; may be empty.
+    pub uid: &'a str,
+    /// Groups, as authentication lists them.
+    pub groups: &'a [String],
+    /// What else authentication knows.
+    pub extra: &'a BTreeMap<String, Vec<String>>,
+}
+
+/// When and by whom an object is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion<'a> {
+    /// The time, RFC 3339 with whole seconds.
+    pub now: &'a str,
+    /// The writer.
+    pub user: Requestor<'a>,
+}
+
 /// What is special about a kind. Every method has a default that does nothing special.
 ///
 /// Order of a create: schema decoding and schema defaults → [`Strategy::default`] → admission (may change the object;
-/// then defaults again) → [`Strategy::prepare_for_create`] → [`Strategy::validate`]. Of an update: the same with
+/// then defaults again) → [`Strategy::prepare_for_create`] →
+/// [`Strategy::stamp`] → [`Strategy::validate`]. Of an update: the same with
 /// `prepare_for_update` and `validate_update`. Generic metadata is validated by the API server's generic path.
 pub trait Strategy: Send + Sync + std::fmt::Debug {
     /// Fills in defaults (upstream's `SetDefaults_*`).
@@ -241,6 +265,10 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
 
     /// Drops or sets what a client may not choose on create: `status`, generated fields.
     fn prepare_for_create(&self, _object: &mut Value) {}
+
+    /// Writes what depends on the moment or on who writes: times of conditions, who asked for a certificate. Called
+    /// after `prepare_for_create` (`old` is `None`) and `prepare_for_update`.
+    fn stamp(&self, _new: &mut Value, _old: Option<&Value>, _occasion: &Occasion<'_>) {}
 
     /// All that is wrong with a new object.
     fn validate(&self, _object: &Value) -> ErrorList {
@@ -280,6 +308,19 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
 
     /// Changes an object whose deletion begins: what must be done before it may go is a finalizer.
     fn begin_deletion(&self, _object: &mut Value, _now: Timestamp) {}
+
+    /// Takes off what Tables do not show of an object: upstream makes them of a form without it.
+    fn hide_in_table(&self, _object: &mut Value) {}
+
+    /// Whether a deletion that does not say leaves dependents behind (`DefaultGarbageCollectionPolicy`).
+    fn orphans_by_default(&self) -> bool {
+        false
+    }
+
+    /// `Warning` headers for a delete without a policy.
+    fn warnings_on_delete(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// The grace period of a delete, in seconds, for kinds that are deleted gracefully (pods): given the object and
     /// what the client asked for. `None`: the object goes at once.

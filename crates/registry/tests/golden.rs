@@ -60,20 +60,6 @@ const REPLAYED: &[&str] = &[
 
 /// Steps that need more than a strategy, each with the reason. Can only shrink.
 const EXPECTED_FAILURES: &[(&str, &str)] = &[
-    ("cluster-misc/csr-bad-request", "certificate requests have no strategy yet"),
-    ("cluster-misc/csr-nothing", "certificate requests have no strategy yet"),
-    ("cluster-misc/fs-bad", "flow schemas have no strategy yet"),
-    ("cluster-misc/plc-bad", "priority levels have no strategy yet"),
-    ("cluster-misc/plc-no-response", "priority levels have no strategy yet"),
-    ("cluster-misc/cidr-bad", "service ranges have no strategy yet"),
-    ("autoscalers-and-budgets/behavior", "autoscalers have no strategy yet"),
-    ("autoscalers-and-budgets/create", "autoscalers have no strategy yet"),
-    ("autoscalers-and-budgets/max-below-min", "autoscalers have no strategy yet"),
-    ("autoscalers-and-budgets/metric-type", "autoscalers have no strategy yet"),
-    ("autoscalers-and-budgets/metrics", "autoscalers have no strategy yet"),
-    ("autoscalers-and-budgets/target", "autoscalers have no strategy yet"),
-    ("autoscalers-and-budgets/two-targets", "autoscalers have no strategy yet"),
-    ("autoscalers-and-budgets/zero", "autoscalers have no strategy yet"),
     ("cronjobs/time-zone", "needs a database of time zones, which a pure crate has not"),
     ("limitrange/defaulted", "admission fills in"),
     ("cluster-misc/rtc-pod", "admission adds what the runtime class says"),

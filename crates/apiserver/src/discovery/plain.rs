@@ -89,7 +89,7 @@ fn resource(row: &Resource) -> Value {
     if !row.categories.is_empty() {
         value["categories"] = strings(&row.categories);
     }
-    if row.verbs.contains(&"list") {
+    if row.verbs.contains(&"list") && row.verbs.contains(&"create") {
         value["storageVersionHash"] = storage_version_hash(row).into();
     }
     value

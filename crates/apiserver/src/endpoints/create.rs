@@ -7,6 +7,7 @@ use crate::call::Call;
 use crate::chain::{Attributes, Operation};
 use crate::decode::{self, Wanted};
 use crate::metadata;
+use crate::quota;
 use api::apply;
 use api::meta::{ObjectMeta, metadata_mut};
 use api::status::Status;
@@ -166,8 +167,10 @@ async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Writte
         metadata_mut(&mut object).insert("generation".to_owned(), 1.into());
     }
     row.strategy.prepare_for_create(&mut object);
+    row.strategy.stamp(&mut object, None, &registry::Occasion { now: &now, user: call.user.as_requestor() });
     let allocation = call.api.services.allocate(call, &mut object, None)?;
     let mut errors = metadata::validate(&object, &row);
+    errors.extend(metadata::validate_finalizers(&object, &row));
     errors.extend(row.strategy.validate(&object));
     let name = object.name().to_owned();
     if !errors.is_empty() {
@@ -177,20 +180,29 @@ async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Writte
     let object = admit(call, Operation::Create, "", object, &Value::Null, |call, attributes| {
         call.api.chain.admission.validate(attributes)
     })?;
-    if page::shelf(call).get(&call.key(&name)).is_some_and(|entry| call.dry_run() || entry.revision > 0) {
-        return Err(exists(call, &name));
+    let charge = quota::charge(call, "", &object, &Value::Null).await?;
+    let written = store_new(call, &name, object).await;
+    match written {
+        Ok(_) => allocation.keep(),
+        Err(_) => quota::refund(call, charge).await,
+    }
+    written
+}
+
+/// Writes what has passed every check, unless it is a dry run.
+async fn store_new(call: &Call<'_>, name: &str, object: Value) -> Result<Written, Status> {
+    if page::shelf(call).get(&call.key(name)).is_some_and(|entry| call.dry_run() || entry.revision > 0) {
+        return Err(exists(call, name));
     }
     if call.dry_run() {
         return Ok(Written::Dry(object));
     }
-    let stored = view::to_stored(&row, object);
-    let step = tracing::trace_span!(target: "pintle::trace", "apiserver: commit", pod = %call.key(&name));
-    match call.api.storage.put(&row, &call.key(&name), &stored, Expect::Absent).instrument(step).await {
-        Ok(entry) => {
-            allocation.keep();
-            Ok(Written::Entry(entry))
-        }
-        Err(CommitError::Conflict { .. }) => Err(exists(call, &name)),
+    let row = &call.row;
+    let stored = view::to_stored(row, object);
+    let step = tracing::trace_span!(target: "pintle::trace", "apiserver: commit", pod = %call.key(name));
+    match call.api.storage.put(row, &call.key(name), &stored, Expect::Absent).instrument(step).await {
+        Ok(entry) => Ok(Written::Entry(entry)),
+        Err(CommitError::Conflict { .. }) => Err(exists(call, name)),
         Err(error) => Err(storage_error(&error)),
     }
 }

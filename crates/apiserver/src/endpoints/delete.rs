@@ -60,6 +60,9 @@ enum Plan {
 pub async fn delete(call: &mut Call<'_>) -> Result<Answer, Status> {
     let options = DeleteOptions::of(call)?;
     let name = call.info.name.clone();
+    if options.policy.is_none() && options.orphan_dependents.is_none() {
+        call.warnings.extend(call.row.strategy.warnings_on_delete());
+    }
     let (written, removed) = delete_object(call, &name, &options).await?;
     let accepted = !removed && options.orphan_dependents == Some(false);
     let code = if accepted { 202 } else { 200 };
@@ -170,7 +173,7 @@ fn check_preconditions(call: &Call<'_>, options: &DeleteOptions, old: &Value) ->
 
 fn plan(row: &Resource, old: &Value, options: &DeleteOptions, now: jiff::Timestamp) -> Plan {
     let mut new = old.clone();
-    let mut finalizers = options.finalizers(old);
+    let mut finalizers = options.finalizers(old, row.strategy.orphans_by_default());
     if !old.is_deleting() {
         set_finalizers(&mut new, &finalizers);
         row.strategy.begin_deletion(&mut new, now);

@@ -105,10 +105,14 @@ impl DeleteOptions {
     }
 
     /// The finalizers of an object after a deletion with these options.
-    pub fn finalizers(&self, object: &Value) -> Vec<String> {
+    pub fn finalizers(&self, object: &Value, orphans_by_default: bool) -> Vec<String> {
         let mut kept: Vec<String> = object.finalizers().into_iter().map(str::to_owned).collect();
         let (orphan, foreground) = match (self.orphan_dependents, self.policy.as_deref()) {
-            (None, None) => return kept,
+            (None, None) if !orphans_by_default => return kept,
+            (None, None) => {
+                let foreground = kept.iter().any(|finalizer| finalizer == FOREGROUND);
+                (!foreground, foreground)
+            }
             (Some(orphan), _) => (orphan, false),
             (None, policy) => (policy == Some("Orphan"), policy == Some("Foreground")),
         };

@@ -1,6 +1,6 @@
 //! Which objects a list answers with: resourceVersion, limit and continue over immutable snapshots.
 
-use super::options;
+use super::{component_status, options};
 use crate::cache::{Entry, Shelf, Snapshot};
 use crate::call::Call;
 use crate::selection::Selection;
@@ -8,12 +8,21 @@ use api::field::{Error, Path};
 use api::status::Status;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a list waits for a revision that is not there yet, as upstream does.
 const FUTURE_REVISION_WAIT: Duration = Duration::from_secs(3);
+
+/// Reads tokens as Go does, which does not mind bits that are left over.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
 
 /// One page.
 pub struct Page {
@@ -34,6 +43,9 @@ pub fn shelf(call: &Call<'_>) -> Arc<Shelf> {
 /// # Errors
 /// 404.
 pub fn entry(call: &Call<'_>, name: &str) -> Result<Arc<Entry>, Status> {
+    if component_status::serves(&call.row) {
+        return component_status::entry(call, name);
+    }
     shelf(call).get(&call.key(name)).ok_or_else(|| call.not_found(name))
 }
 
@@ -79,7 +91,7 @@ struct Continue {
 
 fn parse_continue(token: &str) -> Result<Continue, Status> {
     let bad = |why: &str| Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
-    let bytes = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|error| bad(&error.to_string()))?;
+    let bytes = LENIENT.decode(token.trim_end_matches('=')).map_err(|error| bad(&error.to_string()))?;
     let value: Value = api::codec::decode_json(&bytes).map_err(|error| bad(&error.to_string()))?.value;
     if value["v"] != "meta.k8s.io/v1" {
         return Err(bad("server does not recognize this encoded version \"\""));
@@ -99,6 +111,11 @@ fn make_continue(revision: u64, last_key: &str) -> String {
 /// 400 and 422 for bad options, 410 for revisions that are gone, 504 for those that are yet to come.
 pub async fn read(call: &Call<'_>, selection: &Selection) -> Result<Page, Status> {
     check_options(call)?;
+    if component_status::serves(&call.row) {
+        let mut entries = component_status::entries(call);
+        entries.retain(|entry| selection.selects(entry));
+        return Ok(Page { entries, metadata: json!({}) });
+    }
     let query = &call.info.query;
     let limit = options::number(call, "limit")?.unwrap_or(0);
     let token = query.get("continue").unwrap_or_default();

@@ -8,6 +8,7 @@ use crate::call::Call;
 use crate::chain::Operation;
 use crate::decode;
 use crate::metadata;
+use crate::quota;
 use api::meta::{ObjectMeta, metadata_mut};
 use api::status::Status;
 use registry::{Subresource, Update};
@@ -204,6 +205,8 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     create::apply_defaults(&row, &mut new)?;
     keep_other_parts(&mut new, &old, change.subresource, row.has(Subresource::Status));
     row.strategy.prepare_for_update(&mut new, &old, change.subresource);
+    let occasion = registry::Occasion { now: &call.now(), user: call.user.as_requestor() };
+    row.strategy.stamp(&mut new, Some(&old), &occasion);
     if row.has_generation && change.subresource != Some(Subresource::Status) && is_new_generation(&row, &new, &old) {
         let generation = old.metadata().get("generation").and_then(Value::as_i64).unwrap_or(0);
         metadata_mut(&mut new).insert("generation".to_owned(), (generation + 1).into());
@@ -212,6 +215,7 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     let mut errors = metadata::validate_update(&new, &old);
     // Upstream's generic path and its strategies both look at metadata, so every error comes twice.
     errors.extend(errors.clone());
+    errors.extend(metadata::validate_finalizers(&new, &row));
     errors.extend(row.strategy.validate_update(Update { old: &old, new: &new, subresource: change.subresource }));
     if !errors.is_empty() {
         return Err(Status::invalid(&call.kind_subject(&change.name), &errors).into());
@@ -224,6 +228,7 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     if new == old {
         return Ok(Written::Entry(entry.clone()));
     }
+    let charge = quota::charge(call, subresource, &new, &old).await?;
     if call.dry_run() {
         return Ok(Written::Dry(new));
     }
@@ -239,13 +244,15 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
             Err(error) => Err(storage_error(&error).into()),
         };
     }
-    let stored = view::to_stored(&row, new.clone());
-    match call.api.storage.put(&row, &key, &stored, Expect::At(Revision(entry.revision))).await {
-        Ok(entry) => {
-            allocation.keep();
-            Ok(Written::Entry(entry))
-        }
+    let stored = view::to_stored(&row, new);
+    let written = match call.api.storage.put(&row, &key, &stored, Expect::At(Revision(entry.revision))).await {
+        Ok(entry) => Ok(Written::Entry(entry)),
         Err(CommitError::Conflict { .. }) => Err(Failure::Stale),
         Err(error) => Err(storage_error(&error).into()),
+    };
+    match written {
+        Ok(_) => allocation.keep(),
+        Err(_) => quota::refund(call, charge).await,
     }
+    written
 }

@@ -93,8 +93,9 @@ pub fn table(
     meta_version: &str,
 ) -> Value {
     let rows: Vec<Value> = objects
-        .map(|object| {
+        .map(|mut object| {
             let printed = row.printer.row(&object, now);
+            row.strategy.hide_in_table(&mut object);
             let mut out = Map::new();
             out.insert("cells".to_owned(), printed.cells.into());
             if !printed.conditions.is_empty() {

@@ -4,7 +4,7 @@
 
 use super::page;
 use super::view::{self, Include};
-use crate::accept::Form;
+use crate::accept::{Form, Media};
 use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::cache::{Change, ChangeKind, Entry, Subscription};
@@ -37,6 +37,7 @@ struct Watcher {
     api: Arc<Api>,
     row: Arc<Resource>,
     selection: Selection,
+    media: Media,
     form: Form,
     meta_version: &'static str,
     include: Include,
@@ -82,7 +83,7 @@ pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
     } else {
         match shelf.watch(revision, selection.interest()) {
             Ok(subscription) => (None, subscription),
-            Err(error) => return Ok(expired(error.asked, error.oldest)),
+            Err(error) => return Ok(expired(call.accept.media, error.asked, error.oldest)),
         }
     };
     let Subscription { missed, changes } = subscription;
@@ -90,6 +91,7 @@ pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
         api: call.api.clone(),
         row: call.row.clone(),
         selection,
+        media: call.accept.media,
         form: call.accept.form,
         meta_version: call.accept.meta_version,
         include: Include::of(call)?,
@@ -113,7 +115,7 @@ pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
         }
     }
     missed.iter().for_each(|change| watcher.take(change));
-    Ok(answer::answer(200, "application/json", Body::stream(watcher.into_stream())))
+    Ok(answer::answer(200, call.accept.media.stream_type(), Body::stream(watcher.into_stream())))
 }
 
 /// What is asked by `sendInitialEvents`.
@@ -143,11 +145,9 @@ fn check_initial_events(call: &Call<'_>) -> Result<Option<bool>, Status> {
 }
 
 /// The history does not reach back that far: upstream says so inside of the stream.
-fn expired(asked: u64, oldest: u64) -> Answer {
+fn expired(media: Media, asked: u64, oldest: u64) -> Answer {
     let status = Status::plain(410, "Expired", format!("too old resource version: {asked} ({oldest})"));
-    let mut frame = json!({"type": "ERROR", "object": status.to_value()}).to_string();
-    frame.push('\n');
-    answer::answer(200, "application/json", frame)
+    answer::answer(200, media.stream_type(), frame(media, "ERROR", &status.to_value()))
 }
 
 impl Watcher {
@@ -225,11 +225,16 @@ impl Watcher {
     }
 
     fn push(&mut self, kind: ChangeKind, entry: &Entry) {
-        let frame = match (self.form, &self.row.storage) {
-            (Form::Object, Storage::Own) => entry.frame_as(kind),
+        let frame = match (self.form, &self.row.storage, self.media) {
+            (Form::Object, Storage::Own, Media::Json) => entry.frame_as(kind),
             _ => {
                 let object = self.transform(view::served_value(&self.row, entry));
-                frame(kind, &object)
+                let kind = match kind {
+                    ChangeKind::Added => "ADDED",
+                    ChangeKind::Modified => "MODIFIED",
+                    ChangeKind::Deleted => "DELETED",
+                };
+                frame(self.media, kind, &object)
             }
         };
         self.pending.push_back(frame);
@@ -268,17 +273,15 @@ impl Watcher {
             }
             Form::Object | Form::PartialList => object,
         };
-        let mut line = json!({"type": "BOOKMARK", "object": object}).to_string();
-        line.push('\n');
-        self.pending.push_back(line.into());
+        self.pending.push_back(frame(self.media, "BOOKMARK", &object));
     }
 }
 
-fn frame(kind: ChangeKind, object: &Value) -> Bytes {
-    let prefix = match kind {
-        ChangeKind::Added => "{\"type\":\"ADDED\",\"object\":",
-        ChangeKind::Modified => "{\"type\":\"MODIFIED\",\"object\":",
-        ChangeKind::Deleted => "{\"type\":\"DELETED\",\"object\":",
-    };
+/// One event, as the client reads it.
+fn frame(media: Media, kind: &str, object: &Value) -> Bytes {
+    if let (Media::Protobuf, Some(frame)) = (media, crate::protobuf::watch_frame(kind, object)) {
+        return frame.into();
+    }
+    let prefix = format!("{{\"type\":\"{kind}\",\"object\":");
     Bytes::from([prefix.as_bytes(), &answer::wire(object), b"}\n"].concat())
 }

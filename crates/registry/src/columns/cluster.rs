@@ -11,6 +11,28 @@ pub(super) fn webhooks(object: &Value, now: Timestamp) -> Row {
     vec![name(object), At::root(object).at("webhooks").len().into(), age(object, now)].into()
 }
 
+pub(super) fn api_service(object: &Value, now: Timestamp) -> Row {
+    let root = At::root(object);
+    let service = root.at("spec").at("service").value();
+    let spec = root.at("spec");
+    let service = spec.elsewhere("service", service);
+    let served_by = match service.exists() {
+        true => format!("{}/{}", service.at("namespace").str(), service.at("name").str()),
+        false => "Local".to_owned(),
+    };
+    let status = root.at("status");
+    let conditions = status.at("conditions");
+    let available = conditions.items().find(|condition| condition.at("type").str() == "Available");
+    let available = available.map_or_else(
+        || "Unknown".to_owned(),
+        |condition| match condition.at("status").str() {
+            "True" => "True".to_owned(),
+            other => format!("{other} ({})", condition.at("reason").str()),
+        },
+    );
+    vec![name(object), served_by.into(), available.into(), age(object, now)].into()
+}
+
 fn policy(object: &Value, now: Timestamp, list: &str) -> Row {
     let root = At::root(object);
     let spec = root.at("spec");

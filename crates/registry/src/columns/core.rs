@@ -48,3 +48,18 @@ pub(super) fn template_labels(template: &At) -> Value {
     let metadata = template.at("metadata");
     labels(&metadata.at("labels")).into()
 }
+
+pub(super) fn component_status(object: &Value, _now: Timestamp) -> Row {
+    let root = At::root(object);
+    let conditions = root.at("conditions");
+    let healthy = conditions.items().find(|condition| condition.at("type").str() == "Healthy");
+    let (status, message, error) = healthy.map_or(("Unknown", "", ""), |condition| {
+        let status = match condition.at("status").str() {
+            "True" => "Healthy",
+            "False" => "Unhealthy",
+            _ => "Unknown",
+        };
+        (status, condition.at("message").str(), condition.at("error").str())
+    });
+    vec![name(object), status.into(), message.into(), error.into()].into()
+}

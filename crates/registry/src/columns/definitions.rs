@@ -11,6 +11,7 @@ pub(super) type PrintRow = fn(&Value, Timestamp) -> Row;
 
 /// Group, plural, columns, function. Both versions of a kind print alike.
 static DEFINITIONS: &[(&str, &str, &str, PrintRow)] = &[
+    ("", "componentstatuses", "Name*|Status|Message|Error", core::component_status),
     ("", "configmaps", "Name*|Data|Age", core::config_map),
     ("", "endpoints", "Name*|Endpoints|Age", network::endpoints),
     ("", "events", EVENT, event::core),
@@ -31,6 +32,7 @@ static DEFINITIONS: &[(&str, &str, &str, PrintRow)] = &[
     (ADMISSION, "validatingadmissionpolicies", "Name*|Validations:integer|ParamKind|Age", cluster::validating_policy),
     (ADMISSION, "validatingadmissionpolicybindings", "Name*|PolicyName|ParamRef|Age", cluster::policy_binding),
     (ADMISSION, "validatingwebhookconfigurations", "Name*|Webhooks:integer|Age", cluster::webhooks),
+    ("apiregistration.k8s.io", "apiservices", "Name*|Service|Available|Age", cluster::api_service),
     ("apps", "controllerrevisions", "Name*|Controller|Revision|Age", workload::controller_revision),
     ("apps", "daemonsets", DAEMON_SET, workload::daemon_set),
     ("apps", "deployments", "Name*|Ready|Up-to-date|Available|Age|Containers!|Images!|Selector!", workload::deployment),

@@ -68,7 +68,7 @@ pub(super) fn claim(object: &Value, now: Timestamp) -> Row {
         ("".into(), "".into())
     } else {
         let capacity = status.at("capacity");
-        (capacity.key("storage").str().into(), access_modes(&status.at("accessModes")))
+        (super::cells::or(capacity.key("storage").str(), "0").into(), access_modes(&status.at("accessModes")))
     };
     vec![
         name(object),

@@ -33,6 +33,21 @@ impl Strategy for DaemonSet {
         }
         default(spec, "revisionHistoryLimit", 10);
         default_pod_template(child_or_new(spec, "template"));
+        // Upstream's conversion writes it, so that the writer owns it.
+        if template_generation(object) == 0 {
+            set_template_generation(object, 1);
+        }
+    }
+
+    fn hide_in_table(&self, object: &mut Value) {
+        let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+        let Some(metadata) = metadata else { return };
+        if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
+            annotations.remove(TEMPLATE_GENERATION);
+            if annotations.is_empty() {
+                metadata.remove("annotations");
+            }
+        }
     }
 
     fn prepare_for_create(&self, object: &mut Value) {

@@ -14,6 +14,9 @@ use serde_json::{Map, Value, json};
 
 const UPDATABLE: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
 
+/// The longest label of a host name, in bytes.
+const MAX_NAME_BYTES: usize = 63;
+
 /// The strategy of stateful sets.
 #[derive(Debug)]
 pub(crate) struct StatefulSet;
@@ -44,6 +47,22 @@ impl Strategy for StatefulSet {
             default_str(child_or_new(claim, "spec"), "volumeMode", "Filesystem");
             default_str(child_or_new(claim, "status"), "phase", "Pending");
         }
+    }
+
+    /// The name is part of host names, and the label of the pods' revision (`ValidateStatefulSetName`).
+    fn validate_name(&self, name: &str) -> Vec<String> {
+        let wrong = crate::names::dns1123_subdomain(name);
+        if !wrong.is_empty() {
+            return wrong;
+        }
+        let mut wrong = Vec::new();
+        if name.len() > MAX_NAME_BYTES {
+            wrong.push(format!("must be no more than {MAX_NAME_BYTES} characters"));
+        }
+        if name.contains('.') {
+            wrong.push("must not contain dots".to_owned());
+        }
+        wrong
     }
 
     fn prepare_for_create(&self, object: &mut Value) {

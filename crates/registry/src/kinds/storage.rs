@@ -1,6 +1,7 @@
-//! Storage classes, CSI drivers and attachments.
+//! Storage classes and attachments.
 
-use crate::object::{child, default, default_str, reset_status, validate_immutable};
+use super::csi::validate_driver_name;
+use crate::object::{default_str, reset_status, validate_immutable};
 use crate::{At, Strategy, Update, names};
 use api::field::ErrorList;
 use serde_json::{Value, json};
@@ -48,34 +49,6 @@ impl Strategy for StorageClass {
     }
 }
 
-/// The strategy of CSI drivers.
-#[derive(Debug)]
-pub(crate) struct CsiDriver;
-
-impl Strategy for CsiDriver {
-    fn default(&self, object: &mut Value) {
-        let Value::Object(driver) = object else { return };
-        let Some(spec) = child(driver, "spec") else { return };
-        default(spec, "attachRequired", true);
-        default(spec, "podInfoOnMount", false);
-        default(spec, "storageCapacity", false);
-        default(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
-        default(spec, "volumeLifecycleModes", json!(["Persistent"]));
-        default(spec, "requiresRepublish", false);
-        default(spec, "seLinuxMount", false);
-    }
-
-    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
-        let driver = At::root(new);
-        let spec = driver.at("spec");
-        if spec.at("tokenRequests").is_empty() || spec.at("serviceAccountTokenInSecrets").exists() {
-            return Vec::new();
-        }
-        let why = "is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes";
-        vec![format!("spec.serviceAccountTokenInSecrets {why}")]
-    }
-}
-
 /// The strategy of volume attachments.
 #[derive(Debug)]
 pub(crate) struct VolumeAttachment;
@@ -85,10 +58,56 @@ impl Strategy for VolumeAttachment {
         reset_status(object, json!({"attached": false}));
     }
 
+    fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let root = At::root(object);
+        let spec = root.at("spec");
+        let (attacher, source, node) = (spec.at("attacher"), spec.at("source"), spec.at("nodeName"));
+        if attacher.is_empty() {
+            errors.push(attacher.required(""));
+        } else {
+            validate_driver_name(&attacher, &mut errors);
+        }
+        let (name, inline) = (source.at("persistentVolumeName"), source.at("inlineVolumeSpec"));
+        match (name.exists(), inline.exists()) {
+            (true, true) => {
+                errors.push(source.invalid_value("", "must not specify both inlineVolumeSpec and persistentVolumeName"))
+            }
+            (false, false) => {
+                errors.push(source.required("must specify either inlineVolumeSpec and persistentVolumeName"));
+            }
+            (true, false) => name.require_and_check(&mut errors, names::dns1123_subdomain),
+            (false, true) => {}
+        }
+        node.require_and_check(&mut errors, names::dns1123_subdomain);
+        validate_attachment_status(&root.at("status"), &mut errors);
+        errors
+    }
+
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         let mut errors = ErrorList::new();
+        validate_attachment_status(&At::root(update.new).at("status"), &mut errors);
         let (new, old) = (At::root(update.new), At::root(update.old));
         validate_immutable(&new.at("spec"), &old.at("spec"), &mut errors);
         errors
+    }
+}
+
+/// The largest attachment metadata, in bytes; the longest message of a volume error.
+const MAX_METADATA_BYTES: usize = 256 * 1024;
+const MAX_MESSAGE_BYTES: usize = 1024;
+
+fn validate_attachment_status(status: &At, errors: &mut ErrorList) {
+    let metadata = status.at("attachmentMetadata");
+    let size: usize = metadata.entries().map(|(key, value)| key.len() + value.len()).sum();
+    if size > MAX_METADATA_BYTES {
+        errors.push(metadata.too_long(MAX_METADATA_BYTES));
+    }
+    for field in ["attachError", "detachError"] {
+        let error = status.at(field);
+        let message = error.at("message");
+        if message.len() > MAX_MESSAGE_BYTES {
+            errors.push(message.too_long(MAX_MESSAGE_BYTES));
+        }
     }
 }

@@ -40,6 +40,12 @@ pub(super) fn row(group: &'static str, version: &'static str, kind: &'static str
 }
 
 impl Row {
+    /// The definition, where it is not in the package of the group.
+    pub(super) fn of(mut self, definition: &'static str) -> Self {
+        self.0.definition = definition.into();
+        self
+    }
+
     pub(super) fn cluster(mut self) -> Self {
         self.0.scope = Scope::Cluster;
         self

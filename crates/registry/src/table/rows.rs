@@ -17,12 +17,14 @@ pub(super) fn all() -> Vec<Resource> {
 
 const POD: &[crate::Subresource] =
     &[Attach, Binding, EphemeralContainers, Eviction, Exec, Log, PortForward, Proxy, Resize, Status];
+const READ_ONLY: &[&str] = &["get", "list"];
 const CREATE: &[&str] = &["create"];
 const ALL_BUT_COLLECTION: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 
 fn core() -> Vec<super::row::Row> {
     vec![
         row("", "v1", "Binding", "bindings").verbs(CREATE).strategy(pod::Binding),
+        row("", "v1", "ComponentStatus", "componentstatuses").cluster().short(&["cs"]).verbs(READ_ONLY),
         row("", "v1", "ConfigMap", "configmaps").strategy(kinds::ConfigMap).short(&["cm"]),
         row("", "v1", "Endpoints", "endpoints").strategy(kinds::Endpoints).short(&["ep"]).create_on_update(),
         row("", "v1", "Event", "events").strategy(kinds::Event).short(&["ev"]).create_on_update(),
@@ -101,6 +103,13 @@ fn workloads() -> Vec<super::row::Row> {
             .generation(),
         row("batch", "v1", "Job", "jobs").strategy(kinds::Job).category("all").sub(&[Status]).generation(),
         row("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+            .strategy(kinds::Autoscaler)
+            .short(&["hpa"])
+            .category("all")
+            .sub(&[Status]),
+        row("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+            .strategy(kinds::AutoscalerV1)
+            .stored_as(("autoscaling", "v2", "horizontalpodautoscalers"), &kinds::AutoscalersOfV2)
             .short(&["hpa"])
             .category("all")
             .sub(&[Status]),
@@ -138,12 +147,12 @@ fn policy_and_network() -> Vec<super::row::Row> {
     vec![
         row(network, "v1", "IngressClass", "ingressclasses").strategy(kinds::IngressClass).cluster().generation(),
         row(network, "v1", "Ingress", "ingresses").strategy(kinds::Ingress).short(&["ing"]).sub(&[Status]).generation(),
-        row(network, "v1", "IPAddress", "ipaddresses").cluster().short(&["ip"]),
+        row(network, "v1", "IPAddress", "ipaddresses").strategy(kinds::IpAddress).cluster().short(&["ip"]),
         row(network, "v1", "NetworkPolicy", "networkpolicies")
             .strategy(kinds::NetworkPolicy)
             .short(&["netpol"])
             .generation(),
-        row(network, "v1", "ServiceCIDR", "servicecidrs").cluster().sub(&[Status]),
+        row(network, "v1", "ServiceCIDR", "servicecidrs").strategy(kinds::ServiceCidr).cluster().sub(&[Status]),
         row("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
             .strategy(kinds::DisruptionBudget)
             .short(&["pdb"])
@@ -170,6 +179,7 @@ fn access() -> Vec<super::row::Row> {
             .create_on_update(),
         row(rbac, "v1", "Role", "roles").strategy(kinds::Role { namespaced: true }).create_on_update(),
         row("certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests")
+            .strategy(kinds::CertificateRequest)
             .cluster()
             .short(&["csr"])
             .sub(&[Approval, Status]),
@@ -180,14 +190,17 @@ fn storage() -> Vec<super::row::Row> {
     let group = "storage.k8s.io";
     vec![
         row(group, "v1", "CSIDriver", "csidrivers").strategy(kinds::CsiDriver).cluster(),
-        row(group, "v1", "CSINode", "csinodes").cluster(),
-        row(group, "v1", "CSIStorageCapacity", "csistoragecapacities"),
+        row(group, "v1", "CSINode", "csinodes").strategy(kinds::CsiNode).cluster(),
+        row(group, "v1", "CSIStorageCapacity", "csistoragecapacities").strategy(kinds::CsiStorageCapacity),
         row(group, "v1", "StorageClass", "storageclasses").strategy(kinds::StorageClass).cluster().short(&["sc"]),
         row(group, "v1", "VolumeAttachment", "volumeattachments")
             .strategy(kinds::VolumeAttachment)
             .cluster()
             .sub(&[Status]),
-        row(group, "v1", "VolumeAttributesClass", "volumeattributesclasses").cluster().short(&["vac"]),
+        row(group, "v1", "VolumeAttributesClass", "volumeattributesclasses")
+            .strategy(kinds::VolumeAttributesClass)
+            .cluster()
+            .short(&["vac"]),
     ]
 }
 
@@ -236,8 +249,15 @@ fn cluster() -> Vec<super::row::Row> {
         row(dynamic, "v1", "ResourceClaim", "resourceclaims").sub(&[Status]),
         row(dynamic, "v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
         row(dynamic, "v1", "ResourceSlice", "resourceslices").cluster().generation(),
-        row(flow, "v1", "FlowSchema", "flowschemas").cluster().sub(&[Status]).generation(),
+        row("apiregistration.k8s.io", "v1", "APIService", "apiservices")
+            .of("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService")
+            .strategy(kinds::ApiService)
+            .cluster()
+            .category("api-extensions")
+            .sub(&[Status]),
+        row(flow, "v1", "FlowSchema", "flowschemas").strategy(kinds::FlowSchema).cluster().sub(&[Status]).generation(),
         row(flow, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations")
+            .strategy(kinds::PriorityLevel)
             .cluster()
             .sub(&[Status])
             .generation(),

@@ -78,9 +78,7 @@ impl Strategy for Job {
         }
         validate_immutable(&spec.at("selector"), &old_spec.at("selector"), &mut errors);
         let (template, old_template) = (spec.at("template"), old_spec.at("template"));
-        if !old_spec.at("suspend").bool() && template.value() != old_template.value() {
-            validate_immutable(&template.at("spec"), &old_template.at("spec"), &mut errors);
-        }
+        validate_template_kept(&template, &old_template, old_spec.at("suspend").bool(), &mut errors);
         for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
             validate_immutable(&spec.at(field), &old_spec.at(field), &mut errors);
         }
@@ -93,9 +91,34 @@ impl Strategy for Job {
         template_warnings(&spec.at("template"))
     }
 
+    fn orphans_by_default(&self) -> bool {
+        true
+    }
+
+    fn warnings_on_delete(&self) -> Vec<String> {
+        let warning = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
+        vec![warning.to_owned()]
+    }
+
     fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {
         let succeeded = At::root(object).at("status").at("succeeded").int().unwrap_or(0);
         vec![("status.successful".into(), succeeded.to_string())]
+    }
+}
+
+/// What a job that waits for its start may change: where its pods run (KEP-2926).
+const SCHEDULING: [&str; 4] = ["affinity", "nodeSelector", "schedulingGates", "tolerations"];
+
+/// The template stays; of a suspended job all but the directives of scheduling.
+fn validate_template_kept(template: &At, old: &At, suspended: bool, errors: &mut ErrorList) {
+    let (spec, old_spec) = (template.at("spec"), old.at("spec"));
+    let strip = |spec: &At| {
+        let mut spec = spec.map().cloned().unwrap_or_default();
+        SCHEDULING.iter().filter(|_| suspended).for_each(|field| drop(spec.remove(*field)));
+        spec
+    };
+    if strip(&spec) != strip(&old_spec) {
+        errors.push(spec.invalid("field is immutable"));
     }
 }
 

@@ -21,7 +21,11 @@ pub(super) fn keep_allocated(new: &mut Value, old: &Value) {
     if has_address(old_spec) && has_address(spec) {
         keep_addresses(spec, old_spec);
     } else if has_address(old_spec) {
-        drop_unchanged(spec, old_spec, &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]);
+        drop_unchanged(
+            spec,
+            old_spec,
+            &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"],
+        );
     }
     if has_node_port(old_spec) && has_node_port(spec) {
         keep_node_ports(spec, old_spec);
@@ -71,13 +75,13 @@ fn keep_addresses(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
     }
 }
 
-/// Ports keep their node port by protocol and number, then by place.
+/// Ports keep their node port by name, whatever else of them changes; only one port may be without a name.
 fn keep_node_ports(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
-    let key = |port: &Map<String, Value>| (str_at(port, "protocol").to_owned(), port.get("port").cloned());
+    let key = |port: &Map<String, Value>| str_at(port, "name").to_owned();
     let node_port = |port: &Map<String, Value>| port.get("nodePort").and_then(Value::as_i64).unwrap_or(0);
     let old_ports: Vec<&Map<String, Value>> =
         old.get("ports").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).collect();
-    let taken: Vec<i64> = children(spec, "ports").map(|port| node_port(port)).collect();
+    let mut taken: Vec<i64> = children(spec, "ports").map(|port| node_port(port)).collect();
     for port in children(spec, "ports") {
         if node_port(port) != 0 {
             continue;
@@ -85,6 +89,7 @@ fn keep_node_ports(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
         let before = old_ports.iter().find(|old| key(old) == key(port)).map_or(0, |old| node_port(old));
         if before != 0 && !taken.contains(&before) {
             port.insert("nodePort".to_owned(), before.into());
+            taken.push(before);
         }
     }
 }

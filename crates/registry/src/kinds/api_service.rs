@@ -1,0 +1,155 @@
+//! APIServices: which group-versions there are, and who serves them. The server's own are registered at its start.
+
+use crate::object::{child_or_new, default_int, reset_status};
+use crate::{At, Strategy, Subresource, Update, names};
+use api::field::ErrorList;
+use serde_json::{Value, json};
+
+const MAX_GROUP_PRIORITY: i64 = 20_000;
+const MAX_VERSION_PRIORITY: i64 = 1000;
+/// The label of those that the server registers itself.
+const MANAGED_LABEL: &str = "kube-aggregator.kubernetes.io/automanaged";
+
+/// The strategy of API services.
+#[derive(Debug)]
+pub(crate) struct ApiService;
+
+impl Strategy for ApiService {
+    fn default(&self, object: &mut Value) {
+        let Value::Object(service) = object else { return };
+        if let Some(backend) = child_or_new(service, "spec").get_mut("service").and_then(Value::as_object_mut) {
+            default_int(backend, "port", 443);
+        }
+    }
+
+    fn prepare_for_create(&self, object: &mut Value) {
+        reset_status(object, json!({}));
+        if object["spec"]["service"].is_null() {
+            object["status"] = available();
+        }
+    }
+
+    /// What is local is there without anybody looking.
+    fn stamp(&self, new: &mut Value, old: Option<&Value>, occasion: &crate::Occasion<'_>) {
+        if old.is_none() && new["spec"]["service"].is_null() {
+            new["status"]["conditions"][0]["lastTransitionTime"] = occasion.now.into();
+        }
+    }
+
+    fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let root = At::root(object);
+        let spec = root.at("spec");
+        let (group, version, service) = (spec.at("group"), spec.at("version"), spec.at("service"));
+        if group.is_empty() && version.str() != "v1" {
+            errors.push(group.required("only v1 may have an empty group and it better be legacy kube"));
+        }
+        if !group.is_empty() {
+            group.check(&mut errors, names::dns1123_subdomain);
+        }
+        version.check(&mut errors, names::dns1035_label);
+        validate_priorities(&spec, &mut errors);
+        let (insecure, bundle) = (spec.at("insecureSkipTLSVerify"), spec.at("caBundle"));
+        if !service.exists() {
+            if !bundle.is_empty() {
+                errors.push(bundle.invalid_value("", "local APIServices may not have a caBundle"));
+            }
+            if insecure.bool() {
+                errors.push(insecure.invalid("local APIServices may not have insecureSkipTLSVerify"));
+            }
+            return errors;
+        }
+        service.at("namespace").require(&mut errors);
+        service.at("name").require(&mut errors);
+        let port = service.at("port");
+        if !(1..=65535).contains(&port.int().unwrap_or(0)) {
+            let wrong = names::port_number(port.int().unwrap_or(0));
+            errors.extend(wrong.into_iter().map(|why| port.invalid_value(port.int().unwrap_or(0), why)));
+        }
+        if insecure.bool() && !bundle.is_empty() {
+            errors.push(insecure.invalid("may not be true if caBundle is present"));
+        }
+        errors
+    }
+
+    fn validate_update(&self, update: Update<'_>) -> ErrorList {
+        if update.subresource != Some(Subresource::Status) {
+            return self.validate(update.new);
+        }
+        let mut errors = ErrorList::new();
+        let root = At::root(update.new);
+        for condition in root.at("status").at("conditions").items() {
+            condition.at("status").one_of(&mut errors, &["False", "True", "Unknown"]);
+        }
+        errors
+    }
+
+    fn validate_name(&self, name: &str) -> Vec<String> {
+        names::path_segment(name)
+    }
+}
+
+fn validate_priorities(spec: &At, errors: &mut ErrorList) {
+    let priorities = [
+        ("groupPriorityMinimum", MAX_GROUP_PRIORITY, "must be positive and less than 20000"),
+        ("versionPriority", MAX_VERSION_PRIORITY, "must be positive and less than 1000"),
+    ];
+    for (field, most, why) in priorities {
+        let priority = spec.at(field);
+        let number = priority.int().unwrap_or(0);
+        if number <= 0 || number > most {
+            errors.push(priority.invalid_value(number, why));
+        }
+    }
+}
+
+fn available() -> Value {
+    let condition = json!({"type": "Available", "status": "True", "reason": "Local",
+        "message": "Local APIServices are always available"});
+    json!({"conditions": [condition]})
+}
+
+/// Priorities of the built-in group-versions: of the group, then of the version in it.
+const PRIORITIES: [(&str, &str, i64, i64); 22] = [
+    ("", "v1", 18_000, 1),
+    ("apps", "v1", 17_800, 15),
+    ("events.k8s.io", "v1", 17_750, 15),
+    ("authentication.k8s.io", "v1", 17_700, 15),
+    ("authorization.k8s.io", "v1", 17_600, 15),
+    ("autoscaling", "v1", 17_500, 15),
+    ("autoscaling", "v2", 17_500, 30),
+    ("batch", "v1", 17_400, 15),
+    ("certificates.k8s.io", "v1", 17_300, 15),
+    ("networking.k8s.io", "v1", 17_200, 15),
+    ("policy", "v1", 17_100, 15),
+    ("rbac.authorization.k8s.io", "v1", 17_000, 15),
+    ("storage.k8s.io", "v1", 16_800, 15),
+    ("apiextensions.k8s.io", "v1", 16_700, 15),
+    ("admissionregistration.k8s.io", "v1", 16_700, 15),
+    ("scheduling.k8s.io", "v1", 16_600, 15),
+    ("coordination.k8s.io", "v1", 16_500, 15),
+    ("node.k8s.io", "v1", 16_300, 15),
+    ("discovery.k8s.io", "v1", 16_200, 15),
+    ("resource.k8s.io", "v1", 16_200, 15),
+    ("flowcontrol.apiserver.k8s.io", "v1", 16_100, 21),
+    ("storagemigration.k8s.io", "v1", 16_000, 15),
+];
+
+/// The APIServices of some served group-versions: what the server registers of itself.
+pub(crate) fn local_api_services(served: &[(&str, &str)]) -> Vec<Value> {
+    let served = |group: &str, version: &str| served.contains(&(group, version));
+    let rows = PRIORITIES.iter().filter(|(group, version, ..)| served(group, version));
+    rows.map(|(group, version, group_priority, version_priority)| {
+        let mut spec =
+            json!({"version": version, "groupPriorityMinimum": group_priority, "versionPriority": version_priority});
+        if !group.is_empty() {
+            spec["group"] = (*group).into();
+        }
+        json!({
+            "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+            "metadata": {"name": format!("{version}.{group}"), "labels": {MANAGED_LABEL: "onstart"}},
+            "spec": spec, "status": available(),
+        })
+    })
+    .collect()
+}

@@ -1,0 +1,232 @@
+//! What CSI drivers tell a cluster: drivers, their nodes, capacities, classes of volume attributes.
+
+use crate::labels::validate_label_selector;
+use crate::object::{child, default, validate_immutable};
+use crate::quantity::Amount;
+use crate::{At, Strategy, Update, names};
+use api::field::{Error, ErrorList, Path};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// The longest name of a driver, in bytes.
+const MAX_DRIVER_NAME_BYTES: usize = 63;
+/// The longest id that a driver has for a node, in bytes.
+const MAX_NODE_ID_BYTES: usize = 256;
+/// The largest set of parameters, in bytes.
+const MAX_PARAMETERS_BYTES: usize = 256 * 1024;
+const MAX_PARAMETERS: usize = 512;
+/// The shortest life of a token, in seconds.
+const MIN_TOKEN_SECONDS: i64 = 600;
+
+/// `ValidateCSIDriverName`
+pub(super) fn validate_driver_name(name: &At, errors: &mut ErrorList) {
+    name.require(errors);
+    if name.len() > MAX_DRIVER_NAME_BYTES {
+        errors.push(name.too_long(MAX_DRIVER_NAME_BYTES));
+    }
+    if !name.is_empty() {
+        let wrong = names::dns1123_subdomain(&name.str().to_lowercase());
+        errors.extend(wrong.into_iter().map(|why| name.invalid(why)));
+    }
+}
+
+/// The strategy of CSI drivers.
+#[derive(Debug)]
+pub(crate) struct CsiDriver;
+
+impl Strategy for CsiDriver {
+    fn default(&self, object: &mut Value) {
+        let Value::Object(driver) = object else { return };
+        let Some(spec) = child(driver, "spec") else { return };
+        default(spec, "attachRequired", true);
+        default(spec, "podInfoOnMount", false);
+        default(spec, "storageCapacity", false);
+        default(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+        default(spec, "volumeLifecycleModes", json!(["Persistent"]));
+        default(spec, "requiresRepublish", false);
+        default(spec, "seLinuxMount", false);
+    }
+
+    fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let driver = At::root(object);
+        let metadata = driver.at("metadata");
+        validate_driver_name(&metadata.elsewhere("name", metadata.at("name").value()), &mut errors);
+        let spec = driver.at("spec");
+        for field in ["attachRequired", "podInfoOnMount", "storageCapacity"] {
+            if !spec.at(field).exists() {
+                errors.push(spec.at(field).required(""));
+            }
+        }
+        spec.at("fsGroupPolicy").one_of(&mut errors, &["File", "None", "ReadWriteOnceWithFSType"]);
+        validate_token_requests(&spec.at("tokenRequests"), &mut errors);
+        for mode in spec.at("volumeLifecycleModes").items() {
+            mode.one_of(&mut errors, &["Ephemeral", "Persistent"]);
+        }
+        let period = spec.at("nodeAllocatableUpdatePeriodSeconds");
+        if period.int().is_some_and(|seconds| seconds < 10) {
+            errors.push(period.invalid("must be greater than or equal to 10 seconds"));
+        }
+        errors
+    }
+
+    fn validate_update(&self, update: Update<'_>) -> ErrorList {
+        let mut errors = self.validate(update.new);
+        let (new, old) = (At::root(update.new), At::root(update.old));
+        for field in ["attachRequired", "volumeLifecycleModes"] {
+            validate_immutable(&new.at("spec").at(field), &old.at("spec").at(field), &mut errors);
+        }
+        errors
+    }
+
+    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
+        let driver = At::root(new);
+        let spec = driver.at("spec");
+        if spec.at("tokenRequests").is_empty() || spec.at("serviceAccountTokenInSecrets").exists() {
+            return Vec::new();
+        }
+        let why = "is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes";
+        vec![format!("spec.serviceAccountTokenInSecrets {why}")]
+    }
+}
+
+fn validate_token_requests(requests: &At, errors: &mut ErrorList) {
+    let mut seen = BTreeSet::new();
+    for request in requests.items() {
+        let (audience, seconds) = (request.at("audience"), request.at("expirationSeconds"));
+        if !seen.insert(audience.str()) {
+            errors.push(Error::duplicate(&audience.path(), audience.str()));
+        }
+        if seconds.int().is_some_and(|n| n < MIN_TOKEN_SECONDS) {
+            errors.push(seconds.invalid("may not specify a duration less than 10 minutes"));
+        }
+        if seconds.int().is_some_and(|n| n > 1 << 32) {
+            errors.push(seconds.invalid("may not specify a duration larger than 2^32 seconds"));
+        }
+    }
+}
+
+/// The strategy of CSI nodes: the drivers of one node.
+#[derive(Debug)]
+pub(crate) struct CsiNode;
+
+impl Strategy for CsiNode {
+    fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let root = At::root(object);
+        let drivers = root.at("spec").at("drivers").value();
+        let spec = root.at("spec");
+        let mut seen = BTreeSet::new();
+        for driver in spec.elsewhere("drivers", drivers).items() {
+            let name = driver.at("name");
+            validate_driver_name(&name, &mut errors);
+            validate_node_driver(&driver, &mut errors);
+            if !name.is_empty() && !seen.insert(name.str()) {
+                errors.push(name.duplicate());
+            }
+        }
+        errors
+    }
+
+    /// A driver that is there stays as it is, but for how much it takes; it can go, and others can come.
+    fn validate_update(&self, update: Update<'_>) -> ErrorList {
+        let mut errors = self.validate(update.new);
+        let drivers = |node: &Value| node["spec"]["drivers"].as_array().cloned().unwrap_or_default();
+        let fixed = |driver: &Value| (driver["nodeID"].clone(), driver["topologyKeys"].clone());
+        for new in drivers(update.new) {
+            let old = drivers(update.old).into_iter().find(|old| old["name"] == new["name"]);
+            if old.is_some_and(|old| fixed(&old) != fixed(&new)) {
+                errors.push(Error::invalid(&Path::new("CSINode"), new, "field is immutable"));
+            }
+        }
+        errors
+    }
+}
+
+fn validate_node_driver(driver: &At, errors: &mut ErrorList) {
+    let id = driver.at("nodeID");
+    if id.is_empty() {
+        errors.push(id.required(""));
+    } else if id.len() > MAX_NODE_ID_BYTES {
+        errors.push(id.invalid(format!("must be {MAX_NODE_ID_BYTES} characters or less")));
+    }
+    let count = driver.at("allocatable");
+    count.at("count").nonnegative(errors);
+    let mut seen = BTreeSet::new();
+    for key in driver.at("topologyKeys").items() {
+        if key.is_empty() {
+            errors.push(key.required(""));
+        } else if !seen.insert(key.str()) {
+            errors.push(key.duplicate());
+        }
+        key.check(errors, names::qualified_name);
+    }
+}
+
+/// The strategy of CSI storage capacities.
+#[derive(Debug)]
+pub(crate) struct CsiStorageCapacity;
+
+impl Strategy for CsiStorageCapacity {
+    fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let capacity = At::root(object);
+        validate_label_selector(&capacity.at("nodeTopology"), &mut errors);
+        capacity.at("storageClassName").require_and_check(&mut errors, names::dns1123_subdomain);
+        for field in ["capacity", "maximumVolumeSize"] {
+            let amount = capacity.at(field);
+            if Amount::parse(amount.str()).is_some_and(Amount::is_negative) {
+                errors.push(amount.invalid("must be greater than or equal to 0"));
+            }
+        }
+        errors
+    }
+
+    fn validate_update(&self, update: Update<'_>) -> ErrorList {
+        let mut errors = self.validate(update.new);
+        let (new, old) = (At::root(update.new), At::root(update.old));
+        for field in ["nodeTopology", "storageClassName"] {
+            validate_immutable(&new.at(field), &old.at(field), &mut errors);
+        }
+        errors
+    }
+}
+
+/// The strategy of volume attributes classes.
+#[derive(Debug)]
+pub(crate) struct VolumeAttributesClass;
+
+impl Strategy for VolumeAttributesClass {
+    fn validate(&self, object: &Value) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let class = At::root(object);
+        let (driver, parameters) = (class.at("driverName"), class.at("parameters"));
+        validate_driver_name(&driver, &mut errors);
+        if parameters.is_empty() {
+            errors.push(parameters.required("must contain at least one key/value pair"));
+        }
+        if parameters.len() > MAX_PARAMETERS {
+            errors.push(parameters.too_long(MAX_PARAMETERS));
+        }
+        let mut size = 0;
+        for (key, value) in parameters.entries() {
+            if key.is_empty() {
+                errors.push(parameters.invalid_value(key, "field can not be empty."));
+            }
+            size += key.len() + value.len();
+        }
+        if size > MAX_PARAMETERS_BYTES {
+            errors.push(parameters.too_long(MAX_PARAMETERS_BYTES));
+        }
+        errors
+    }
+
+    fn validate_update(&self, update: Update<'_>) -> ErrorList {
+        let mut errors = ErrorList::new();
+        let (new, old) = (At::root(update.new), At::root(update.old));
+        for field in ["driverName", "parameters"] {
+            validate_immutable(&new.at(field), &old.at(field), &mut errors);
+        }
+        errors
+    }
+}
