@@ -43,8 +43,13 @@ pub fn exists(program: &str) -> bool {
 /// The cargo that runs us.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // a tool of ours must see the workspace as a person at the prompt would
-    command.env_remove("CARGO_MANIFEST_DIR");
+    // A tool of ours must see the workspace as a person at the prompt would. What cargo told us of xtask is not for the
+    // builds below: ring's build script asks for all of it, and ring and all above it would be built anew.
+    let ours = ["CARGO_MANIFEST_", "CARGO_PKG_"];
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| ours.iter().any(|prefix| name.starts_with(prefix))).for_each(|name| {
+        command.env_remove(name);
+    });
     command
 }
 

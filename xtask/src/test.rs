@@ -43,6 +43,7 @@ fn on_clusters(name: &str) -> Done {
     images::run()?;
     let client = kubectl::ensure()?;
     let mut tests = command::cargo();
-    tests.args(["test", "--package", "pintle", "--test", name, "--", "--test-threads=1", "--nocapture"]);
+    // of the whole workspace: a package alone unifies features otherwise, and builds its dependencies a second time
+    tests.args(["test", "--workspace", "--test", name, "--", "--test-threads=1", "--nocapture"]);
     command::run(tests.env("PINTLE_IMAGES", images::directory()).env("PINTLE_KUBECTL", client))
 }

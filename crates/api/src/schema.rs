@@ -26,6 +26,8 @@ pub struct Schema {
     pub nullable: bool,
     /// The values that OpenAPI lists. Not checked here: upstream's validation does that in its own words.
     pub enum_values: Vec<Box<str>>,
+    /// Of a scalar with a definition of its own, its name: `…apiextensions.v1.JSONSchemaPropsOrBool`.
+    pub definition: Option<Box<str>>,
     /// Of [`Kind::Json`]: the type of those values that are objects (`items` of a JSON schema is a schema or something else).
     pub json_object: Option<Ref>,
 }
@@ -235,7 +237,7 @@ impl PartialEq for Ref {
 impl Schema {
     /// A type of `kind` with Go's rules and nothing else.
     pub const fn go(kind: Kind) -> Self {
-        Self { kind, origin: Origin::Go, nullable: false, enum_values: Vec::new(), json_object: None }
+        Self { kind, origin: Origin::Go, nullable: false, enum_values: Vec::new(), definition: None, json_object: None }
     }
 
     /// The object part, if it is an object with known keys.

@@ -128,7 +128,7 @@ fn schema(definition: &Definition, name: &str, names: &HashMap<(&str, &str), u16
         let kind = scalar(words.next().unwrap_or_default());
         let json_object =
             words.next().and_then(|name| names.get(&(definition.package, name))).map(|at| Ref::Builtin(*at));
-        return Schema { json_object, ..Schema::go(kind) };
+        return Schema { json_object, definition: Some(name.into()), ..Schema::go(kind) };
     }
     let mut object = Object {
         name: name.into(),

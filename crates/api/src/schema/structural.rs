@@ -65,6 +65,7 @@ fn build(schema: &Map<String, Value>, depth: usize) -> Result<Schema, Structural
         origin: Origin::Structural,
         nullable: flag("nullable"),
         enum_values: enums.iter().filter_map(Value::as_str).map(Box::from).collect(),
+        definition: None,
         json_object: None,
     })
 }

@@ -170,6 +170,9 @@ impl Printer {
             Kind::FieldsV1 => self.refer(format!("{META}.FieldsV1")),
             Kind::IntOrString => self.refer("io.k8s.apimachinery.pkg.util.intstr.IntOrString".to_owned()),
             Kind::RawExtension => self.refer("io.k8s.apimachinery.pkg.runtime.RawExtension".to_owned()),
+            Kind::Json if schema.definition.is_some() => {
+                self.refer(schema.definition.as_deref().unwrap_or_default().into())
+            }
             _ => self.scalar_or_container(schema),
         }
     }

@@ -5,6 +5,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A running etcd.
 pub struct EtcdServer {
@@ -15,8 +16,18 @@ pub struct EtcdServer {
     arguments: Vec<String>,
 }
 
+/// Ports below those that the kernel hands out by itself: one of these could be given away again before etcd binds it.
+const PORTS: std::ops::Range<u16> = 10_000..30_000;
+
+/// Ports that this process has tried; each process begins elsewhere.
+static TRIED: AtomicU32 = AtomicU32::new(0);
+
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let count = u32::from(PORTS.end - PORTS.start);
+    let start = std::process::id().wrapping_mul(31);
+    let ports = std::iter::repeat_with(|| start.wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed)) % count);
+    let mut ports = ports.take(usize::from(PORTS.end - PORTS.start)).map(|offset| PORTS.start + offset as u16);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 impl EtcdServer {
