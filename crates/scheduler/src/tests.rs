@@ -180,7 +180,7 @@ fn arbitrary_pod(number: usize, which: u8, size: u16, more: u16) -> Arc<PodInfo>
     let group = format!("g{}", more % 3);
     let mut value = requests(&format!("{}m", u32::from(size) * 20), "64Mi");
     value["metadata"]["labels"] = json!({"app": group});
-    let key = if more % 2 == 0 { "zone" } else { "kubernetes.io/hostname" };
+    let key = if more.is_multiple_of(2) { "zone" } else { "kubernetes.io/hostname" };
     let selector = json!({"matchLabels": {"app": format!("g{}", more / 3 % 3)}});
     let term = json!({"topologyKey": key, "labelSelector": selector});
     let weighted = json!({"weight": 1 + size % 50, "podAffinityTerm": term});
@@ -189,7 +189,7 @@ fn arbitrary_pod(number: usize, which: u8, size: u16, more: u16) -> Arc<PodInfo>
         0 => spec["nodeSelector"] = json!({"zone": "z1"}),
         1 | 2 => {
             let how = if which == 1 { "DoNotSchedule" } else { "ScheduleAnyway" };
-            let policy = if size % 2 == 0 { "Honor" } else { "Ignore" };
+            let policy = if size.is_multiple_of(2) { "Honor" } else { "Ignore" };
             spec["topologySpreadConstraints"] = json!([{"maxSkew": 1 + more % 2, "topologyKey": key,
                 "whenUnsatisfiable": how, "labelSelector": selector, "nodeTaintsPolicy": policy}]);
         }
@@ -215,7 +215,7 @@ fn arbitrary_node(which: u8, size: u16, more: u16) -> Arc<Node> {
     let taints = if which >= 4 { json!([{"key": "k", "effect": effect}]) } else { json!([]) };
     let mut value = json!({"spec": {"taints": taints}, "status": {"allocatable": {"cpu": format!("{}", size / 8 + 1)},
         "images": [{"names": ["nginx:latest"], "sizeBytes": u64::from(size) * 30_000_000}]}});
-    if more % 5 > 0 {
+    if !more.is_multiple_of(5) {
         value["metadata"]["labels"]["zone"] = format!("z{}", more % 3).into();
     }
     node(&format!("n{which}"), value)
