@@ -13,7 +13,7 @@ mod writer;
 pub use disk::{Disk, DiskError};
 
 use crate::history::History;
-use crate::{CommitError, Committed, Loaded, ReadError, Revision, Store, Watch, WatchError, Write};
+use crate::{CommitError, Committed, Loaded, Mutation, ReadError, Revision, Store, Watch, WatchError, Write};
 use clock::SharedClock;
 use file::File;
 use futures::future::BoxFuture;
@@ -98,10 +98,16 @@ impl Embedded {
     }
 }
 
+/// How large a value may be, in bytes: etcd's default for a request, so that what is kept here can move there.
+const VALUE_BYTES_MAX: usize = 1_572_864;
+
 impl Store for Embedded {
     fn commit(&self, write: Write) -> BoxFuture<'static, Result<Committed, CommitError>> {
         let jobs = self.jobs.clone();
         Box::pin(async move {
+            if matches!(&write.mutation, Mutation::Put(value) if value.len() > VALUE_BYTES_MAX) {
+                return Err(CommitError::Refused { message: "etcdserver: request is too large".to_owned() });
+            }
             let (answer, answered) = oneshot::channel();
             jobs.send(Job::Commit(write, answer)).await.map_err(|_| CommitError::Closed)?;
             answered.await.map_err(|_| CommitError::Closed)?

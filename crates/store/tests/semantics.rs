@@ -175,6 +175,21 @@ async fn a_closed_etcd_store_says_so() {
 }
 
 #[tokio::test]
+async fn a_value_that_etcd_would_not_take_is_refused_in_its_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Embedded::open(&directory.path().join("db"), clock::system()).unwrap();
+    let large = |bytes: usize| {
+        let mutation = Mutation::Put(vec![b'x'; bytes].into());
+        Write { key: "/big".into(), expect: Expect::Absent, mutation, ttl_seconds: None, note: Note::default() }
+    };
+    let refused = store.commit(large(1_572_865)).await.unwrap_err();
+    let CommitError::Refused { message } = refused else { panic!("{refused:?}") };
+    assert_eq!(message, "etcdserver: request is too large");
+    store.commit(large(1_572_864)).await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_watcher_that_does_not_read_is_cut_off_and_holds_nobody_up() {
     let directory = tempfile::tempdir().unwrap();
     let store = Embedded::open(&directory.path().join("db"), clock::system()).unwrap();
