@@ -54,6 +54,12 @@ const LASTING: [&str; 3] = ["Approved", "Denied", "Failed"];
 pub(crate) struct CertificateRequest;
 
 impl Strategy for CertificateRequest {
+    /// Any name that can stand in a path: kubelets call theirs `node-csr-` and a hash with capitals (upstream's
+    /// `ValidateCertificateRequestName`).
+    fn validate_name(&self, name: &str) -> Vec<String> {
+        names::path_segment(name)
+    }
+
     fn prepare_for_create(&self, object: &mut Value) {
         reset_status(object, json!({}));
     }

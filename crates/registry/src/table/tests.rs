@@ -79,3 +79,10 @@ fn every_row_is_in_a_group_and_is_found() {
         assert_eq!(&*find_kind(&row.group, &row.version, &row.kind).unwrap().plural, &*row.plural);
     }
 }
+
+#[test]
+fn certificate_requests_are_called_as_kubelets_call_them() {
+    let row = find("certificates.k8s.io", "v1", "certificatesigningrequests").unwrap();
+    assert!(row.strategy.validate_name("node-csr-8Qm5ujL0mrBn_x").is_empty());
+    assert!(!row.strategy.validate_name("a/b").is_empty());
+}
