@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates, lowest layer first. A crate may use only crates of lower layers.
-const LAYERS: [&[&str]; 5] = [
+const LAYERS: [&[&str]; 6] = [
     &["clock", "api"],
+    &["cel-kubernetes"],
     &["registry", "store", "certs", "runtime", "network"],
     &["apiserver", "client"],
     &["kubelet", "scheduler", "controllers", "simulate"],

@@ -1,0 +1,515 @@
+//! The functions: CEL's own, and Kubernetes' libraries (`k8s.io/apiserver/pkg/cel/library`).
+
+mod net;
+mod text;
+
+use crate::evaluate::{EvaluateError, Run};
+use crate::value::{Key, Url, Value, timestamp};
+use api::quantity::{Format, Quantity};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// Names that are no values but hold functions: `optional.of`.
+pub(crate) const NAMESPACES: [&str; 9] =
+    ["optional", "format", "sets", "math", "base64", "lists", "strings", "ip", "cidr"];
+
+/// The formats that `format.…()` knows, by upstream's names.
+const FORMATS: [(&str, &str); 15] = [
+    ("dns1123Label", "dns1123label"),
+    ("dns1123Subdomain", "dns1123subdomain"),
+    ("dns1035Label", "dns1035label"),
+    ("qualifiedName", "qualifiedname"),
+    ("dns1123LabelPrefix", "dns1123labelprefix"),
+    ("dns1123SubdomainPrefix", "dns1123subdomainprefix"),
+    ("dns1035LabelPrefix", "dns1035labelprefix"),
+    ("labelValue", "labelvalue"),
+    ("uri", "uri"),
+    ("uuid", "uuid"),
+    ("byte", "byte"),
+    ("date", "date"),
+    ("datetime", "datetime"),
+    ("duration", "duration"),
+    ("ipv4", "ipv4"),
+];
+
+/// The format behind a function of `format`.
+pub(crate) fn named_format(function: &str) -> Option<&'static str> {
+    FORMATS.iter().find(|(name, _)| *name == function).map(|(name, _)| *name)
+}
+
+pub(crate) fn base64_decode(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
+}
+
+pub(crate) fn base64_encode(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Precedence of semantic versions: a pre-release comes before its release.
+pub(crate) fn compare_versions(a: &(u64, u64, u64, String), b: &(u64, u64, u64, String)) -> Ordering {
+    (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)).then_with(|| match (a.3.is_empty(), b.3.is_empty()) {
+        (true, true) => Ordering::Equal,
+        (true, false) => Ordering::Greater,
+        (false, true) => Ordering::Less,
+        (false, false) => {
+            let (mut left, mut right) = (a.3.split('.'), b.3.split('.'));
+            loop {
+                let order = match (left.next(), right.next()) {
+                    (None, None) => return Ordering::Equal,
+                    (None, Some(_)) => Ordering::Less,
+                    (Some(_), None) => Ordering::Greater,
+                    (Some(x), Some(y)) => match (x.parse::<u64>(), y.parse::<u64>()) {
+                        (Ok(x), Ok(y)) => x.cmp(&y),
+                        (Ok(_), Err(_)) => Ordering::Less,
+                        (Err(_), Ok(_)) => Ordering::Greater,
+                        (Err(_), Err(_)) => x.cmp(y),
+                    },
+                };
+                if order != Ordering::Equal {
+                    return order;
+                }
+            }
+        }
+    })
+}
+
+type Outcome = Result<Value, EvaluateError>;
+
+fn failed(words: impl Into<String>) -> Outcome {
+    Err(EvaluateError::Failed(words.into()))
+}
+
+/// Calls a function.
+pub(crate) fn call(run: &mut Run<'_>, name: &str, target: Option<&Value>, args: &[Value]) -> Outcome {
+    // What is traversed costs by its size, everything else 1.
+    let traversed: u64 = match name {
+        "_==_" | "_!=_" | "_<_" | "_<=_" | "_>_" | "_>=_" => args.iter().map(Value::size).min().unwrap_or(1),
+        "@in" => args.get(1).map_or(1, Value::size).saturating_mul(10),
+        "sets.contains" | "sets.intersects" | "sets.equivalent" => {
+            args.iter().map(Value::size).fold(10, u64::saturating_mul)
+        }
+        "distinct" => target.map_or(1, Value::size).saturating_mul(target.map_or(1, Value::size)).saturating_mul(10),
+        _ => target.into_iter().chain(args).map(Value::size).fold(0, u64::saturating_add),
+    };
+    run.spend(traversed.div_ceil(10).max(1))?;
+    if let Some(format) = name.strip_prefix("format.") {
+        return format_of(format, args);
+    }
+    match (target, args) {
+        (None, [a]) => one(name, a),
+        (None, [a, b]) => two(name, a, b),
+        (None, args) => match (name, args) {
+            ("optional.none", []) => Ok(Value::Optional(None)),
+            ("math.greatest" | "math.least", args) => extreme(name, args),
+            _ => Err(EvaluateError::NoOverload),
+        },
+        (Some(target), args) => method(name, target, args),
+    }
+}
+
+fn format_of(name: &str, args: &[Value]) -> Outcome {
+    match (name, args) {
+        ("named", [Value::String(wanted)]) => {
+            let found = FORMATS.iter().find(|(own, lower)| **wanted == **own || wanted.to_lowercase() == *lower);
+            Ok(Value::Optional(found.map(|(name, _)| Box::new(Value::Format(name)))))
+        }
+        (name, []) => named_format(name).map(Value::Format).ok_or(EvaluateError::NoOverload),
+        _ => Err(EvaluateError::NoOverload),
+    }
+}
+
+fn extreme(name: &str, args: &[Value]) -> Outcome {
+    let wanted = if name == "math.greatest" { Ordering::Greater } else { Ordering::Less };
+    let list = match args {
+        [Value::List(list)] => list.as_slice(),
+        args => args,
+    };
+    let mut items = list.iter();
+    let Some(mut best) = items.next() else { return failed("list must not be empty") };
+    for item in items {
+        match item.compare(best) {
+            Some(order) if order == wanted => best = item,
+            Some(_) => {}
+            None => return Err(EvaluateError::NoOverload),
+        }
+    }
+    Ok(best.clone())
+}
+
+/// Functions of one argument.
+fn one(name: &str, a: &Value) -> Outcome {
+    let optional = |value: Value| Ok(Value::Optional(Some(Box::new(value))));
+    match (name, a) {
+        ("!_", Value::Bool(value)) => Ok(Value::Bool(!value)),
+        ("-_", Value::Int(value)) => {
+            value.checked_neg().map_or_else(|| failed("integer overflow"), |n| Ok(Value::Int(n)))
+        }
+        ("-_", Value::Double(value)) => Ok(Value::Double(-value)),
+        ("-_", Value::Duration(value)) => Ok(Value::Duration(value.saturating_neg())),
+        ("size", value) => size(value),
+        ("dyn", value) => Ok(value.clone()),
+        ("type", value) => Ok(Value::Type(value.type_name().into())),
+        ("string", value) => value.printed().map_or(Err(EvaluateError::NoOverload), |text| Ok(Value::text(&text))),
+        ("optional.of", value) => optional(value.clone()),
+        ("optional.ofNonZeroValue", value) => {
+            let zero = match value {
+                Value::Null => true,
+                Value::Bool(value) => !value,
+                Value::Int(value) => *value == 0,
+                Value::Uint(value) => *value == 0,
+                Value::Double(value) => *value == 0.0,
+                Value::String(_) | Value::Bytes(_) | Value::List(_) | Value::Map(_) => value.size() == 0,
+                _ => false,
+            };
+            if zero { Ok(Value::Optional(None)) } else { optional(value.clone()) }
+        }
+        ("base64.decode", Value::String(text)) => {
+            base64_decode(text).map_or_else(|| failed("illegal base64 data"), |bytes| Ok(Value::Bytes(bytes.into())))
+        }
+        ("base64.encode", Value::Bytes(bytes)) => Ok(Value::text(&base64_encode(bytes))),
+        ("strings.quote", Value::String(text)) => Ok(Value::text(&api::field::go_quote(text))),
+        ("lists.range", Value::Int(n)) => {
+            Ok(Value::List(Arc::new((0..(*n).clamp(0, 100_000)).map(Value::Int).collect())))
+        }
+        ("math.abs", Value::Int(value)) => {
+            value.checked_abs().map_or_else(|| failed("integer overflow"), |n| Ok(Value::Int(n)))
+        }
+        ("math.abs", Value::Double(value)) => Ok(Value::Double(value.abs())),
+        ("math.sign", Value::Int(value)) => Ok(Value::Int(value.signum())),
+        ("math.ceil", Value::Double(value)) => Ok(Value::Double(value.ceil())),
+        ("math.floor", Value::Double(value)) => Ok(Value::Double(value.floor())),
+        ("math.round", Value::Double(value)) => Ok(Value::Double(value.round())),
+        ("math.trunc", Value::Double(value)) => Ok(Value::Double(value.trunc())),
+        ("math.greatest" | "math.least", value) => extreme(name, std::slice::from_ref(value)),
+        _ => conversion(name, a),
+    }
+}
+
+fn conversion(name: &str, a: &Value) -> Outcome {
+    match (name, a) {
+        ("int", Value::Int(_)) | ("uint", Value::Uint(_)) | ("double", Value::Double(_)) => Ok(a.clone()),
+        ("bool", Value::Bool(_)) | ("bytes", Value::Bytes(_)) | ("duration", Value::Duration(_)) => Ok(a.clone()),
+        ("timestamp", Value::Timestamp(_)) => Ok(a.clone()),
+        ("int", Value::Uint(value)) => {
+            i64::try_from(*value).map_or_else(|_| failed("integer overflow"), |n| Ok(Value::Int(n)))
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "checked against the range")]
+        ("int", Value::Double(value)) if value.abs() < 9.2e18 => Ok(Value::Int(*value as i64)),
+        ("int", Value::Timestamp(moment)) => Ok(Value::Int(moment.as_second())),
+        ("int", Value::String(text)) => text.parse().map_or_else(
+            |_| failed(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")),
+            |n| Ok(Value::Int(n)),
+        ),
+        ("uint", Value::Int(value)) => {
+            u64::try_from(*value).map_or_else(|_| failed("unsigned integer overflow"), |n| Ok(Value::Uint(n)))
+        }
+        ("uint", Value::String(text)) => text.parse().map_or_else(
+            |_| failed(format!("strconv.ParseUint: parsing {text:?}: invalid syntax")),
+            |n| Ok(Value::Uint(n)),
+        ),
+        #[expect(clippy::cast_precision_loss, reason = "as CEL converts")]
+        ("double", Value::Int(value)) => Ok(Value::Double(*value as f64)),
+        #[expect(clippy::cast_precision_loss, reason = "as CEL converts")]
+        ("double", Value::Uint(value)) => Ok(Value::Double(*value as f64)),
+        ("double", Value::String(text)) => text.parse().map_or_else(
+            |_| failed(format!("strconv.ParseFloat: parsing {text:?}: invalid syntax")),
+            |n| Ok(Value::Double(n)),
+        ),
+        ("bool", Value::String(text)) => match &**text {
+            "true" | "True" | "TRUE" | "t" | "1" => Ok(Value::Bool(true)),
+            "false" | "False" | "FALSE" | "f" | "0" => Ok(Value::Bool(false)),
+            _ => failed(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
+        },
+        ("bytes", Value::String(text)) => Ok(Value::Bytes(text.as_bytes().into())),
+        ("timestamp", Value::String(text)) => timestamp(text)
+            .map_or_else(|| failed(format!("parsing time {text:?}")), |moment| Ok(Value::Timestamp(moment))),
+        ("timestamp", Value::Int(seconds)) => jiff::Timestamp::from_second(*seconds)
+            .map_or_else(|_| failed("timestamp overflow"), |moment| Ok(Value::Timestamp(moment))),
+        ("duration", Value::String(text)) => api::structural::format::duration_nanoseconds(text)
+            .map_or_else(|| failed(format!("time: invalid duration {text:?}")), |n| Ok(Value::Duration(n))),
+        ("quantity" | "isQuantity", Value::String(text)) => match (Quantity::parse(text), name) {
+            (parsed, "isQuantity") => Ok(Value::Bool(parsed.is_ok())),
+            (Ok(quantity), _) => Ok(Value::Quantity(Arc::new(quantity))),
+            (Err(error), _) => failed(error.to_string()),
+        },
+        ("url" | "isURL", Value::String(text)) => match (parse_url(text), name) {
+            (parsed, "isURL") => Ok(Value::Bool(parsed.is_some())),
+            (Some(url), _) => Ok(Value::Url(Arc::new(url))),
+            (None, _) => failed(format!(
+                "URL parse error during conversion from string: parse {text:?}: invalid URI for request"
+            )),
+        },
+        ("semver" | "isSemver", Value::String(text)) => semver(name, text, false),
+        _ => net::function(name, a),
+    }
+}
+
+fn size(value: &Value) -> Outcome {
+    let size = match value {
+        Value::String(text) => text.chars().count(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::List(list) => list.len(),
+        Value::Map(map) => map.len(),
+        _ => return Err(EvaluateError::NoOverload),
+    };
+    Ok(Value::Int(i64::try_from(size).unwrap_or(i64::MAX)))
+}
+
+fn semver(name: &str, text: &str, normalize: bool) -> Outcome {
+    let parsed = parse_version(text, normalize);
+    match (name, parsed) {
+        ("isSemver", parsed) => Ok(Value::Bool(parsed.is_some())),
+        (_, Some(version)) => Ok(Value::SemVer(Arc::new(version))),
+        (_, None) => failed(format!("Invalid character(s) found in version {text:?}")),
+    }
+}
+
+fn parse_version(text: &str, normalize: bool) -> Option<(u64, u64, u64, String)> {
+    let text = if normalize { text.trim_start_matches('v') } else { text };
+    let text = text.split_once('+').map_or(text, |(version, _)| version);
+    let (core, pre) = text.split_once('-').unwrap_or((text, ""));
+    if text.contains('-') && pre.is_empty() {
+        return None;
+    }
+    let mut numbers: Vec<u64> = Vec::new();
+    for part in core.split('.') {
+        let leading = part.len() > 1 && part.starts_with('0');
+        if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) || (leading && !normalize) {
+            return None;
+        }
+        numbers.push(part.parse().ok()?);
+    }
+    while normalize && numbers.len() < 3 {
+        numbers.push(0);
+    }
+    match numbers.as_slice() {
+        [major, minor, patch] => Some((*major, *minor, *patch, pre.to_owned())),
+        _ => None,
+    }
+}
+
+fn parse_url(text: &str) -> Option<Url> {
+    if text.chars().any(|c| c.is_control() || c == ' ') || text.is_empty() {
+        return None;
+    }
+    let (rest, query) = text.split_once('?').unwrap_or((text, ""));
+    let (scheme, after) = match rest.split_once("://") {
+        Some((scheme, after)) => (scheme, after),
+        None if rest.starts_with('/') => return Some(url(text, "", "", rest, query)),
+        None => return None,
+    };
+    let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    let at = after.find('/').unwrap_or(after.len());
+    valid.then(|| url(text, scheme, after[..at].rsplit('@').next().unwrap_or_default(), &after[at..], query))
+}
+
+fn url(text: &str, scheme: &str, host: &str, path: &str, query: &str) -> Url {
+    Url { text: text.into(), scheme: scheme.to_lowercase(), host: host.into(), path: path.into(), query: query.into() }
+}
+
+/// Functions of two arguments, operators above all.
+fn two(name: &str, a: &Value, b: &Value) -> Outcome {
+    let ordered = |test: fn(Ordering) -> bool| match a.compare(b) {
+        Some(order) => Ok(Value::Bool(test(order))),
+        None => Err(EvaluateError::NoOverload),
+    };
+    match name {
+        "_==_" => Ok(Value::Bool(a.equals(b))),
+        "_!=_" => Ok(Value::Bool(!a.equals(b))),
+        "_<_" => ordered(Ordering::is_lt),
+        "_<=_" => ordered(Ordering::is_le),
+        "_>_" => ordered(Ordering::is_gt),
+        "_>=_" => ordered(Ordering::is_ge),
+        "@in" => match b {
+            Value::List(list) => Ok(Value::Bool(list.iter().any(|item| item.equals(a)))),
+            Value::Map(map) => Ok(Value::Bool(Key::of(a).is_some_and(|key| map.contains_key(&key)))),
+            _ => Err(EvaluateError::NoOverload),
+        },
+        "math.greatest" | "math.least" => extreme(name, &[a.clone(), b.clone()]),
+        "matches" => text::method("matches", a, std::slice::from_ref(b)),
+        "semver" | "isSemver" => match (a, b) {
+            (Value::String(version), Value::Bool(normalize)) => semver(name, version, *normalize),
+            _ => Err(EvaluateError::NoOverload),
+        },
+        "sets.contains" | "sets.equivalent" | "sets.intersects" => {
+            let (Value::List(a), Value::List(b)) = (a, b) else { return Err(EvaluateError::NoOverload) };
+            let holds = |list: &[Value], item: &Value| list.iter().any(|one| one.equals(item));
+            let within = |small: &[Value], large: &[Value]| small.iter().all(|item| holds(large, item));
+            Ok(Value::Bool(match name {
+                "sets.contains" => within(b, a),
+                "sets.equivalent" => within(a, b) && within(b, a),
+                _ => a.iter().any(|item| holds(b, item)),
+            }))
+        }
+        _ => arithmetic(name, a, b),
+    }
+}
+
+fn arithmetic(name: &str, a: &Value, b: &Value) -> Outcome {
+    let int = |value: Option<i64>| value.map_or_else(|| failed("integer overflow"), |n| Ok(Value::Int(n)));
+    let uint = |value: Option<u64>| value.map_or_else(|| failed("unsigned integer overflow"), |n| Ok(Value::Uint(n)));
+    let zero = matches!(b, Value::Int(0) | Value::Uint(0));
+    match (name, a, b) {
+        ("_/_", Value::Int(_) | Value::Uint(_), _) if zero => failed("division by zero"),
+        ("_%_", Value::Int(_) | Value::Uint(_), _) if zero => failed("modulus by zero"),
+        ("_+_", Value::Int(a), Value::Int(b)) => int(a.checked_add(*b)),
+        ("_-_", Value::Int(a), Value::Int(b)) => int(a.checked_sub(*b)),
+        ("_*_", Value::Int(a), Value::Int(b)) => int(a.checked_mul(*b)),
+        ("_/_", Value::Int(a), Value::Int(b)) => int(a.checked_div(*b)),
+        ("_%_", Value::Int(a), Value::Int(b)) => int(a.checked_rem(*b)),
+        ("_+_", Value::Uint(a), Value::Uint(b)) => uint(a.checked_add(*b)),
+        ("_-_", Value::Uint(a), Value::Uint(b)) => uint(a.checked_sub(*b)),
+        ("_*_", Value::Uint(a), Value::Uint(b)) => uint(a.checked_mul(*b)),
+        ("_/_", Value::Uint(a), Value::Uint(b)) => uint(a.checked_div(*b)),
+        ("_%_", Value::Uint(a), Value::Uint(b)) => uint(a.checked_rem(*b)),
+        ("_+_", Value::Double(a), Value::Double(b)) => Ok(Value::Double(a + b)),
+        ("_-_", Value::Double(a), Value::Double(b)) => Ok(Value::Double(a - b)),
+        ("_*_", Value::Double(a), Value::Double(b)) => Ok(Value::Double(a * b)),
+        ("_/_", Value::Double(a), Value::Double(b)) => Ok(Value::Double(a / b)),
+        ("_+_", Value::String(a), Value::String(b)) => Ok(Value::text(&format!("{a}{b}"))),
+        ("_+_", Value::Bytes(a), Value::Bytes(b)) => Ok(Value::Bytes([&**a, &**b].concat().into())),
+        ("_+_", Value::List(a), Value::List(b)) => Ok(Value::List(Arc::new([a.as_slice(), b.as_slice()].concat()))),
+        ("_+_", Value::Duration(a), Value::Duration(b)) => Ok(Value::Duration(a.saturating_add(*b))),
+        ("_-_", Value::Duration(a), Value::Duration(b)) => Ok(Value::Duration(a.saturating_sub(*b))),
+        ("_+_", Value::Timestamp(at), Value::Duration(by)) | ("_+_", Value::Duration(by), Value::Timestamp(at)) => {
+            moved(*at, *by)
+        }
+        ("_-_", Value::Timestamp(at), Value::Duration(by)) => moved(*at, by.saturating_neg()),
+        ("_-_", Value::Timestamp(a), Value::Timestamp(b)) => {
+            let nanoseconds = a.as_nanosecond() - b.as_nanosecond();
+            i64::try_from(nanoseconds).map_or_else(|_| failed("duration overflow"), |n| Ok(Value::Duration(n)))
+        }
+        _ => Err(EvaluateError::NoOverload),
+    }
+}
+
+fn moved(at: jiff::Timestamp, nanoseconds: i64) -> Outcome {
+    at.checked_add(jiff::SignedDuration::from_nanos(nanoseconds))
+        .map_or_else(|_| failed("timestamp overflow"), |moment| Ok(Value::Timestamp(moment)))
+}
+
+/// Functions on a receiver.
+fn method(name: &str, target: &Value, args: &[Value]) -> Outcome {
+    match (name, target, args) {
+        ("size", target, []) => size(target),
+        ("hasValue", Value::Optional(inner), []) => Ok(Value::Bool(inner.is_some())),
+        ("value", Value::Optional(Some(inner)), []) => Ok((**inner).clone()),
+        ("value", Value::Optional(None), []) => failed("optional.none() dereference"),
+        ("validate", Value::Format(format), [Value::String(text)]) => Ok(validate(format, text)),
+        (_, Value::String(_), _) => text::method(name, target, args),
+        (_, Value::List(list), args) => text::list_method(name, list, args),
+        (_, Value::Timestamp(_) | Value::Duration(_), []) => time_part(name, target),
+        (_, Value::Quantity(quantity), args) => quantity_method(name, quantity, args),
+        (_, Value::SemVer(version), args) => version_method(name, version, args),
+        (_, Value::Url(url), []) => url_part(name, url),
+        _ => net::method(name, target, args),
+    }
+}
+
+fn validate(format: &str, text: &str) -> Value {
+    use api::names;
+    let prefix = |rule: fn(&str) -> Vec<String>| rule(&names::mask_trailing_dash(text));
+    let wrong = match format {
+        "dns1123Label" => names::dns1123_label(text),
+        "dns1123Subdomain" => names::dns1123_subdomain(text),
+        "dns1035Label" => names::dns1035_label(text),
+        "qualifiedName" => names::qualified_name(text),
+        "labelValue" => names::label_value(text),
+        "dns1123LabelPrefix" => prefix(names::dns1123_label),
+        "dns1123SubdomainPrefix" => prefix(names::dns1123_subdomain),
+        "dns1035LabelPrefix" => prefix(names::dns1035_label),
+        other if api::structural::format::matches(other, text) => Vec::new(),
+        other => vec![format!("invalid {other}")],
+    };
+    let list = wrong.iter().map(|words| Value::text(words)).collect();
+    Value::Optional((!wrong.is_empty()).then(|| Box::new(Value::List(Arc::new(list)))))
+}
+
+fn time_part(name: &str, target: &Value) -> Outcome {
+    let number = match target {
+        Value::Duration(nanoseconds) => match name {
+            "getHours" => nanoseconds / 3_600_000_000_000,
+            "getMinutes" => nanoseconds / 60_000_000_000,
+            "getSeconds" => nanoseconds / 1_000_000_000,
+            "getMilliseconds" => nanoseconds / 1_000_000 % 1000,
+            _ => return Err(EvaluateError::NoOverload),
+        },
+        Value::Timestamp(moment) => {
+            let at = moment.to_zoned(jiff::tz::TimeZone::UTC);
+            match name {
+                "getFullYear" => at.year().into(),
+                "getMonth" => i64::from(at.month()) - 1,
+                "getDate" => at.day().into(),
+                "getDayOfMonth" => i64::from(at.day()) - 1,
+                "getDayOfWeek" => at.weekday().to_sunday_zero_offset().into(),
+                "getDayOfYear" => i64::from(at.day_of_year()) - 1,
+                "getHours" => at.hour().into(),
+                "getMinutes" => at.minute().into(),
+                "getSeconds" => at.second().into(),
+                "getMilliseconds" => at.millisecond().into(),
+                _ => return Err(EvaluateError::NoOverload),
+            }
+        }
+        _ => return Err(EvaluateError::NoOverload),
+    };
+    Ok(Value::Int(number))
+}
+
+fn quantity_method(name: &str, quantity: &Quantity, args: &[Value]) -> Outcome {
+    let made = |quantity: Quantity| Ok(Value::Quantity(Arc::new(quantity)));
+    match (name, args) {
+        ("sign", []) => Ok(Value::Int(quantity.sign().into())),
+        ("isInteger", []) => Ok(Value::Bool(quantity.is_integer())),
+        ("asInteger", []) if quantity.is_integer() => Ok(Value::Int(quantity.value())),
+        ("asInteger", []) => failed("cannot convert value to integer"),
+        #[expect(clippy::cast_precision_loss, reason = "the name says approximate")]
+        ("asApproximateFloat", []) => Ok(Value::Double(quantity.milli_value() as f64 / 1000.0)),
+        ("add", [Value::Quantity(other)]) => made(quantity.add(other)),
+        ("sub", [Value::Quantity(other)]) => made(quantity.sub(other)),
+        ("add", [Value::Int(other)]) => made(quantity.add(&Quantity::new(*other, Format::DecimalSi))),
+        ("sub", [Value::Int(other)]) => made(quantity.sub(&Quantity::new(*other, Format::DecimalSi))),
+        ("isLessThan", [Value::Quantity(other)]) => Ok(Value::Bool(quantity.compare(other).is_lt())),
+        ("isGreaterThan", [Value::Quantity(other)]) => Ok(Value::Bool(quantity.compare(other).is_gt())),
+        ("compareTo", [Value::Quantity(other)]) => Ok(Value::Int(quantity.compare(other) as i64)),
+        _ => Err(EvaluateError::NoOverload),
+    }
+}
+
+fn version_method(name: &str, version: &(u64, u64, u64, String), args: &[Value]) -> Outcome {
+    let number = |n: u64| Ok(Value::Int(i64::try_from(n).unwrap_or(i64::MAX)));
+    match (name, args) {
+        ("major", []) => number(version.0),
+        ("minor", []) => number(version.1),
+        ("patch", []) => number(version.2),
+        ("compareTo", [Value::SemVer(other)]) => Ok(Value::Int(compare_versions(version, other) as i64)),
+        ("isLessThan", [Value::SemVer(other)]) => Ok(Value::Bool(compare_versions(version, other).is_lt())),
+        ("isGreaterThan", [Value::SemVer(other)]) => Ok(Value::Bool(compare_versions(version, other).is_gt())),
+        _ => Err(EvaluateError::NoOverload),
+    }
+}
+
+fn url_part(name: &str, url: &Url) -> Outcome {
+    let (hostname, port) = match url.host.rsplit_once(':') {
+        Some((hostname, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (hostname, port),
+        _ => (url.host.as_str(), ""),
+    };
+    match name {
+        "getScheme" => Ok(Value::text(&url.scheme)),
+        "getHost" => Ok(Value::text(&url.host)),
+        "getHostname" => Ok(Value::text(hostname.trim_matches(['[', ']']))),
+        "getPort" => Ok(Value::text(port)),
+        "getEscapedPath" => Ok(Value::text(&url.path)),
+        "getQuery" => {
+            let mut map: std::collections::BTreeMap<Key, Vec<Value>> = std::collections::BTreeMap::new();
+            for pair in url.query.split('&').filter(|pair| !pair.is_empty()) {
+                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                map.entry(Key::String(key.into())).or_default().push(Value::text(value));
+            }
+            Ok(Value::Map(Arc::new(map.into_iter().map(|(key, list)| (key, Value::List(Arc::new(list)))).collect())))
+        }
+        _ => Err(EvaluateError::NoOverload),
+    }
+}
