@@ -151,6 +151,8 @@ pub struct Field {
     pub patch: PatchStrategy,
     /// Overrides the map type of the field's own type (`claimRef` of a PersistentVolume).
     pub map_type: Option<MapType>,
+    /// `x-kubernetes-list-type: atomic` said of bytes, which are a list only in Go.
+    pub atomic_list: bool,
     /// Go's name of the type where it does not follow from the schema (`v1.PullPolicy`); for error messages.
     pub go_type: Option<Box<str>>,
 }

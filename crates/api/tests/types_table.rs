@@ -106,6 +106,8 @@ fn field_line(name: &str, property: &Value, required: bool, package: &str, go: O
         Some("map") => {
             write!(line, " list=map:{}", list_of(&property["x-kubernetes-list-map-keys"]).join(",")).unwrap()
         }
+        // said of all lists, and of one value that is a list only in Go
+        Some("atomic") if property["format"] == "byte" => line.push_str(" list=atomic"),
         _ => {}
     }
     // A map is granular unless it says otherwise; a reference takes the map type of what it refers to.

@@ -197,6 +197,7 @@ fn field(line: &str, package: &str, names: &HashMap<(&str, &str), u16>) -> Field
         default: None,
         patch: PatchStrategy::default(),
         map_type: None,
+        atomic_list: false,
         go_type: None,
     };
     for word in words {
@@ -213,6 +214,7 @@ fn field(line: &str, package: &str, names: &HashMap<(&str, &str), u16>) -> Field
             ("merge", key) => (field.patch.merge, field.patch.merge_key) = (true, Some(key.into())),
             ("retainKeys", _) => field.patch.retain_keys = true,
             ("replace", _) => field.patch.replace = true,
+            ("list", "atomic") => field.atomic_list = true,
             ("list", "set") => facts.list_type = ListType::Set,
             ("list", keys) => {
                 let keys = keys.strip_prefix("map:").expect("types.txt: list=map:…");

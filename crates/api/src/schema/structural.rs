@@ -134,6 +134,7 @@ fn plain_field(name: &str, schema: Ref) -> Field {
         default: None,
         patch: PatchStrategy::default(),
         map_type: None,
+        atomic_list: false,
         go_type: None,
     }
 }

@@ -148,6 +148,9 @@ impl Printer {
         if let Some(map_type) = field.map_type {
             put("x-kubernetes-map-type", if map_type == MapType::Atomic { "atomic" } else { "granular" }.into());
         }
+        if field.atomic_list {
+            put("x-kubernetes-list-type", "atomic".into());
+        }
         // In v3 nothing may stand beside a reference.
         if !extras.is_empty() && self.dialect == Dialect::V3 && value.get("$ref").is_some() {
             value = json!({"allOf": [value]});
