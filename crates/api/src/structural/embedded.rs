@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// What is wrong with the objects at places marked `x-kubernetes-embedded-resource`. The value itself is not one.
 pub fn validate_embedded(node: &Node, value: &Value, path: &Path) -> ErrorList {
     let mut errors = ErrorList::new();
-    below(node, value, path, &mut errors);
+    node.each_below(value, path, |node, value, path| walk(node, value, path, &mut errors));
     errors
 }
 
@@ -18,29 +18,7 @@ fn walk(node: &Node, value: &Value, path: &Path, errors: &mut ErrorList) {
     {
         check(map, path, errors);
     }
-    below(node, value, path, errors);
-}
-
-fn below(node: &Node, value: &Value, path: &Path, errors: &mut ErrorList) {
-    match value {
-        Value::Array(list) => {
-            if let Some(items) = &node.items {
-                for (index, item) in list.iter().enumerate() {
-                    walk(items, item, &path.index(index), errors);
-                }
-            }
-        }
-        Value::Object(map) => {
-            for (key, value) in map {
-                if let Some(property) = node.properties.get(key) {
-                    walk(property, value, &path.child(key), errors);
-                } else if let Some(values) = node.additional_node() {
-                    walk(values, value, &path.key(key), errors);
-                }
-            }
-        }
-        _ => {}
-    }
+    node.each_below(value, path, |node, value, path| walk(node, value, path, errors));
 }
 
 fn check(map: &Map<String, Value>, path: &Path, errors: &mut ErrorList) {

@@ -13,37 +13,21 @@ pub fn validate_lists(node: &Node, value: &Value, path: &Path) -> ErrorList {
 }
 
 fn walk(node: &Node, value: &Value, path: &Path, errors: &mut ErrorList) {
-    match value {
-        Value::Array(list) => {
-            match &node.list_kind {
-                ListKind::Atomic => {}
-                ListKind::Set => check_unique(list, path, errors),
-                ListKind::Map(keys) => {
-                    let key_of = |item: &Value| -> Value {
-                        let pairs = keys.iter().filter_map(|key| Some((key.clone(), item.get(key)?.clone())));
-                        Value::Object(pairs.collect::<Map<String, Value>>())
-                    };
-                    let keyed: Vec<Value> = list.iter().map(key_of).collect();
-                    check_unique(&keyed, path, errors);
-                }
-            }
-            if let Some(items) = &node.items {
-                for (index, item) in list.iter().enumerate() {
-                    walk(items, item, &path.index(index), errors);
-                }
+    if let Value::Array(list) = value {
+        match &node.list_kind {
+            ListKind::Atomic => {}
+            ListKind::Set => check_unique(list, path, errors),
+            ListKind::Map(keys) => {
+                let key_of = |item: &Value| -> Value {
+                    let pairs = keys.iter().filter_map(|key| Some((key.clone(), item.get(key)?.clone())));
+                    Value::Object(pairs.collect::<Map<String, Value>>())
+                };
+                let keyed: Vec<Value> = list.iter().map(key_of).collect();
+                check_unique(&keyed, path, errors);
             }
         }
-        Value::Object(map) => {
-            for (key, value) in map {
-                if let Some(property) = node.properties.get(key) {
-                    walk(property, value, &path.child(key), errors);
-                } else if let Some(values) = node.additional_node() {
-                    walk(values, value, &path.key(key), errors);
-                }
-            }
-        }
-        _ => {}
     }
+    node.each_below(value, path, |node, value, path| walk(node, value, path, errors));
 }
 
 /// Each item that stands again, once.

@@ -1,6 +1,7 @@
 //! One place of a structural schema, compiled: what values there must be like.
 
 use super::pattern::Pattern;
+use crate::field::Path;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -158,6 +159,27 @@ pub struct Node {
 }
 
 impl Node {
+    /// Calls `visit` with everything right below `value` that a schema speaks of.
+    pub(super) fn each_below(&self, value: &Value, path: &Path, mut visit: impl FnMut(&Node, &Value, &Path)) {
+        match value {
+            Value::Array(list) => {
+                let items =
+                    self.items.iter().flat_map(|items| list.iter().enumerate().map(move |(i, v)| (items, i, v)));
+                items.for_each(|(items, index, item)| visit(items, item, &path.index(index)));
+            }
+            Value::Object(map) => {
+                for (key, value) in map {
+                    if let Some(property) = self.properties.get(key) {
+                        visit(property, value, &path.child(key));
+                    } else if let Some(values) = self.additional_node() {
+                        visit(values, value, &path.key(key));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The schema of the values under unknown keys, if there is one.
     pub fn additional_node(&self) -> Option<&Node> {
         match &self.additional {
