@@ -1,11 +1,12 @@
 //! rustls configurations from PEM texts: one place that says which protocol and which checks.
 
 use crate::{CertError, KeyCertificate, certificates_from_pem};
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::sync::Arc;
@@ -61,14 +62,7 @@ pub fn client_config(
         .with_safe_default_protocol_versions()
         .map_err(tls("TLS versions"))?
         .with_root_certificates(roots(ca_pem)?);
-    let mut config = match pair {
-        None => builder.with_no_client_auth(),
-        Some(pair) => builder
-            .with_client_auth_cert(certificates_from_pem(&pair.certificate_pem)?, key(&pair.key_pem)?)
-            .map_err(tls("the client's certificate"))?,
-    };
-    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-    Ok(Arc::new(config))
+    as_client(builder, pair, alpn)
 }
 
 /// A client's configuration that takes every server for what it says it is: upstream's `InsecureSkipVerify`, for probes,
@@ -84,6 +78,15 @@ pub fn unverified_client_config(pair: Option<&KeyCertificate>, alpn: &[&[u8]]) -
         .map_err(tls("TLS versions"))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyServer(provider)));
+    as_client(builder, pair, alpn)
+}
+
+/// What a client's configuration has beside its way to judge servers.
+fn as_client(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    pair: Option<&KeyCertificate>,
+    alpn: &[&[u8]],
+) -> Result<Arc<ClientConfig>, CertError> {
     let mut config = match pair {
         None => builder.with_no_client_auth(),
         Some(pair) => builder
