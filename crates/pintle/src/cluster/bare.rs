@@ -2,11 +2,9 @@
 //! `up` makes them; no certificates, no components, no supervisor. `pintle down` ends them.
 
 use super::files;
-use super::layout::{Layout, NODE_PREFIX_LEN, Node, parse_nodes};
-use super::lifecycle::{ClusterError, DEFAULT_NODES};
+use super::layout::{Layout, Node, parse_nodes};
+use super::lifecycle::{ClusterError, DEFAULT_NODES, make_nodes};
 use super::record::Record;
-use super::view;
-use network::{NodeLink, Switch};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -22,17 +20,8 @@ pub async fn up(layout: &Layout, nodes: Option<&str>) -> Result<(), ClusterError
     let wanted = nodes.map(parse_nodes).transpose()?;
     let record = Record::ensure(layout, wanted.as_deref(), &parse_nodes(DEFAULT_NODES)?)?;
     let nodes = record.nodes();
-    view::ensure_run_dir(layout)?;
-    let switch = Switch::ensure(&layout.switch()).await?;
+    make_nodes(layout, &nodes).await?;
     for node in &nodes {
-        let link = NodeLink {
-            namespace: layout.namespace(&node.name, "net"),
-            port: node.switch_port(),
-            address: node.address(),
-            prefix_len: NODE_PREFIX_LEN,
-        };
-        switch.attach(&link).await?;
-        view::ensure(layout, node)?;
         keep_in_cgroup(layout, node)
             .map_err(|source| ClusterError::System { what: format!("configure {}", node.name), source })?;
     }

@@ -224,7 +224,8 @@ async fn prepare(layout: &Layout, record: &Record, clock: &SharedClock) -> Resul
     Ok(files::write_hosts(layout, &record.nodes())?)
 }
 
-async fn make_nodes(layout: &Layout, nodes: &[Node]) -> Result<(), ClusterError> {
+/// Makes the nodes' namespaces and links, or finds that they are there.
+pub(super) async fn make_nodes(layout: &Layout, nodes: &[Node]) -> Result<(), ClusterError> {
     view::ensure_run_dir(layout)?;
     let switch = Switch::ensure(&layout.switch()).await?;
     for node in nodes {
