@@ -53,7 +53,14 @@ pub fn kill(name: &str, wait: impl Fn()) -> io::Result<()> {
         }
         wait();
     }
-    roots().iter().try_for_each(|root| remove(&root.join(name)))
+    hierarchies().iter().try_for_each(|root| remove(&root.join(name)))
+}
+
+/// Every hierarchy that is mounted: containers are given groups also in those that no process of ours joins.
+fn hierarchies() -> Vec<PathBuf> {
+    let mount = Path::new(MOUNT);
+    let below = children(mount).into_iter().filter(|path| path.join("cgroup.procs").exists());
+    std::iter::once(mount.to_owned()).filter(|path| path.join("cgroup.procs").exists()).chain(below).collect()
 }
 
 fn processes(directory: &Path) -> Vec<i32> {

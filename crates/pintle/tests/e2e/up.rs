@@ -1,7 +1,9 @@
 //! `pintle up` itself: beside another cluster, interrupted, half dead, mistyped.
 
 use crate::cluster::{Cluster, LIMIT, pause, pintle};
+use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 fn error_of(output: &Output) -> String {
@@ -11,6 +13,32 @@ fn error_of(output: &Output) -> String {
 
 fn answer(cluster: &Cluster, arguments: &[&str]) -> String {
     error_of(&cluster.pintle(arguments).output().expect("run pintle"))
+}
+
+/// The cgroups of clusters, of all hierarchies.
+fn cluster_cgroups() -> BTreeSet<PathBuf> {
+    let below = |directory: &Path| {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir() && !path.is_symlink()).collect::<Vec<_>>()
+    };
+    let top = below(Path::new("/sys/fs/cgroup"));
+    let all = top.iter().flat_map(|hierarchy| below(hierarchy)).chain(top.clone());
+    let of_clusters = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("pintle-"))
+    };
+    all.filter(of_clusters).collect()
+}
+
+#[test]
+fn down_leaves_no_cgroup_in_any_hierarchy() {
+    let before = cluster_cgroups();
+    let cluster = Cluster::up("master");
+    cluster.ok("kubectl run p --image=nginx --image-pull-policy=Never");
+    cluster.ready("p");
+    assert_ne!(cluster_cgroups(), before);
+    let down = cluster.pintle(&["down", "--delete"]).output().expect("run pintle");
+    assert!(down.status.success(), "{}", String::from_utf8_lossy(&down.stderr));
+    assert_eq!(cluster_cgroups(), before);
 }
 
 #[test]
