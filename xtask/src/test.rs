@@ -2,6 +2,8 @@
 
 use crate::command::{self, Done};
 use crate::{images, kubectl, prerequisites, tidy};
+use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Test binaries that run whole clusters: one after the other and alone, since they are about time too.
 const CLUSTER_TESTS: [&str; 2] = ["node_corpus", "e2e"];
@@ -20,11 +22,24 @@ pub fn run() -> Done {
         tests.args(["nextest", "run", "--workspace", "--no-fail-fast", "-E", &selection]);
     } else {
         tests.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]);
+        for name in integration_tests()?.iter().filter(|name| !CLUSTER_TESTS.contains(&name.as_str())) {
+            tests.args(["--test", name]);
+        }
     }
     command::run(&mut tests)?;
     // all of them in any case: whoever waited so long wants to know of every failure
     let failed: Vec<String> = CLUSTER_TESTS.iter().filter_map(|name| on_clusters(name).err()).collect();
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+}
+
+/// The names of all integration tests: cargo alone cannot be told to leave some out.
+fn integration_tests() -> Result<BTreeSet<String>, String> {
+    let text = command::output(command::cargo().args(["metadata", "--format-version", "1", "--no-deps"]))?;
+    let metadata: Value = serde_json::from_str(&text).map_err(|error| format!("cargo metadata: {error}"))?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let targets = packages.flat_map(|package| package["targets"].as_array().into_iter().flatten());
+    let tests = targets.filter(|target| target["kind"][0] == "test");
+    Ok(tests.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect())
 }
 
 /// The tutorial and the recorded transcripts on real clusters.
