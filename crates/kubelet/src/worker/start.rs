@@ -89,7 +89,10 @@ impl Worker {
     /// stopped. The end of the pod does not wait for it.
     async fn post_start(&mut self, role: Role, container: &Container, id: &ContainerId) -> bool {
         let Some(hook) = container.lifecycle.as_ref().and_then(|l| l.post_start.clone()) else { return true };
+        // upstream tells a pod's addresses after the hook only, if it has not told them before
+        let untold = self.addresses.take();
         self.publish_status();
+        self.addresses = untold;
         let addresses = self.pod_addresses();
         let outcome = {
             let run = hooks::run(&self.shared, id, container, &hook, &addresses);
