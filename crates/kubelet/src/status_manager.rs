@@ -48,6 +48,8 @@ struct Target {
     uid: String,
     resource_version: u64,
     status: Value,
+    /// Of a mirror: the hash of the manifest that it shows.
+    manifest: Option<String>,
 }
 
 impl Target {
@@ -56,7 +58,13 @@ impl Target {
             uid: pod::uid(pod).0,
             resource_version: pod.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0),
             status: serde_json::to_value(&pod.status).unwrap_or_default(),
+            manifest: pod::annotation(pod, pod::CONFIG_MIRROR).map(str::to_owned),
         }
+    }
+
+    /// Whether this is the mirror of a static pod: the one before an edit of the manifest has the same name.
+    fn mirrors(&self, pod: &Pod) -> bool {
+        self.manifest.as_deref() == pod::annotation(pod, pod::CONFIG_HASH)
     }
 }
 
@@ -129,8 +137,9 @@ impl StatusManager {
         let target = Target::of(pod);
         if pod::is_mirror(pod) {
             let name = pod::full_name(pod);
-            self.mirrors.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), target);
-            let mine = self.entries().iter().find(|(_, e)| pod::full_name(&e.pod) == name).map(|(uid, _)| uid.clone());
+            let mine = |entry: &Entry| pod::full_name(&entry.pod) == name && target.mirrors(&entry.pod);
+            let mine = self.entries().iter().find(|(_, entry)| mine(entry)).map(|(uid, _)| uid.clone());
+            self.mirrors.lock().unwrap_or_else(PoisonError::into_inner).insert(name, target);
             if let Some(uid) = mine {
                 self.queue.add(uid);
             }
@@ -195,7 +204,10 @@ impl StatusManager {
         let name = pod::full_name(&entry.pod);
         let target = match &entry.known {
             Some(target) => target.clone(),
-            None => self.mirrors.lock().unwrap_or_else(PoisonError::into_inner).get(&name)?.clone(),
+            None => {
+                let mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+                mirrors.get(&name).filter(|target| target.mirrors(&entry.pod))?.clone()
+            }
         };
         Some((name, target, entry.status.clone(), entry.pod.clone(), entry.reclaimed))
     }

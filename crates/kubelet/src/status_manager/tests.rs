@@ -35,15 +35,32 @@ async fn one_patch_per_change_and_again_when_somebody_else_wrote() {
 }
 
 #[tokio::test]
-async fn a_static_pods_status_waits_for_its_mirror() {
+async fn a_static_pods_status_waits_for_its_own_mirror() {
     let world = World::new();
     let mut of_file = (*pod("0", "Pending")).clone();
-    of_file.metadata.annotations = Some([(pod::CONFIG_SOURCE.to_owned(), "file".to_owned())].into());
+    let annotations = [(pod::CONFIG_SOURCE, "file"), (pod::CONFIG_HASH, "edited")];
+    of_file.metadata.annotations = Some(annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
     world.shared.statuses.set(&Arc::new(of_file.clone()), status("Running"));
-    let mut mirror = of_file.clone();
-    mirror.metadata.uid = Some("mirror".to_owned());
-    mirror.metadata.annotations.as_mut().unwrap().insert(pod::CONFIG_MIRROR.to_owned(), "h".to_owned());
-    world.shared.statuses.observe(&mirror);
-    world.until("sent", |w| w.api.patches.lock().unwrap().len() == 1).await;
-    assert_eq!(world.api.patches.lock().unwrap()[0]["metadata"]["uid"], "mirror");
+    let mirror = |uid: &str, hash: &str| {
+        let mut mirror = of_file.clone();
+        mirror.metadata.uid = Some(uid.to_owned());
+        mirror.metadata.annotations.as_mut().unwrap().insert(pod::CONFIG_MIRROR.to_owned(), hash.to_owned());
+        mirror
+    };
+    let uids = |world: &World| -> Vec<Value> {
+        world.api.patches.lock().unwrap().iter().map(|patch| patch["metadata"]["uid"].clone()).collect()
+    };
+
+    // the mirror of the manifest before the edit, still there; what is queued after it has been sent shows that it had its turn
+    world.shared.statuses.observe(&mirror("old", "before"));
+    let mut other = (*pod("0", "Pending")).clone();
+    other.metadata.uid = Some("other".to_owned());
+    other.metadata.name = Some("other".to_owned());
+    world.shared.statuses.set(&Arc::new(other), status("Running"));
+    world.until("the other one's is sent", |w| uids(w).contains(&json!("other"))).await;
+    assert_eq!(uids(&world), [json!("other")]);
+
+    world.shared.statuses.observe(&mirror("new", "edited"));
+    world.until("sent", |w| uids(w).len() == 2).await;
+    assert_eq!(uids(&world)[1], "new");
 }
