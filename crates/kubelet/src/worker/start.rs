@@ -90,7 +90,7 @@ impl Worker {
     async fn post_start(&mut self, role: Role, container: &Container, id: &ContainerId) -> bool {
         let Some(hook) = container.lifecycle.as_ref().and_then(|l| l.post_start.clone()) else { return true };
         // upstream tells a pod's addresses after the hook only, if it has not told them before
-        let untold = self.addresses.take();
+        let untold = self.addresses.replace(Vec::new());
         self.publish_status();
         self.addresses = untold;
         let addresses = self.pod_addresses();
