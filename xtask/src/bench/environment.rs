@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -52,6 +53,8 @@ for path in /var/lib/kubelet /var/log/pods /var/log/containers /run/pintle /var/
   mkdir -p $own$path $path; mount --bind $own$path $path
 done
 exec \"$@\"";
+/// Says so in a line when it runs, so in its namespaces: who enters them sooner finds the machine's.
+const TELL: &str = "echo made; exec \"$@\" > /dev/null";
 
 impl<'a> Environment<'a> {
     /// Starts a server for `place`.
@@ -116,6 +119,9 @@ impl<'a> Environment<'a> {
     /// The server's command line for this place.
     pub fn server_command(&self) -> Command {
         let mut command = if self.place == Place::Node { self.in_new_namespaces() } else { Command::new("env") };
+        if self.place == Place::Node {
+            command.args(["sh", "-c", TELL, "sh"]);
+        }
         command.arg(&self.programs.pintle).args(self.server_arguments());
         command
     }
@@ -150,8 +156,15 @@ impl<'a> Environment<'a> {
         let log = self.directory.join("server.log");
         let log = fs::OpenOptions::new().create(true).append(true).open(&log).map_err(at(&log))?;
         let mut command = self.server_command();
-        command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        self.server = Some(command.spawn().map_err(|error| format!("{command:?}: {error}"))?);
+        let screen = if self.place == Place::Node { Stdio::piped() } else { Stdio::null() };
+        command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(screen).stderr(log);
+        let mut server = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
+        let screen = server.stdout.take();
+        self.server = Some(server);
+        if let Some(screen) = screen {
+            let mut made = String::new();
+            BufReader::new(screen).read_line(&mut made).map_err(|error| format!("{command:?}: {error}"))?;
+        }
         let kubeconfig = self.kubeconfig.display().to_string();
         self.load(&["ready", "--kubeconfig", &kubeconfig]).map(drop)?;
         if self.place == Place::Node {
