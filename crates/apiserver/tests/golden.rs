@@ -2,7 +2,7 @@
 //! the embedded store and on etcd alike.
 //!
 //! `expected-failures.txt` names the steps that still fail; a step in it that passes is an error, so the list can only
-//! shrink. Without the corpus (or Python) there is nothing to do.
+//! shrink. `PINTLE_SCENARIOS=crd-,admission` runs only those whose names begin so. Without the corpus (or Python) there is nothing to do.
 
 #[path = "../../store/tests/etcd_server/mod.rs"]
 mod etcd_server;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Beside the repository, wherever that is.
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden");
 /// Scenarios of features that have no code yet; each needs an issue of its own.
-const NOT_YET: [&str; 2] = ["crd-cel-rules", "admission-policies"];
+const NOT_YET: [&str; 1] = ["admission-policies"];
 /// Seconds that a step may wait for something that does not come.
 const PATIENCE_SECONDS: &str = "2";
 
@@ -54,6 +54,10 @@ async fn start(store: Arc<dyn store::Store>) -> Server {
 fn scenarios() -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(Path::new(CORPUS).join("scenarios")) else { return Vec::new() };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".json").map(str::to_owned));
+    if let Ok(wanted) = std::env::var("PINTLE_SCENARIOS") {
+        let wanted: Vec<&str> = wanted.split(',').collect();
+        return names.filter(|name| wanted.iter().any(|prefix| name.starts_with(prefix))).collect();
+    }
     let mut names: Vec<String> = names.filter(|name| !NOT_YET.iter().any(|prefix| name.starts_with(prefix))).collect();
     names.sort();
     names
@@ -69,6 +73,9 @@ fn failures(address: &str, scenario: &str, directory: &Path) -> BTreeSet<String>
         .output()
         .unwrap();
     std::fs::write(&report, &output.stdout).unwrap();
+    if std::env::var_os("PINTLE_SCENARIOS").is_some() {
+        eprintln!("{}", String::from_utf8_lossy(&output.stdout)); // whoever asks for a few wants to see why
+    }
     let text = String::from_utf8_lossy(&output.stdout);
     let failed = text.lines().filter_map(|line| line.strip_prefix("FAIL  ")?.split_whitespace().next());
     let mut failed: BTreeSet<String> = failed.map(str::to_owned).collect();
@@ -105,7 +112,8 @@ fn check(found: &BTreeSet<String>) {
     let expected: BTreeSet<String> =
         text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect();
     let new: Vec<&String> = found.difference(&expected).collect();
-    let healed: Vec<&String> = expected.difference(found).collect();
+    let partial = std::env::var_os("PINTLE_SCENARIOS").is_some();
+    let healed: Vec<&String> = expected.difference(found).filter(|_| !partial).collect();
     assert!(new.is_empty(), "fail, and should not: {new:#?}");
     assert!(healed.is_empty(), "pass: take them off expected-failures.txt: {healed:#?}");
 }

@@ -6,7 +6,9 @@
 
 mod columns;
 mod conversion;
+pub(crate) mod declarations;
 mod json_path;
+mod rules;
 mod scale;
 mod strategy;
 #[cfg(test)]

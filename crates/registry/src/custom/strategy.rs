@@ -1,8 +1,9 @@
 //! The strategy of custom resources: what their schema says.
 
+use super::rules::Rules;
 use super::scale::ScalePaths;
 use crate::{Strategy, Subresource, Update};
-use api::field::{ErrorList, Path};
+use api::field::{Error, ErrorList, ErrorType, Path};
 use api::structural::{Node, validate, validate_embedded, validate_lists};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ pub(super) struct CustomStrategy {
     node: Node,
     /// The part of the schema below `status`.
     status: Option<Node>,
+    rules: Option<Rules>,
     has_status: bool,
     scale: Option<ScalePaths>,
     /// Name as field selectors have it, and the keys that lead there.
@@ -24,6 +26,7 @@ impl CustomStrategy {
         let keys = |path: &str| path.split('.').map(str::to_owned).collect();
         let selectable = selectable.iter().map(|path| path.trim_start_matches('.'));
         Self {
+            rules: Rules::compile(&node, true),
             status: node.properties.get("status").cloned(),
             selectable: selectable.map(|path| (path.to_owned(), keys(path))).collect(),
             node,
@@ -32,12 +35,32 @@ impl CustomStrategy {
         }
     }
 
-    /// What OpenAPI cannot say. CEL rules are not evaluated.
-    fn finish(&self, object: &Value, mut errors: ErrorList) -> ErrorList {
+    /// What OpenAPI cannot say, and the rules, which run only on what has the right shape.
+    fn finish(&self, object: &Value, old: Option<&Value>, mut errors: ErrorList) -> ErrorList {
         errors.extend(validate_embedded(&self.node, object, &Path::default()));
         errors.extend(validate_lists(&self.node, object, &Path::default()));
+        let Some(rules) = &self.rules else { return errors };
+        if errors.iter().any(blocks_rules) {
+            let words = "some validation rules were not checked because the object was invalid; correct the existing errors \
+                         to complete validation";
+            errors.push(Error::invalid(&Path::default(), Value::Null, words));
+        } else {
+            errors.extend(rules.validate(&self.node, object, old));
+        }
         errors
     }
+}
+
+/// Whether rules could stumble over what is wrong (`hasBlockingErr`).
+fn blocks_rules(error: &Error) -> bool {
+    matches!(
+        error.kind,
+        ErrorType::NotSupported
+            | ErrorType::Required
+            | ErrorType::TooLong
+            | ErrorType::TooMany
+            | ErrorType::TypeInvalid
+    )
 }
 
 impl Strategy for CustomStrategy {
@@ -55,7 +78,7 @@ impl Strategy for CustomStrategy {
             scale.validate_spec(object, &mut errors);
             scale.validate_status(object, &mut errors);
         }
-        self.finish(object, errors)
+        self.finish(object, None, errors)
     }
 
     /// A status endpoint changes nothing but `status`; of metadata only `managedFields`, which says who did it.
@@ -90,7 +113,7 @@ impl Strategy for CustomStrategy {
                 scale.validate_status(update.new, &mut errors);
             }
         }
-        self.finish(update.new, errors)
+        self.finish(update.new, Some(update.old), errors)
     }
 
     fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {

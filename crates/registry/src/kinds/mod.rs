@@ -50,7 +50,7 @@ pub(crate) use config_map::ConfigMap;
 pub(crate) use controller_revision::ControllerRevision;
 pub(crate) use cron_job::CronJob;
 pub(crate) use csi::{CsiDriver, CsiNode, CsiStorageCapacity, VolumeAttributesClass};
-pub(crate) use custom_resource_definition::CustomResourceDefinition;
+pub(crate) use custom_resource_definition::{CustomResourceDefinition, field_path};
 pub(crate) use daemon_set::DaemonSet;
 pub(crate) use deployment::Deployment;
 pub(crate) use disruption_budget::DisruptionBudget;

@@ -5,7 +5,7 @@
 
 mod conversion;
 mod defaults;
-mod field_path;
+pub(crate) mod field_path;
 mod internal;
 mod names;
 mod open_api;

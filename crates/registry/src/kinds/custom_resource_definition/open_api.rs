@@ -1,7 +1,8 @@
 //! `validateCustomResourceDefinitionValidation`: what a schema may be at all, then whether it is structural, then its
-//! defaults, then the texts of its rules.
+//! defaults, then its rules.
 
-use super::{defaults, rules, structural};
+use super::rules::{self, Context};
+use super::{defaults, structural};
 use crate::At;
 use api::field::{Error, ErrorList, Path};
 use api::structural::format;
@@ -35,12 +36,22 @@ const UNSUPPORTED: [(&str, &str); 6] = [
 ];
 
 /// What is known on the way down.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Inside {
     /// Below `metadata` of a resource.
     metadata: bool,
     /// Why there may be no defaults.
     no_defaults: Option<String>,
+    /// The list or combination that cuts the way to old values.
+    uncorrelatable: Option<Path>,
+    /// How often values stand here at most; none when only the size of a request tells.
+    times: Option<u64>,
+}
+
+impl Inside {
+    fn multiplied(&self, by: Option<u64>) -> Option<u64> {
+        Some(self.times?.saturating_mul(by?))
+    }
 }
 
 /// What is wrong with a `schema` (at the top: `validation`).
@@ -55,13 +66,26 @@ pub(super) fn validate(validation: &At<'_, '_>, status_enabled: bool, errors: &m
     if schema["nullable"] == true {
         found.push(Error::forbidden(&path.child("nullable"), "nullable cannot be true at the root"));
     }
+    let mut context = None;
     if is_convertible(schema) {
         let wrong = structural::validate(schema, &path);
-        found.extend(if wrong.is_empty() { defaults::validate(schema, &path) } else { wrong });
+        if wrong.is_empty() {
+            let wrong = defaults::validate(schema, &path);
+            if wrong.is_empty() {
+                context = Some(Context::new(schema));
+            }
+            found.extend(wrong);
+        } else {
+            found.extend(wrong);
+        }
     }
-    let mut walk = Walk { errors: ErrorList::new() };
-    walk.schema(schema, &path, &Inside::default(), true);
+    let mut walk = Walk { errors: ErrorList::new(), context };
+    let root = Inside { metadata: false, no_defaults: None, uncorrelatable: None, times: Some(1) };
+    walk.schema(schema, &path, &root, true);
     found.extend(walk.errors);
+    if let Some(context) = walk.context {
+        context.finish(&path, &mut found);
+    }
     errors.extend(found);
 }
 
@@ -103,13 +127,16 @@ fn is_convertible(schema: &Value) -> bool {
     })
 }
 
-struct Walk {
+struct Walk<'v> {
     errors: ErrorList,
+    /// Where rules are compiled; none when the schema is too broken for types.
+    context: Option<Context<'v>>,
 }
 
-impl Walk {
+impl<'v> Walk<'v> {
     /// `ValidateCustomResourceDefinitionOpenAPISchema`
-    fn schema(&mut self, schema: &Value, path: &Path, inside: &Inside, is_root: bool) {
+    fn schema(&mut self, schema: &'v Value, path: &Path, inside: &Inside, is_root: bool) {
+        let before = self.errors.len();
         self.standard(schema, path, inside);
         if schema["uniqueItems"] == true {
             let words = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
@@ -118,10 +145,19 @@ impl Walk {
         self.below(schema, path, inside, is_root);
         self.extensions(schema, path);
         let rules = schema["x-kubernetes-validations"].as_array().map(Vec::as_slice).unwrap_or_default();
-        rules::validate_sources(rules, schema, &path.child("x-kubernetes-validations"), &mut self.errors);
+        if rules.is_empty() {
+            return;
+        }
+        let at = path.child("x-kubernetes-validations");
+        rules::validate_sources(rules, schema, &at, &mut self.errors);
+        if self.errors.len() == before
+            && let Some(context) = &mut self.context
+        {
+            context.compile(rules, schema, path, inside.uncorrelatable.as_ref(), inside.times, &mut self.errors);
+        }
     }
 
-    fn below(&mut self, schema: &Value, path: &Path, inside: &Inside, is_root: bool) {
+    fn below(&mut self, schema: &'v Value, path: &Path, inside: &Inside, is_root: bool) {
         let properties = schema["properties"].as_object().filter(|properties| !properties.is_empty());
         if let Some(values) = schema.get("additionalProperties") {
             let at = path.child("additionalProperties");
@@ -133,6 +169,7 @@ impl Walk {
                 if inside.metadata {
                     below.no_defaults = Some("inside additionalProperties applying to object metadata".to_owned());
                 }
+                below.times = inside.multiplied(schema["maxProperties"].as_u64());
                 self.schema(values, &at, &below, false);
             }
         }
@@ -156,14 +193,22 @@ impl Walk {
             self.nested(not, &path.child("not"), inside, "not");
         }
         if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
-            self.schema(items, &path.child("items"), inside, false);
+            let mut below = inside.clone();
+            let correlatable = schema["x-kubernetes-list-type"] == "map";
+            if !correlatable && below.uncorrelatable.is_none() {
+                below.uncorrelatable = Some(path.clone());
+            }
+            below.times = inside.multiplied(schema["maxItems"].as_u64());
+            self.schema(items, &path.child("items"), &below, false);
         }
     }
 
-    /// Below a combination there are no types.
-    fn nested(&mut self, schema: &Value, path: &Path, inside: &Inside, name: &str) {
+    /// Below a combination there are no types and no rules.
+    fn nested(&mut self, schema: &'v Value, path: &Path, inside: &Inside, name: &str) {
+        let context = self.context.take();
         let below = Inside { no_defaults: Some(format!("inside {name}")), ..inside.clone() };
         self.schema(schema, path, &below, false);
+        self.context = context;
     }
 
     /// `specStandardValidatorV3`

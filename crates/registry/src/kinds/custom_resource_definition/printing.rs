@@ -31,3 +31,20 @@ pub(super) fn versions(spec: &At<'_, '_>) -> String {
         .collect();
     format!("[{}]", printed.join(","))
 }
+
+/// One entry of `x-kubernetes-validations`, as JSON that keeps HTML safe.
+pub(super) fn rule(rule: &Value) -> String {
+    let text = |field: &str| rule.get(field).and_then(Value::as_str).unwrap_or_default().into();
+    let value = |field: &str| rule.get(field).cloned().unwrap_or_default();
+    go_struct(&[
+        ("Rule", text("rule")),
+        ("Message", text("message")),
+        ("MessageExpression", text("messageExpression")),
+        ("Reason", value("reason")),
+        ("FieldPath", text("fieldPath")),
+        ("OptionalOldSelf", value("optionalOldSelf")),
+    ])
+    .replace('&', "\\u0026")
+    .replace('<', "\\u003c")
+    .replace('>', "\\u003e")
+}
