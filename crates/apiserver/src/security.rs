@@ -75,7 +75,7 @@ pub fn chain(config: SecurityConfig) -> ChainBuilder {
                 tokens.clone(),
                 config.clock.clone(),
             )),
-            connector: Box::new(Streaming::new(reader.clone(), config.kubelet)),
+            connector: Box::new(Streaming::new(reader.clone(), config.kubelet, config.clock.clone())),
             documents,
             anonymous: config.anonymous,
         }

@@ -6,6 +6,7 @@
 mod dial;
 mod options;
 mod plan;
+mod proxy;
 mod relay;
 
 pub use dial::KubeletClient;
@@ -16,20 +17,22 @@ use crate::chain::Connector;
 use crate::request::RequestInfo;
 use crate::user::UserInfo;
 use api::status::Status;
+use clock::SharedClock;
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
-use plan::Plan;
+use plan::{Answer, Plan};
 
 /// Serves the connecting subresources.
 pub struct Streaming {
     reader: SharedReader,
     kubelet: Option<KubeletClient>,
+    clock: SharedClock,
 }
 
 impl Streaming {
     /// Without a kubelet client every connection to a node is refused.
-    pub fn new(reader: SharedReader, kubelet: Option<KubeletClient>) -> Self {
-        Self { reader, kubelet }
+    pub fn new(reader: SharedReader, kubelet: Option<KubeletClient>, clock: SharedClock) -> Self {
+        Self { reader, kubelet, clock }
     }
 }
 
@@ -40,8 +43,8 @@ impl Connector for Streaming {
         info: &RequestInfo,
         _user: &UserInfo,
     ) -> BoxFuture<'static, Result<Response<Body>, Status>> {
-        let plan = plan::plan(&self.reader, info);
-        let kubelet = self.kubelet.clone();
+        let plan = plan::plan(&self.reader, info, rand::random_range(0..usize::MAX));
+        let (kubelet, clock) = (self.kubelet.clone(), self.clock.clone());
         Box::pin(async move {
             match plan? {
                 Plan::NoContent => {
@@ -53,12 +56,15 @@ impl Connector for Streaming {
                     let Some(kubelet) = kubelet else {
                         return Err(Status::internal("this server has no credentials for kubelets"));
                     };
-                    let connection = kubelet.dial(&address).await?;
+                    let connection = kubelet.dial(&*clock, &address).await;
+                    let connection = connection.map_err(|error| answer.unreachable(&address, &target, error))?;
                     relay::relay(connection, request, &address, &target, answer).await
                 }
                 Plan::Plain { address, target } => {
-                    let connection = dial::dial_plain(&address).await?;
-                    relay::relay(connection, request, &address, &target, plan::Answer::AsItIs).await
+                    let answer = Answer::Proxied;
+                    let connection = dial::dial_plain(&*clock, &address).await;
+                    let connection = connection.map_err(|error| answer.unreachable(&address, &target, error))?;
+                    relay::relay(connection, request, &address, &target, answer).await
                 }
             }
         })

@@ -23,7 +23,11 @@ impl Objects {
         let version = object["apiVersion"].as_str().unwrap();
         let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
         let kind = object["kind"].as_str().unwrap().to_ascii_lowercase();
-        let plural = if kind.ends_with("class") { format!("{kind}es") } else { format!("{kind}s") };
+        let plural = match kind.as_str() {
+            "endpoints" => kind,
+            class if class.ends_with("class") => format!("{class}es"),
+            _ => format!("{kind}s"),
+        };
         self.remove(&group, &plural, &object["metadata"]["namespace"], &object["metadata"]["name"]);
         let mut inner = self.0.lock().unwrap();
         inner.0 += 1;

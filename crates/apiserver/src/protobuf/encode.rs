@@ -40,14 +40,14 @@ pub fn encode(object: &Value) -> Option<Vec<u8>> {
     Some(envelope(api_version, kind, &raw))
 }
 
-/// A frame of a watch: its length in four bytes, then a WatchEvent with the object in an envelope of its own.
+/// A frame of a watch: its length in four bytes, then a bare WatchEvent (upstream's raw serializer) with the object in an
+/// envelope.
 pub fn watch_frame(kind: &str, object: &Value) -> Option<Vec<u8>> {
     let mut extension = Vec::new();
     put_bytes(1, &encode(object)?, &mut extension);
     let mut event = Vec::new();
     put_bytes(1, kind.as_bytes(), &mut event);
     put_bytes(2, &extension, &mut event);
-    let event = envelope("v1", "WatchEvent", &event);
     let length = u32::try_from(event.len()).ok()?;
     Some([&length.to_be_bytes()[..], &event].concat())
 }
@@ -223,6 +223,9 @@ mod tests {
         let frame = watch_frame("ADDED", &json!({"apiVersion": "v1", "kind": "ConfigMap"})).unwrap();
         let length = u32::from_be_bytes(frame[..4].try_into().unwrap());
         assert_eq!(usize::try_from(length).unwrap(), frame.len() - 4);
+        // field 1, the type, without an envelope around; the object in field 1 of field 2 has one
+        assert_eq!(frame[4..11], *b"\x0a\x05ADDED");
+        assert_eq!(frame[15..19], *MAGIC);
         assert!(encode(&json!({"apiVersion": "example.com/v1", "kind": "Own"})).is_none());
     }
 }

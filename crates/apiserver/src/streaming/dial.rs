@@ -1,11 +1,13 @@
 //! Opening connections: TLS with the server's client certificate to kubelets, plain to pods.
 
-use api::status::Status;
 use certs::{CertError, KeyCertificate};
+use clock::Clock;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -42,25 +44,57 @@ impl KubeletClient {
         Ok(Self { tls: certs::unverified_client_config(Some(pair), &[b"http/1.1"])? })
     }
 
-    pub(super) async fn dial(&self, address: &str) -> Result<Connection, Status> {
+    pub(super) async fn dial(&self, clock: &dyn Clock, address: &str) -> Result<Connection, DialError> {
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let host = host.trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(host).map_err(|error| dialing(address, error))?;
-        let stream = TcpStream::connect(address).await.map_err(|error| dialing(address, error))?;
-        // Key strokes are small and urgent.
-        stream.set_nodelay(true).map_err(|error| dialing(address, error))?;
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
+        let stream = connect(clock, address).await?;
         let connector = TlsConnector::from(self.tls.clone());
-        let stream = connector.connect(name, stream).await.map_err(|error| dialing(address, error))?;
+        let handshake = clock::timeout(clock, DIAL_TIMEOUT, connector.connect(name, stream)).await;
+        let stream = handshake.ok_or(DialError::Handshake)?.map_err(DialError::Tls)?;
         Ok(Box::pin(stream))
     }
 }
 
-pub(super) async fn dial_plain(address: &str) -> Result<Connection, Status> {
-    let stream = TcpStream::connect(address).await.map_err(|error| dialing(address, error))?;
-    stream.set_nodelay(true).map_err(|error| dialing(address, error))?;
-    Ok(Box::pin(stream))
+/// To a pod, without TLS.
+pub(super) async fn dial_plain(clock: &dyn Clock, address: &str) -> Result<Connection, DialError> {
+    Ok(Box::pin(connect(clock, address).await?))
 }
 
-fn dialing(address: &str, error: impl std::fmt::Display) -> Status {
-    Status::internal(format!("error dialing backend: dial tcp {address}: {error}"))
+async fn connect(clock: &dyn Clock, address: &str) -> Result<TcpStream, DialError> {
+    let failed = |source| DialError::Connect { address: address.to_owned(), source };
+    let connected = clock::timeout(clock, DIAL_TIMEOUT, TcpStream::connect(address)).await;
+    let stream = connected.ok_or_else(|| failed(ErrorKind::TimedOut.into()))?.map_err(failed)?;
+    // Key strokes are small and urgent.
+    stream.set_nodelay(true).map_err(failed)?;
+    Ok(stream)
+}
+
+/// How long connecting may take, and a handshake (Go's `DefaultTransport` gives the first 30 s).
+const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why there is no connection, in the words of Go's `net`: people search for them.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DialError {
+    #[error("dial tcp {address}: {}", words(source))]
+    Connect {
+        address: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("net/http: TLS handshake timeout")]
+    Handshake,
+    #[error("tls: {0}")]
+    Tls(#[source] std::io::Error),
+    #[error(transparent)]
+    Name(#[from] rustls_pki_types::InvalidDnsNameError),
+}
+
+fn words(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "connect: connection refused".to_owned(),
+        ErrorKind::HostUnreachable => "connect: no route to host".to_owned(),
+        ErrorKind::NetworkUnreachable => "connect: network is unreachable".to_owned(),
+        ErrorKind::TimedOut => "i/o timeout".to_owned(),
+        _ => error.to_string(),
+    }
 }

@@ -1,11 +1,10 @@
 //! Where a connecting request goes: pure, from the objects as they are.
 
-use super::options;
+use super::{options, proxy};
 use crate::SharedReader;
 use crate::request::RequestInfo;
 use api::status::{Status, Subject};
 use serde_json::Value;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The kubelet's port where a node does not say.
@@ -27,17 +26,32 @@ pub(super) enum Plan {
 /// How the answer of the other side reaches the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Unchanged.
-    AsItIs,
+    /// Unchanged, of a stream.
+    Stream,
+    /// Unchanged, of whatever it is that serves HTTP there.
+    Proxied,
     /// Errors are texts, to be made into a Status about this pod.
     TextErrors { pod: String },
 }
 
-/// Decides.
-pub(super) fn plan(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Status> {
+impl Answer {
+    /// What the client is told when the other side cannot be reached. Upstream tells it in three ways: a proxy in the
+    /// form of `NewServiceUnavailable`, the others as errors that are no Status.
+    pub(super) fn unreachable(&self, address: &str, target: &str, why: impl std::fmt::Display) -> Status {
+        match self {
+            Self::Stream => Status::plain(500, "", format!("error dialing backend: {why}")),
+            Self::Proxied => Status::service_unavailable(format!("error trying to reach service: {why}")),
+            Self::TextErrors { .. } => Status::plain(500, "", format!("Get \"https://{address}{target}\": {why}")),
+        }
+    }
+}
+
+/// Decides; `random` chooses between equal endpoints.
+pub(super) fn plan(reader: &SharedReader, info: &RequestInfo, random: usize) -> Result<Plan, Status> {
     match (info.resource.as_str(), info.subresource.as_str()) {
-        ("nodes", "proxy") => node_proxy(reader, info),
-        ("pods", "proxy") => pod_proxy(reader, info),
+        ("nodes", "proxy") => proxy::node(reader, info),
+        ("pods", "proxy") => proxy::pod(reader, info),
+        ("services", "proxy") => proxy::service(reader, info, random),
         ("pods", "log") => log(reader, info),
         ("pods", "portforward") => stream(reader, info, "portForward", false, options::port_forward(&info.query)),
         ("pods", "attach") => stream(reader, info, "attach", true, options::streams(&info.query, false)),
@@ -49,7 +63,7 @@ pub(super) fn plan(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, St
     }
 }
 
-fn get_pod(reader: &SharedReader, info: &RequestInfo, name: &str) -> Result<Arc<Value>, Status> {
+pub(super) fn get_pod(reader: &SharedReader, info: &RequestInfo, name: &str) -> Result<Arc<Value>, Status> {
     let missing = || Status::not_found(&Subject { group: "", resource: "pods", name });
     reader.get("", "pods", &info.namespace, name).ok_or_else(missing)
 }
@@ -83,10 +97,10 @@ fn stream(
         return Err(Status::bad_request(format!("pod {} does not have a host assigned", info.name)));
     }
     let address = node_address(reader, node_of(&pod))?;
-    Ok(Plan::Kubelet { address, target: with_query(path, &query), answer: Answer::AsItIs })
+    Ok(Plan::Kubelet { address, target: with_query(path, &query), answer: Answer::Stream })
 }
 
-fn with_query(path: String, query: &str) -> String {
+pub(super) fn with_query(path: String, query: &str) -> String {
     if query.is_empty() { path } else { format!("{path}?{query}") }
 }
 
@@ -126,7 +140,7 @@ fn container(pod: &Value, name: &str, asked: &str) -> Result<String, Status> {
 }
 
 /// `host:port` of a node's kubelet.
-fn node_address(reader: &SharedReader, name: &str) -> Result<String, Status> {
+pub(super) fn node_address(reader: &SharedReader, name: &str) -> Result<String, Status> {
     let missing = || Status::not_found(&Subject { group: "", resource: "nodes", name });
     let node = reader.get("", "nodes", "", name).ok_or_else(missing)?;
     let addresses = || node["status"]["addresses"].as_array().into_iter().flatten();
@@ -140,81 +154,6 @@ fn node_address(reader: &SharedReader, name: &str) -> Result<String, Status> {
     Ok(join(host, port.unwrap_or(DEFAULT_KUBELET_PORT)))
 }
 
-fn join(host: &str, port: u64) -> String {
+pub(super) fn join(host: &str, port: u64) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-/// What stands behind `/proxy` in the path, as the client wrote it, with the query.
-fn proxied_target(info: &RequestInfo) -> String {
-    let mut rest = "";
-    let mut path = info.path.as_str();
-    // The first element `proxy` after the object's name.
-    while let Some(at) = path.find("/proxy") {
-        let after = &path[at + "/proxy".len()..];
-        if after.is_empty() || after.starts_with('/') {
-            rest = after;
-            break;
-        }
-        path = after;
-    }
-    let path = if rest.is_empty() { "/".to_owned() } else { rest.to_owned() };
-    let pairs: Vec<String> = info
-        .query
-        .pairs()
-        .iter()
-        .map(|(key, value)| format!("{}={}", options::encode(key), options::encode(value)))
-        .collect();
-    with_query(path, &pairs.join("&"))
-}
-
-/// `[scheme:]name[:port]`
-fn split_name(text: &str) -> (&str, &str, &str) {
-    match text.split(':').collect::<Vec<_>>().as_slice() {
-        [name, port] => ("", name, port),
-        [scheme, name, port] => (scheme, name, port),
-        _ => ("", text, ""),
-    }
-}
-
-fn node_proxy(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Status> {
-    let (_, name, port) = split_name(&info.name);
-    let address = node_address(reader, name)?;
-    let own_port = address.rsplit_once(':').map_or("", |(_, port)| port);
-    if !port.is_empty() && port != own_port {
-        // Another port of the node would meet the API server's credentials for kubelets.
-        return Err(Status::bad_request(format!("port {port} of node {name} is not its kubelet's")));
-    }
-    Ok(Plan::Kubelet { address, target: proxied_target(info), answer: Answer::AsItIs })
-}
-
-fn pod_proxy(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Status> {
-    let (scheme, name, port) = split_name(&info.name);
-    let pod = get_pod(reader, info, name)?;
-    let address = pod["status"]["podIP"].as_str().unwrap_or_default();
-    if !address.parse::<IpAddr>().is_ok_and(proxyable) {
-        return Err(Status::bad_request("address not allowed"));
-    }
-    if scheme == "https" {
-        return Err(Status::bad_request("pods are reached over http only"));
-    }
-    let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
-    let mut ports = containers.flat_map(|container| container["ports"].as_array().into_iter().flatten());
-    let port = if port.is_empty() {
-        ports.next().and_then(|port| port["containerPort"].as_u64()).unwrap_or(80)
-    } else {
-        let named = ports.find(|one| one["name"] == port).and_then(|one| one["containerPort"].as_u64());
-        let number = port.parse::<u16>().ok().map(u64::from);
-        let unknown = || Status::bad_request(format!("invalid pod request {:?}", info.name));
-        named.or(number).ok_or_else(unknown)?
-    };
-    Ok(Plan::Plain { address: join(address, port), target: proxied_target(info) })
-}
-
-/// `proxyutil.IsProxyableIP`: addresses of this machine and its link stay out of reach.
-fn proxyable(address: IpAddr) -> bool {
-    let link_local = match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
-    !(address.is_loopback() || address.is_unspecified() || address.is_multicast() || link_local)
 }

@@ -33,14 +33,15 @@ pub(super) async fn relay(
         headers.insert(HOST, host);
     }
     let onward = onward.body(body).map_err(Status::internal)?;
-    let (mut sender, driver) = http1::handshake(TokioIo::new(connection)).await.map_err(Status::internal)?;
+    let lost = |error: hyper::Error| answer.unreachable(address, target, error);
+    let (mut sender, driver) = http1::handshake(TokioIo::new(connection)).await.map_err(lost)?;
     // The driver ends with the connection: when both the answer's body and any upgrade are done.
     tokio::spawn(async move {
         if let Err(error) = driver.with_upgrades().await {
             tracing::debug!(%error, "connection to a kubelet or pod ended");
         }
     });
-    let mut response = sender.send_request(onward).await.map_err(Status::internal)?;
+    let mut response = sender.send_request(onward).await.map_err(lost)?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let Some(client_side) = client_side else {
             return Err(Status::internal("the other side switched protocols unasked"));

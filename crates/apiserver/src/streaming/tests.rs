@@ -18,6 +18,19 @@ fn reader() -> SharedReader {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "a", "name": "q"},
             "spec": {"nodeName": "n1", "initContainers": [container("i")], "containers": [container("c"), container("d")]},
             "status": {"podIP": "10.244.1.5"}}),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "a", "name": "s"},
+            "spec": {"ports": [{"name": "web", "port": 80}, {"name": "admin", "port": 81}]}}),
+        json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+            "metadata": {"namespace": "a", "name": "s-1", "labels": {"kubernetes.io/service-name": "s"}},
+            "ports": [{"name": "web", "port": 8080}],
+            "endpoints": [{"addresses": ["10.244.1.9"], "conditions": {"ready": false}},
+                {"addresses": ["10.244.1.5"], "targetRef": {"kind": "Pod", "name": "q"}},
+                {"addresses": ["10.244.1.6"], "targetRef": {"kind": "Pod", "name": "q"}},
+                {"addresses": ["127.0.0.1"]}, {"addresses": ["192.0.2.7"]}]}),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "a", "name": "old"},
+            "spec": {"ports": [{"port": 80}]}}),
+        json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"namespace": "a", "name": "old"},
+            "subsets": [{"addresses": [{"ip": "192.0.2.8"}], "ports": [{"port": 8000}]}]}),
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "a", "name": "host"},
             "spec": {"nodeName": "gone", "containers": [container("c")]}, "status": {"podIP": "127.0.0.1"}}),
     ])
@@ -27,7 +40,7 @@ fn reader() -> SharedReader {
 fn check(path: &str, want: Expect) {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let info = RequestInfo::new(&Method::GET, path, query);
-    let text = match plan::plan(&reader(), &info) {
+    let text = match plan::plan(&reader(), &info, 1) {
         Ok(Plan::NoContent) => "no content".to_owned(),
         Ok(Plan::Kubelet { address, target, .. }) => format!("kubelet {address} {target}"),
         Ok(Plan::Plain { address, target }) => format!("pod {address} {target}"),
@@ -92,4 +105,33 @@ fn proxies() {
     check("/api/v1/namespaces/a/pods/http:q:web/proxy", expect!["pod 10.244.1.5:8080 /"]);
     check("/api/v1/namespaces/a/pods/p/proxy", expect!["400 address not allowed"]);
     check("/api/v1/namespaces/a/pods/host/proxy", expect!["400 address not allowed"]);
+}
+
+#[test]
+fn services_are_reached_at_an_endpoint_that_is_ready_and_its_pods_own() {
+    check("/api/v1/namespaces/a/services/s:web/proxy/x", expect!["pod 192.0.2.7:8080 /x"]);
+    check("/api/v1/namespaces/a/services/http:s:80/proxy/", expect!["pod 192.0.2.7:8080 /"]);
+    check("/api/v1/namespaces/a/services/old/proxy/", expect!["pod 192.0.2.8:8000 /"]);
+    check(
+        "/api/v1/namespaces/a/services/s:admin/proxy/",
+        expect![[r#"503 no endpoints available for service "s:admin""#]],
+    );
+    check("/api/v1/namespaces/a/services/s:99/proxy/", expect![[r#"503 no service port 99 found for service "s""#]]);
+    check("/api/v1/namespaces/a/services/none/proxy/", expect![[r#"404 services "none" not found"#]]);
+    check("/api/v1/namespaces/a/services/ftp:s:1/proxy/", expect![[r#"400 invalid service request "ftp:s:1""#]]);
+}
+
+#[test]
+fn the_unreachable_is_told_in_the_words_of_each_way_there() {
+    let words = |answer: Answer| {
+        let status =
+            answer.unreachable("10.0.0.1:10250", "/containerLogs/a/q/c", "dial tcp 10.0.0.1:10250: i/o timeout");
+        format!("{} {:?} {}", status.code, status.reason, status.message)
+    };
+    expect![[r#"500 "" error dialing backend: dial tcp 10.0.0.1:10250: i/o timeout"#]]
+        .assert_eq(&words(Answer::Stream));
+    expect![[r#"503 "ServiceUnavailable" error trying to reach service: dial tcp 10.0.0.1:10250: i/o timeout"#]]
+        .assert_eq(&words(Answer::Proxied));
+    expect![[r#"500 "" Get "https://10.0.0.1:10250/containerLogs/a/q/c": dial tcp 10.0.0.1:10250: i/o timeout"#]]
+        .assert_eq(&words(Answer::TextErrors { pod: "q".to_owned() }));
 }
