@@ -372,7 +372,10 @@ impl Kubelet {
             status.is_some_and(|s| matches!(s.phase.as_deref(), Some("Succeeded" | "Failed")))
                 || pod::is_terminal_phase(pod)
         };
-        self.workers.all().into_iter().map(|desired| desired.pod).filter(|pod| !over(pod)).collect()
+        // what no source wants any more gives its place up, as upstream's pod manager forgets it: an edited static pod of
+        // the host network asks for the very ports that its predecessor still has
+        let wanted = self.workers.all().into_iter().filter(|desired| !desired.removed);
+        wanted.map(|desired| desired.pod).filter(|pod| !over(pod)).collect()
     }
 
     /// A file or URL says what it has now.

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// A complete Kubernetes in one binary.
 #[derive(Debug, Parser)]
-#[command(name = "pintle", version)]
+#[command(name = "pintle", version, args_override_self = true)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -101,6 +101,12 @@ pub enum Command {
     /// Keep a unit's process running, as systemd would.
     #[command(hide = true)]
     KeepUnit {
+        /// `kubelet` for kubelet.service.
+        name: String,
+    },
+    /// Start a kept unit's process again, as `systemctl restart` would.
+    #[command(hide = true)]
+    RestartUnit {
         /// `kubelet` for kubelet.service.
         name: String,
     },

@@ -69,6 +69,9 @@ pub fn run(arguments: Arguments) -> Done {
             let _spans = log_to_stderr();
             serve(kubelet_service::keep(&name, clock::system()))
         }
+        Command::RestartUnit { name } => {
+            block_on(async { Ok(kubelet_service::restart(&name, &clock::system()).await?) })
+        }
         Command::Image { verb } => image_verb(verb),
         Command::Node { verb } => node_verb(verb),
         Command::RunUnit { name } => run_unit(&name),

@@ -18,7 +18,8 @@ pub async fn up(layout: &Layout, nodes: Option<&str>) -> Result<(), ClusterError
         return Err(ClusterError::NotRoot);
     }
     let wanted = nodes.map(parse_nodes).transpose()?;
-    let record = Record::ensure(layout, wanted.as_deref(), &parse_nodes(DEFAULT_NODES)?)?;
+    let mut record = Record::ensure(layout, wanted.as_deref(), &parse_nodes(DEFAULT_NODES)?)?;
+    record.mark_bare(layout)?;
     let nodes = record.nodes();
     make_nodes(layout, &nodes).await?;
     for node in &nodes {

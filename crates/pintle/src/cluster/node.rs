@@ -56,7 +56,7 @@ pub fn supervisor_pid(layout: &Layout) -> Option<Pid> {
 /// Prints the nodes.
 pub fn list(layout: &Layout) -> Result<(), NodeError> {
     let record = Record::read(layout)?;
-    let up = supervisor_pid(layout).is_some();
+    let up = record.bare || supervisor_pid(layout).is_some();
     println!("{:<12} {:<15} {:<14} STATUS", "NAME", "ADDRESS", "ROLES");
     for node in record.nodes() {
         let role = if node.is_control_plane() { "control-plane" } else { "<none>" };
@@ -90,9 +90,28 @@ fn exit_code(status: ExitStatus) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
+/// The same where the node's own keeper runs the kubelet, as `init` and `join` leave a machine of `up --bare`.
+fn restart_by_keeper(layout: &Layout, name: String) -> Result<(), NodeError> {
+    if !super::view::exists(layout, &name) {
+        return Err(NodeError::NotRunning(name));
+    }
+    let mut command = command(layout, &name);
+    let session = format!("{}/session", layout.node_cgroup(&name));
+    command.args(["--cgroup", &session, "--", "/proc/self/exe", "restart-unit", "kubelet"]);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(NodeError::NoRestart(name)),
+        Err(source) => Err(NodeError::Start { node: name, source }),
+    }
+}
+
 /// What `systemctl daemon-reload; systemctl restart kubelet` does elsewhere. Pods keep running.
 pub async fn restart(layout: &Layout, name: &str, clock: SharedClock) -> Result<(), NodeError> {
-    let node = Record::read(layout)?.node(name)?;
+    let record = Record::read(layout)?;
+    let node = record.node(name)?;
+    if record.bare {
+        return restart_by_keeper(layout, node.name);
+    }
     let process = format!("kubelet-{}", node.name);
     let pid = || {
         let text = fs::read_to_string(layout.pid_file(&process)).ok()?;

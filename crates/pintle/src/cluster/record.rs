@@ -14,6 +14,9 @@ pub struct Record {
     pub nodes: Vec<String>,
     /// The API server's port on 127.0.0.1 of this machine.
     pub api_port: u16,
+    /// Made by `up --bare`: machines with nothing on them.
+    #[serde(default)]
+    pub bare: bool,
 }
 
 /// Why there is no usable record.
@@ -85,7 +88,7 @@ impl Record {
                 _ => Ok(record),
             };
         }
-        let record = Self { nodes: names(wanted.unwrap_or(default)), api_port: API_PORT };
+        let record = Self { nodes: names(wanted.unwrap_or(default)), api_port: API_PORT, bare: false };
         record.write(layout)?;
         Ok(record)
     }
@@ -105,6 +108,15 @@ impl Record {
         self.api_port = free.map_err(|source| RecordError::File { path: layout.cluster_file(), source })?.port();
         self.write(layout)?;
         Ok(Some(taken))
+    }
+
+    /// Says that nobody but `init` and `join` puts anything on these machines.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn mark_bare(&mut self, layout: &Layout) -> Result<(), RecordError> {
+        self.bare = true;
+        self.write(layout)
     }
 
     fn write(&self, layout: &Layout) -> Result<(), RecordError> {

@@ -14,8 +14,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Directories that every node has for itself.
-const OWN_DIRECTORIES: [&str; 5] =
-    ["/var/lib/kubelet", "/var/log/pods", "/var/log/containers", "/run/pintle", "/var/lib/pintle"];
+const OWN_DIRECTORIES: [&str; 6] = [
+    "/var/lib/kubelet",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/run/pintle",
+    "/var/lib/pintle",
+    // of `init --etcd=local`; the machine may have an etcd of its own
+    "/var/lib/etcd",
+];
 
 /// What could not be done for a node's view.
 #[derive(Debug, thiserror::Error)]

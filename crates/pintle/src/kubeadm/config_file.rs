@@ -1,11 +1,13 @@
 //! `--config`: kubeadm.k8s.io/v1beta4 documents, as far as their fields mean something here. Fields that mean nothing are
-//! named in a warning; other kinds of documents are refused. Pure but for [`read`].
+//! named in a warning; unknown ones and other kinds of documents are refused. Pure but for [`read`].
+
+pub mod join;
+mod strict;
 
 use super::settings::{ClusterSettings, ComponentSettings, Datastore, ExtraArgs, ExtraVolume, TokenSettings};
 use kubelet::parse_duration;
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +43,16 @@ pub enum ConfigFileError {
         /// What is wrong.
         source: serde_json::Error,
     },
+    /// Fields that upstream does not have either.
+    #[error(
+        "error unmarshaling configuration schema.GroupVersionKind{{Group:\"kubeadm.k8s.io\", Version:\"v1beta4\", Kind:\"{kind}\"}}: strict decoding error: {fields}"
+    )]
+    Unknown {
+        /// Of which document.
+        kind: &'static str,
+        /// `unknown field "a.b"`, separated by commas.
+        fields: String,
+    },
     /// A value that cannot be.
     #[error("{field}: Invalid value: {value:?}")]
     Invalid {
@@ -58,8 +70,6 @@ struct InitConfiguration {
     node_registration: NodeRegistration,
     #[serde(rename = "localAPIEndpoint")]
     local_api_endpoint: Endpoint,
-    #[serde(flatten)]
-    rest: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -80,6 +90,8 @@ pub struct NodeRegistration {
     pub name: String,
     /// `None`: kubeadm's.
     pub taints: Option<Vec<Value>>,
+    /// Preflight checks whose errors are warnings.
+    pub ignore_preflight_errors: Vec<String>,
     kubelet_extra_args: Vec<Argument>,
 }
 
@@ -115,8 +127,6 @@ struct ClusterConfiguration {
     scheduler: Component,
     cluster_name: String,
     kubernetes_version: Value,
-    #[serde(flatten)]
-    rest: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -219,19 +229,8 @@ pub fn apply_init(settings: &mut ClusterSettings, documents: &[Value]) -> Result
     Ok(())
 }
 
-fn decode<T: serde::de::DeserializeOwned>(kind: &'static str, document: &Value) -> Result<T, ConfigFileError> {
-    serde_json::from_value(document.clone()).map_err(|source| ConfigFileError::Decode { kind, source })
-}
-
-fn warn_of(kind: &str, rest: &BTreeMap<String, Value>) {
-    for field in rest.keys().filter(|key| !matches!(key.as_str(), "apiVersion" | "kind" | "certificatesDir")) {
-        eprintln!("warning: {kind}: the field {field:?} has no meaning in this build and is ignored");
-    }
-}
-
 fn apply_init_configuration(settings: &mut ClusterSettings, document: &Value) -> Result<(), ConfigFileError> {
-    let file: InitConfiguration = decode("InitConfiguration", document)?;
-    warn_of("InitConfiguration", &file.rest);
+    let file: InitConfiguration = strict::decode("InitConfiguration", document)?;
     if !file.bootstrap_tokens.is_empty() {
         settings.tokens = file.bootstrap_tokens.iter().map(token).collect::<Result<_, _>>()?;
     }
@@ -243,6 +242,7 @@ fn apply_init_configuration(settings: &mut ClusterSettings, document: &Value) ->
     }
     settings.taints.clone_from(&file.node_registration.taints);
     settings.kubelet_extra_args = file.node_registration.extra_args();
+    settings.ignored_checks.clone_from(&file.node_registration.ignore_preflight_errors);
     Ok(())
 }
 
@@ -266,8 +266,7 @@ fn token(from: &Token) -> Result<TokenSettings, ConfigFileError> {
 }
 
 fn apply_cluster(settings: &mut ClusterSettings, document: &Value) -> Result<(), ConfigFileError> {
-    let file: ClusterConfiguration = decode("ClusterConfiguration", document)?;
-    warn_of("ClusterConfiguration", &file.rest);
+    let file: ClusterConfiguration = strict::decode("ClusterConfiguration", document)?;
     if let Some(version) = file.kubernetes_version.as_str().filter(|version| *version != kubelet::KUBELET_VERSION) {
         eprintln!("warning: kubernetesVersion: {version:?} is not what this build is: {}", kubelet::KUBELET_VERSION);
     }
@@ -368,6 +367,8 @@ etcd:
             "apiVersion: kubeadm.k8s.io/v1beta3\nkind: InitConfiguration\n",
             "apiVersion: v1\nkind: Pod\n",
             "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nbootstrapTokens: 7\n",
+            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nbootstrapTokens:\n- tok: a\n",
+            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\napiServer:\n  extraArg: []\n",
             "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nbootstrapTokens:\n- token: short\n",
         ] {
             let documents = documents(text).unwrap();

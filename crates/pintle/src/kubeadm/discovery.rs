@@ -1,13 +1,14 @@
 //! How a joining node comes to know its cluster (kubeadm's discovery): by a token, whose holder signed `cluster-info`,
 //! with the authority pinned by its hash; or by a kubeconfig file.
 
-use super::{PROBE_PERIOD, STEP_LIMIT, token};
+use super::{PROBE_PERIOD, token};
 use certs::{BootstrapToken, Credentials, Kubeconfig};
 use client::{Client, ObjectKey};
 use clock::SharedClock;
 use k8s_openapi::api::core::v1::ConfigMap;
 use std::error::Error;
 use std::path::Path;
+use std::time::Duration;
 
 /// What to look for, and what to trust.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Discovery<'a> {
     pub token: &'a BootstrapToken,
     /// `sha256:…` of authorities; one of them must be the cluster's.
     pub ca_cert_hashes: &'a [String],
+    /// For how long a signature is waited for: the token may be new.
+    pub limit: Duration,
 }
 
 /// Address and authority of a cluster.
@@ -64,18 +67,19 @@ pub async fn by_token(discovery: &Discovery<'_>, clock: &SharedClock) -> Result<
             clock.sleep(PROBE_PERIOD).await;
         }
     };
-    let found = clock::timeout(&**clock, STEP_LIMIT, attempts).await;
-    let text =
-        found.ok_or_else(|| format!("couldn't validate the identity of the API Server: {}", last.borrow()))??;
+    let found = clock::timeout(&**clock, discovery.limit, attempts).await;
+    let text = found.ok_or_else(|| last.borrow().clone())??;
     let info = parse(&text)?;
     check_pins(&info, discovery.ca_cert_hashes)?;
     // once more, this time knowing whom to trust: what was signed is what the real server has
     let mut config = client::ServerConfig::new(server.parse()?);
     config.root_cert = Some(authorities(&info.certificate_authority)?);
-    let again =
-        read(config).await.map_err(|error| format!("couldn't validate the identity of the API Server: {error}"))?;
+    let again = read(config).await.map_err(|error| format!("failed to request the cluster-info ConfigMap: {error}"))?;
     if again.data.unwrap_or_default().get("kubeconfig") != Some(&text) {
-        return Err("the cluster-info ConfigMap changed between two reads: somebody may be in between".into());
+        return Err(
+            "the second kubeconfig from the cluster-info ConfigMap (using validated TLS) was different from the first"
+                .into(),
+        );
     }
     println!(
         "[discovery] Cluster info signature and contents are valid and TLS certificate validates against pinned roots, will use API Server {:?}",
@@ -99,16 +103,17 @@ async fn attempt(discovery: &Discovery<'_>, server: &str) -> Result<String, Atte
     let url = server.parse().map_err(|error| Attempt::Fatal(format!("invalid endpoint {server:?}: {error}").into()))?;
     let mut config = client::ServerConfig::new(url);
     config.accept_invalid_certs = true;
-    let map = read(config).await.map_err(|error| Attempt::Again(error.to_string()))?;
+    let failed =
+        |error: Box<dyn Error>| Attempt::Again(format!("failed to request the cluster-info ConfigMap: {error}"));
+    let map = read(config).await.map_err(failed)?;
     let data = map.data.unwrap_or_default();
     let id = discovery.token.id();
     let Some(text) = data.get("kubeconfig") else {
-        return Err(Attempt::Again("there is no \"kubeconfig\" key in the \"cluster-info\" ConfigMap".to_owned()));
+        let words = "there is no kubeconfig key in the cluster-info ConfigMap. This API Server isn't set up for token bootstrapping, can't connect";
+        return Err(Attempt::Fatal(words.into()));
     };
     let Some(signature) = data.get(&format!("jws-kubeconfig-{id}")) else {
-        let words = format!(
-            "there is no JWS signed token in the \"cluster-info\" ConfigMap. This token id {id:?} is invalid for this cluster, can't connect"
-        );
+        let words = format!("could not find a JWS signature in the cluster-info ConfigMap for token ID {id:?}");
         return Err(Attempt::Again(words));
     };
     if certs::is_detached_signature(signature, text, discovery.token) {
@@ -129,8 +134,10 @@ fn check_pins(info: &ClusterInfo, pins: &[String]) -> Result<(), Box<dyn Error>>
     if own.iter().any(|hash| pins.iter().any(|pin| pin.eq_ignore_ascii_case(hash))) {
         return Ok(());
     }
-    let words =
-        format!("cluster CA found in cluster-info ConfigMap is invalid: none of the public keys {own:?} are pinned");
+    let words = format!(
+        "cluster CA found in cluster-info ConfigMap is invalid: none of the public keys {:?} are pinned",
+        own.join(":")
+    );
     Err(words.into())
 }
 

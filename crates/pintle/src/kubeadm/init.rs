@@ -72,7 +72,7 @@ pub async fn run(flags: InitFlags, clock: SharedClock) -> Done {
     let settings = settings(&flags)?;
     println!("[init] Using Kubernetes version: {KUBELET_VERSION}");
     println!("[preflight] Running pre-flight checks");
-    preflight::report(&preflight::init(&settings), &flags.ignore_preflight_errors)?;
+    preflight::report(&preflight::init(&settings), &settings.ignored_checks)?;
     println!("[preflight] Making the images of the control plane from this machine's programs");
     import_images(&settings)?;
     let pki = certificates(&settings, &clock)?;
@@ -116,6 +116,7 @@ fn settings(flags: &InitFlags) -> Result<ClusterSettings, Box<dyn Error>> {
             to.clone_from(from);
         }
     }
+    settings.ignored_checks.extend(flags.ignore_preflight_errors.iter().cloned());
     settings.cert_sans.extend(flags.apiserver_cert_extra_sans.iter().cloned());
     settings.control_plane_endpoint = flags.control_plane_endpoint.clone().or(settings.control_plane_endpoint);
     match flags.datastore_endpoint.as_slice() {

@@ -1,8 +1,8 @@
 //! `pintle join`: makes this machine a worker node of a cluster that there is, in kubeadm's order and words.
 
 use super::discovery::{self, ClusterInfo, Discovery};
-use super::settings::{ExtraArgs, KUBERNETES_DIR, pki_dir};
-use super::{files, kubelet_service, preflight, wait_until};
+use super::settings::{ExtraArgs, JoinSettings, KUBERNETES_DIR, pki_dir};
+use super::{config_file, files, kubelet_service, preflight, wait_until};
 use crate::node_files;
 use certs::{BootstrapToken, Credentials};
 use clap::Args;
@@ -43,6 +43,10 @@ pub struct JoinFlags {
     /// The node's address, when it is not that of the default route.
     #[arg(long, value_name = "IP")]
     node_ip: Option<IpAddr>,
+    /// Path to a kubeadm configuration file (kubeadm.k8s.io/v1beta4).
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["endpoint", "token", "discovery_token", "tls_bootstrap_token",
+        "discovery_token_ca_cert_hash", "discovery_token_unsafe_skip_ca_verification", "discovery_file"])]
+    config: Option<PathBuf>,
     /// A list of checks whose errors will be shown as warnings. Value 'all' ignores errors from all checks.
     #[arg(long, value_name = "CHECKS", value_delimiter = ',')]
     ignore_preflight_errors: Vec<String>,
@@ -55,17 +59,16 @@ type Done = Result<(), Box<dyn Error>>;
 /// # Errors
 /// What keeps the node out.
 pub async fn run(flags: JoinFlags, clock: SharedClock) -> Done {
-    let node_name = match &flags.node_name {
-        Some(name) => name.trim().to_lowercase(),
-        None => files::host_name()?,
-    };
-    check(&flags)?;
+    let settings = settings(&flags)?;
+    check(&settings)?;
     println!("[preflight] Running pre-flight checks");
-    preflight::report(&preflight::join(&node_name), &flags.ignore_preflight_errors)?;
-    let (info, kubeconfig) = discover(&flags, &clock).await?;
+    preflight::report(&preflight::join(&settings.node_name), &settings.ignored_checks)?;
+    let (info, kubeconfig) = discover(&settings, &clock).await.map_err(|error| {
+        format!("execution phase preflight: couldn't validate the identity of the API Server: {error}")
+    })?;
     let bootstrap = bootstrap_conf();
     files::write_private(&bootstrap, &kubeconfig.to_yaml())?;
-    let done = join(&flags, &info, &node_name, &clock).await;
+    let done = join(&settings, flags.node_ip, &info, &clock).await;
     if done.is_err() {
         // the secret is not left lying about
         files::remove(&bootstrap)?;
@@ -87,27 +90,47 @@ fn bootstrap_conf() -> PathBuf {
     Path::new(KUBERNETES_DIR).join("bootstrap-kubelet.conf")
 }
 
-fn check(flags: &JoinFlags) -> Result<(), String> {
-    if flags.discovery_file.is_some() {
+fn settings(flags: &JoinFlags) -> Result<JoinSettings, Box<dyn Error>> {
+    let mut settings = JoinSettings::new(files::host_name()?);
+    match &flags.config {
+        Some(path) => config_file::join::apply(&mut settings, &config_file::read(path)?)?,
+        None => {
+            settings.endpoint.clone_from(&flags.endpoint);
+            settings.token = flags.discovery_token.clone().or_else(|| flags.token.clone());
+            settings.tls_bootstrap_token = flags.tls_bootstrap_token.clone().or_else(|| flags.token.clone());
+            settings.ca_cert_hashes.clone_from(&flags.discovery_token_ca_cert_hash);
+            settings.skips_ca_verification = flags.discovery_token_unsafe_skip_ca_verification;
+            settings.file.clone_from(&flags.discovery_file);
+        }
+    }
+    if let Some(name) = &flags.node_name {
+        settings.node_name = name.trim().to_lowercase();
+    }
+    settings.ignored_checks.extend(flags.ignore_preflight_errors.iter().cloned());
+    Ok(settings)
+}
+
+fn check(settings: &JoinSettings) -> Result<(), String> {
+    if settings.file.is_some() {
         return Ok(());
     }
-    if flags.endpoint.is_none() {
+    if settings.endpoint.is_none() {
         return Err(
             "discovery: Invalid value: \"\": bootstrapToken or file must be set: name the API server, HOST:PORT"
                 .to_owned(),
         );
     }
-    if flags.token.is_none() && flags.discovery_token.is_none() {
+    if settings.token.is_none() {
         return Err("discovery.bootstrapToken.token: Invalid value: \"\": the bootstrap token is invalid".to_owned());
     }
-    if flags.discovery_token_ca_cert_hash.is_empty() && !flags.discovery_token_unsafe_skip_ca_verification {
+    if settings.ca_cert_hashes.is_empty() && !settings.skips_ca_verification {
         return Err("discovery.bootstrapToken: Invalid value: \"\": using token-based discovery without caCertHashes can be unsafe. Set unsafeSkipCAVerification as true in your kubeadm config file or pass --discovery-token-unsafe-skip-ca-verification flag to continue".to_owned());
     }
     let is_hash = |text: &String| {
         let hex = text.strip_prefix("sha256:").unwrap_or_default();
         hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
-    match flags.discovery_token_ca_cert_hash.iter().find(|hash| !is_hash(hash)) {
+    match settings.ca_cert_hashes.iter().find(|hash| !is_hash(hash)) {
         Some(hash) => Err(format!(
             "discovery.bootstrapToken.caCertHashes: Invalid value: {hash:?}: invalid public key hash, expected \"sha256:<hex>\""
         )),
@@ -115,11 +138,13 @@ fn check(flags: &JoinFlags) -> Result<(), String> {
     }
 }
 
-async fn discover(flags: &JoinFlags, clock: &SharedClock) -> Result<(ClusterInfo, certs::Kubeconfig), Box<dyn Error>> {
-    let bootstrap_token = flags.tls_bootstrap_token.as_ref().or(flags.token.as_ref());
-    if let Some(path) = &flags.discovery_file {
+async fn discover(
+    settings: &JoinSettings,
+    clock: &SharedClock,
+) -> Result<(ClusterInfo, certs::Kubeconfig), Box<dyn Error>> {
+    if let Some(path) = &settings.file {
         let (info, kubeconfig) = discovery::by_file(path)?;
-        return match (bootstrap_token, &kubeconfig.credentials) {
+        return match (&settings.tls_bootstrap_token, &kubeconfig.credentials) {
             (Some(token), _) => Ok((info.clone(), info.with_token(token))),
             (None, Credentials::None) => {
                 Err("the discovery file has no credentials: pass --tls-bootstrap-token".into())
@@ -127,17 +152,18 @@ async fn discover(flags: &JoinFlags, clock: &SharedClock) -> Result<(ClusterInfo
             (None, _) => Ok((info, kubeconfig)),
         };
     }
-    let token = flags.discovery_token.as_ref().or(flags.token.as_ref());
-    let (Some(endpoint), Some(token)) = (&flags.endpoint, token) else {
+    let (Some(endpoint), Some(token)) = (&settings.endpoint, &settings.token) else {
         return Err("the API server and a token are needed".into());
     };
-    let asked = Discovery { endpoint, token, ca_cert_hashes: &flags.discovery_token_ca_cert_hash };
+    let limit = settings.discovery_limit;
+    let asked = Discovery { endpoint, token, ca_cert_hashes: &settings.ca_cert_hashes, limit };
     let info = discovery::by_token(&asked, clock).await?;
-    let kubeconfig = info.with_token(bootstrap_token.unwrap_or(token));
+    let kubeconfig = info.with_token(settings.tls_bootstrap_token.as_ref().unwrap_or(token));
     Ok((info, kubeconfig))
 }
 
-async fn join(flags: &JoinFlags, info: &ClusterInfo, node_name: &str, clock: &SharedClock) -> Done {
+async fn join(settings: &JoinSettings, node_ip: Option<IpAddr>, info: &ClusterInfo, clock: &SharedClock) -> Done {
+    let node_name = settings.node_name.as_str();
     let client = super::client(&bootstrap_conf()).await?;
     refuse_taken_name(&client, node_name).await?;
     println!("[preflight] Reading configuration from the \"kubeadm-config\" ConfigMap in namespace \"kube-system\"...");
@@ -149,12 +175,16 @@ async fn join(flags: &JoinFlags, info: &ClusterInfo, node_name: &str, clock: &Sh
     files::write(Path::new(node_files::CONFIG_PATH), &api::codec::encode_yaml(&kubelet))?;
     println!("[kubelet-start] Writing kubelet environment file with flags to file {:?}", node_files::FLAGS_PATH);
     let mut words: ExtraArgs = vec![("hostname-override".to_owned(), node_name.to_owned())];
-    if let Some(address) = flags.node_ip.or_else(files::own_address) {
+    if let Some(address) = node_ip.or_else(files::own_address) {
         words.push(("node-ip".to_owned(), address.to_string()));
     }
     if let Some(subnet) = cluster.pointer("/networking/podSubnet").and_then(Value::as_str) {
         words.push(("cluster-cidr".to_owned(), subnet.to_owned()));
     }
+    if let Some(taints) = settings.taints.as_ref().filter(|taints| !taints.is_empty()) {
+        words.push(("register-with-taints".to_owned(), taints_flag(taints)));
+    }
+    words.extend(settings.kubelet_extra_args.iter().cloned());
     kubelet_service::write_flags(&words)?;
     std::fs::create_dir_all(node_files::MANIFESTS_PATH).map_err(files::at(Path::new(node_files::MANIFESTS_PATH)))?;
     println!("[kubelet-start] Starting the kubelet");
@@ -170,6 +200,13 @@ async fn join(flags: &JoinFlags, info: &ClusterInfo, node_name: &str, clock: &Sh
     // the secret has done its work
     files::remove(&bootstrap_conf())?;
     Ok(())
+}
+
+/// `key=value:effect,…`, as kubeadm hands taints to the kubelet.
+fn taints_flag(taints: &[Value]) -> String {
+    let text = |taint: &Value, key: &str| taint[key].as_str().unwrap_or_default().to_owned();
+    let one = |taint: &Value| format!("{}={}:{}", text(taint, "key"), text(taint, "value"), text(taint, "effect"));
+    taints.iter().map(one).collect::<Vec<_>>().join(",")
 }
 
 /// A second node of the same name would take over the pods of the first.

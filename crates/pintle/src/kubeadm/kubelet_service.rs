@@ -52,6 +52,12 @@ pub enum ServiceError {
         /// Why not.
         source: io::Error,
     },
+    /// There is nothing of that name.
+    #[error("Unit {0}.service not found.")]
+    NoUnit(String),
+    /// It does not become healthy.
+    #[error("the kubelet does not become healthy: see {LOG_FILE}")]
+    NoStart,
     /// It does not end.
     #[error("the kubelet did not stop within {STOP_LIMIT:?}")]
     NoStop,
@@ -121,6 +127,19 @@ pub async fn start(clock: &SharedClock) -> Result<(), ServiceError> {
     command.args(["keep-unit", "kubelet"]).current_dir("/").process_group(0);
     command.stdin(Stdio::null()).stdout(log).stderr(errors);
     command.spawn().map(drop).map_err(keeper("start the kubelet's keeper"))
+}
+
+/// Starts a kubelet again that runs or ran, and waits until it is healthy.
+///
+/// # Errors
+/// [`ServiceError`]
+pub async fn restart(unit: &str, clock: &SharedClock) -> Result<(), ServiceError> {
+    if unit != "kubelet" || !Path::new(node_files::UNIT_PATH).exists() {
+        return Err(ServiceError::NoUnit(unit.to_owned()));
+    }
+    stop(clock).await?;
+    start(clock).await?;
+    wait_healthy(clock).await.map(drop).ok_or(ServiceError::NoStart)
 }
 
 /// Stops the kubelet. Pods go on.

@@ -14,6 +14,11 @@ const PROBE_TIMEOUT_SECONDS: u32 = 15;
 /// kubeadm's failures before a component is restarted.
 const LIVENESS_FAILURES_MAX: u32 = 8;
 
+/// The volume of the embedded store, by which `reset` finds it.
+pub const DATASTORE_VOLUME: &str = "datastore";
+/// The volume of a local etcd's data.
+pub const ETCD_VOLUME: &str = "etcd-data";
+
 /// One component as its manifest needs it.
 struct Component {
     name: &'static str,
@@ -99,7 +104,7 @@ fn api_server(settings: &ClusterSettings) -> Component {
             let dir = dir.display().to_string();
             own.push(("data-dir", dir.clone()));
             own.push(("datastore-endpoint", "embedded".to_owned()));
-            volumes.push(volume("datastore", &dir, "DirectoryOrCreate", false));
+            volumes.push(volume(DATASTORE_VOLUME, &dir, "DirectoryOrCreate", false));
         }
         Datastore::LocalEtcd(_) => {
             own.push(("etcd-cafile", pki("etcd/ca.crt")));
@@ -267,7 +272,7 @@ fn etcd(settings: &ClusterSettings, dir: &Path) -> Component {
         cpu: "100m",
         memory: Some("100Mi"),
         volumes: vec![
-            volume("etcd-data", &dir.display().to_string(), "DirectoryOrCreate", false),
+            volume(ETCD_VOLUME, &dir.display().to_string(), "DirectoryOrCreate", false),
             volume("etcd-certs", &pki("etcd"), "DirectoryOrCreate", true),
         ],
         probe: Probe {

@@ -1,6 +1,7 @@
 //! `pintle reset`: takes back what `init` or `join` did to this machine, and names what it leaves.
 
-use super::settings::{EMBEDDED_DIR, ETCD_DIR, KUBERNETES_DIR, pki_dir};
+use super::manifests::{DATASTORE_VOLUME, ETCD_VOLUME};
+use super::settings::{KUBERNETES_DIR, pki_dir};
 use super::{files, kubelet_service};
 use crate::node_files;
 use crate::roles::images::{DEFAULT_ROOT, RUN_DIR};
@@ -42,13 +43,15 @@ pub async fn run(flags: ResetFlags, clock: SharedClock) -> Result<(), Box<dyn Er
     println!("[reset] Unmounting mounted directories in {KUBELET_DIR:?}");
     unmount_below(Path::new(KUBELET_DIR))?;
     let directories = [Path::new(node_files::MANIFESTS_PATH), Path::new(KUBELET_DIR), &pki_dir()];
-    println!("[reset] Deleting contents of directories: {directories:?}");
+    let stores = state_directories(Path::new(node_files::MANIFESTS_PATH));
+    println!("[reset] Deleting contents of directories: [{}]", listed(&directories));
     for directory in directories {
         empty(directory)?;
     }
-    let stores = [Path::new(EMBEDDED_DIR), Path::new(ETCD_DIR)];
-    for store in stores.iter().filter(|store| store.exists()) {
-        println!("[reset] Deleting contents of stateful directories: [{}]", store.display());
+    if !stores.is_empty() {
+        println!("[reset] Deleting contents of stateful directories: [{}]", listed(&stores));
+    }
+    for store in &stores {
         empty(store)?;
     }
     let names = [
@@ -61,7 +64,7 @@ pub async fn run(flags: ResetFlags, clock: SharedClock) -> Result<(), Box<dyn Er
         "kube-proxy.conf",
     ];
     let confs: Vec<PathBuf> = names.iter().map(|name| Path::new(KUBERNETES_DIR).join(name)).collect();
-    println!("[reset] Deleting files: {confs:?}");
+    println!("[reset] Deleting files: [{}]", listed(&confs));
     for file in confs
         .iter()
         .map(PathBuf::as_path)
@@ -82,6 +85,21 @@ The cluster, if there is one still, keeps the object of this node until `kubectl
         kubelet_service::LOG_FILE
     );
     Ok(())
+}
+
+fn listed(paths: &[impl AsRef<Path>]) -> String {
+    paths.iter().map(|path| path.as_ref().display().to_string()).collect::<Vec<_>>().join(" ")
+}
+
+/// Where the control plane of these manifests keeps its state: an etcd or a directory of somebody else's stays.
+fn state_directories(manifests: &Path) -> Vec<PathBuf> {
+    let directory = |(file, volume): (&str, &str)| {
+        let bytes = fs::read(manifests.join(file)).ok()?;
+        let pod = api::codec::decode_yaml(&bytes).ok()?.value;
+        let found = pod["spec"]["volumes"].as_array()?.iter().find(|one| one["name"] == volume)?;
+        found["hostPath"]["path"].as_str().map(PathBuf::from)
+    };
+    [("kube-apiserver.yaml", DATASTORE_VOLUME), ("etcd.yaml", ETCD_VOLUME)].into_iter().filter_map(directory).collect()
 }
 
 fn confirmed() -> io::Result<bool> {
@@ -150,6 +168,18 @@ fn remove_link() -> Result<(), files::FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn state_is_where_the_manifests_have_it() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(state_directories(directory.path()).is_empty());
+        let mut settings = crate::kubeadm::settings::ClusterSettings::default();
+        settings.datastore = crate::kubeadm::settings::Datastore::LocalEtcd("/srv/etcd".into());
+        for (name, pod) in crate::kubeadm::manifests::all(&settings) {
+            fs::write(directory.path().join(format!("{name}.yaml")), api::codec::encode_yaml(&pod)).unwrap();
+        }
+        assert_eq!(state_directories(directory.path()), [PathBuf::from("/srv/etcd")]);
+    }
 
     #[test]
     fn a_directory_is_emptied_and_stays() {

@@ -108,6 +108,57 @@ pub struct ClusterSettings {
     pub kubelet_configuration: Value,
     /// Images and containers.
     pub runtime_root: PathBuf,
+    /// `nodeRegistration.ignorePreflightErrors`
+    pub ignored_checks: Vec<String>,
+}
+
+/// How a node joins.
+#[derive(Clone, Debug)]
+pub struct JoinSettings {
+    /// This node.
+    pub node_name: String,
+    /// `discovery.bootstrapToken.apiServerEndpoint`: `host:port`.
+    pub endpoint: Option<String>,
+    /// `discovery.bootstrapToken.token`
+    pub token: Option<BootstrapToken>,
+    /// `discovery.tlsBootstrapToken`; `None`: [`Self::token`].
+    pub tls_bootstrap_token: Option<BootstrapToken>,
+    /// `discovery.bootstrapToken.caCertHashes`: `sha256:<hex>`.
+    pub ca_cert_hashes: Vec<String>,
+    /// `discovery.bootstrapToken.unsafeSkipCAVerification`
+    pub skips_ca_verification: bool,
+    /// `discovery.file.kubeConfigPath`
+    pub file: Option<PathBuf>,
+    /// `nodeRegistration.taints`
+    pub taints: Option<Vec<Value>>,
+    /// `nodeRegistration.kubeletExtraArgs`
+    pub kubelet_extra_args: ExtraArgs,
+    /// `nodeRegistration.ignorePreflightErrors`
+    pub ignored_checks: Vec<String>,
+    /// `timeouts.discovery`
+    pub discovery_limit: Duration,
+}
+
+/// kubeadm's `timeouts.discovery`.
+const DISCOVERY_LIMIT: Duration = Duration::from_secs(300);
+
+impl JoinSettings {
+    /// kubeadm's defaults for a node.
+    pub fn new(node_name: String) -> Self {
+        Self {
+            node_name,
+            endpoint: None,
+            token: None,
+            tls_bootstrap_token: None,
+            ca_cert_hashes: Vec::new(),
+            skips_ca_verification: false,
+            file: None,
+            taints: None,
+            kubelet_extra_args: Vec::new(),
+            ignored_checks: Vec::new(),
+            discovery_limit: DISCOVERY_LIMIT,
+        }
+    }
 }
 
 /// A token to be made.
@@ -164,6 +215,7 @@ impl Default for ClusterSettings {
             kubelet_extra_args: Vec::new(),
             kubelet_configuration: Value::Null,
             runtime_root: PathBuf::from(DEFAULT_ROOT),
+            ignored_checks: Vec::new(),
         }
     }
 }

@@ -85,11 +85,7 @@ fn on_node(cluster: &Cluster, command: &str) -> String {
     let command = command.replace("/tmp/", &format!("{}/", cluster.work_dir().display()));
     let parts = command.split("; ").map(|part| {
         let touches_node = part.contains("/etc/kubernetes/manifests");
-        if touches_node {
-            format!("pintle node exec master -- sh -c '{}'", part.replace('\'', "'\\''"))
-        } else {
-            part.to_owned()
-        }
+        if touches_node { Cluster::on_node("master", "", part) } else { part.to_owned() }
     });
     parts.collect::<Vec<_>>().join("; ")
 }

@@ -22,7 +22,7 @@ pub fn pintle() -> &'static str {
 }
 
 /// Where `cargo xtask images` has put the images.
-fn images() -> PathBuf {
+pub fn images() -> PathBuf {
     let named = std::env::var_os("PINTLE_IMAGES").map(PathBuf::from);
     let directory = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/images"));
     assert!(directory.join("nginx.tar").exists(), "no images in {}: run `cargo xtask images`", directory.display());
@@ -92,6 +92,11 @@ impl Cluster {
     /// Writes a file into the directory that commands are typed in.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         std::fs::write(self.work_dir().join(name), content).expect("write a file");
+    }
+
+    /// A command line that types `command` on a node, with these variables.
+    pub fn on_node(node: &str, variables: &str, command: &str) -> String {
+        format!("pintle node exec {node} -- env {variables} bash -c '{}'", command.replace('\'', "'\\''"))
     }
 
     /// A shell that will run a command as the tutorial's reader would type it: `kubectl` and `pintle` mean this cluster.

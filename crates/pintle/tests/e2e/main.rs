@@ -5,6 +5,8 @@ mod article;
 mod bad_input;
 mod cluster;
 mod faults;
+mod kubeadm;
+mod page;
 mod placing;
 mod screen;
 mod static_pods;

@@ -76,24 +76,36 @@ const LOOK_LIMIT: Duration = Duration::from_secs(15);
 /// this machine may be early.
 pub fn run(cluster: &Cluster, steps: &[Step], adjust: impl Fn(&Step, Vec<String>) -> Vec<String>) {
     let screen = Screen::watch(cluster, "kubectl get pods -w");
+    run_at(cluster, str::to_owned, Some(&screen), steps, adjust);
+}
+
+/// The same at another place than the machine's own shell: `at` makes the command line that types one there.
+pub fn run_at(
+    cluster: &Cluster,
+    at: impl Fn(&str) -> String,
+    screen: Option<&Screen>,
+    steps: &[Step],
+    adjust: impl Fn(&Step, Vec<String>) -> Vec<String>,
+) {
+    let typed = |command: &str| typed(cluster, &at(command));
     let clock = clock::system();
     let mut report = String::new();
     for step in steps {
         let (change, look) = split(&step.command);
-        let changed = if change.is_empty() { Vec::new() } else { typed(cluster, change) };
+        let changed = if change.is_empty() { Vec::new() } else { typed(change) };
         if !change.is_empty() {
-            screen.clear();
+            screen.inspect(|screen| screen.clear());
         }
         let want = adjust(step, step.expected.iter().map(|line| normalise(line)).collect());
         let all = |seen: Vec<String>| adjust(step, changed.iter().cloned().chain(seen).collect());
-        let mut got = if look.is_empty() { all(Vec::new()) } else { all(typed(cluster, look)) };
+        let mut got = if look.is_empty() { all(Vec::new()) } else { all(typed(look)) };
         let started = clock.monotonic();
         let in_time = || clock.monotonic().saturating_sub(started) < LOOK_LIMIT;
-        while got != want && !look.is_empty() && !was_on_screen(look, &want, &screen) && in_time() {
+        while got != want && !look.is_empty() && !was_on_screen(look, &want, screen) && in_time() {
             cluster::pause();
-            got = all(typed(cluster, without_sleep(look)));
+            got = all(typed(without_sleep(look)));
         }
-        if got != want && !was_on_screen(look, &want, &screen) {
+        if got != want && !was_on_screen(look, &want, screen) {
             let _ = writeln!(report, "$ {}\n{}", step.command, difference(&want, &got));
         }
     }
@@ -133,7 +145,8 @@ fn without_sleep(look: &str) -> &str {
 }
 
 /// Whether a plain list of pods was as expected at some moment since the last change.
-fn was_on_screen(look: &str, want: &[String], screen: &Screen) -> bool {
+fn was_on_screen(look: &str, want: &[String], screen: Option<&Screen>) -> bool {
+    let Some(screen) = screen else { return false };
     let shown: Vec<String> = screen.lines().iter().map(|line| normalise(line)).collect();
     without_sleep(look) == "kubectl get pods" && want.len() > 1 && want.iter().skip(1).all(|line| shown.contains(line))
 }

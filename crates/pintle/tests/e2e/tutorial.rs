@@ -1,31 +1,8 @@
 //! docs/tutorial.md, typed line by line, so that the page cannot go stale.
 
 use crate::cluster::Cluster;
+use crate::page::{blocks, page};
 use crate::transcript;
-use std::path::Path;
-
-fn page(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
-    std::fs::read_to_string(path).expect("the tutorial")
-}
-
-/// The fenced blocks of a page: (words after the fence, content).
-fn blocks(page: &str) -> Vec<(String, String)> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(String, String)> = None;
-    for line in page.lines() {
-        match (line.strip_prefix("```"), &mut open) {
-            (Some(info), None) => open = Some((info.to_owned(), String::new())),
-            (Some(_), Some(_)) => blocks.extend(open.take()),
-            (None, Some((_, content))) => {
-                content.push_str(line);
-                content.push('\n');
-            }
-            (None, None) => {}
-        }
-    }
-    blocks
-}
 
 #[test]
 fn both_languages_show_the_same_commands() {
