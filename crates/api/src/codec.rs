@@ -11,6 +11,7 @@ mod go_json;
 mod json;
 mod place;
 mod rejection;
+mod storage;
 mod yaml;
 mod yaml_emit;
 mod yaml_error;
@@ -23,6 +24,7 @@ pub use defaults::apply_defaults;
 pub use encode::{encode_json, encode_yaml};
 pub use json::decode_json;
 pub use rejection::{cannot_be_handled, strict_decoding_error, type_meta, undecodable, unrecognized};
+pub use storage::forget_empty;
 pub use yaml::decode_yaml;
 
 use serde_json::Value;

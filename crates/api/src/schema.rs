@@ -102,6 +102,9 @@ pub struct Object {
     /// The numbers of the fields that have a default or something with a default below them, ascending: nobody needs
     /// to look at the others for defaults.
     pub defaulted: Box<[usize]>,
+    /// The numbers of the lists and maps that are written as `null` when empty ([`Zero::WriteNull`]), and of the fields
+    /// with such below them, ascending.
+    pub nulled: Box<[usize]>,
     /// How server-side apply treats it.
     pub map_type: MapType,
     /// `x-kubernetes-group-version-kind`; empty for types that are no objects of their own.
@@ -155,6 +158,8 @@ pub struct Field {
     pub atomic_list: bool,
     /// Go's name of the type where it does not follow from the schema (`v1.PullPolicy`); for error messages.
     pub go_type: Option<Box<str>>,
+    /// The embedded Go structs that the field stands in (`VolumeSource`, `RuleWithOperations.Rule`); for error messages.
+    pub embedded_in: Option<Box<str>>,
 }
 
 /// What Go's encoder does with the zero value of a field, and with a missing one.
@@ -273,12 +278,31 @@ impl Schema {
         }
     }
 
+    /// Whether the type or anything below it has a list or map that is written as `null` when empty.
+    pub fn has_nulled(&self) -> bool {
+        match &self.kind {
+            Kind::Object(object) => !object.nulled.is_empty(),
+            Kind::Map { values: below, .. } | Kind::List { items: below, .. } => below.has_nulled(),
+            _ => false,
+        }
+    }
+
     /// The type of the items of a list.
     pub fn items(&self) -> Option<&Schema> {
         match &self.kind {
             Kind::List { items, .. } => Some(items),
             _ => None,
         }
+    }
+}
+
+impl Field {
+    /// Whether it is a list or map that storage forgets when it is empty. The `items` of lists of objects are never stored.
+    pub fn is_forgotten_when_empty(&self) -> bool {
+        // A reference to the built-in table is an object or a scalar.
+        let Ref::Owned(schema) = &self.schema else { return false };
+        let is_collection = matches!(schema.kind, Kind::List { .. } | Kind::Map { .. });
+        is_collection && self.zero == Zero::WriteNull && &*self.name != "items"
     }
 }
 

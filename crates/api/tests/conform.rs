@@ -53,7 +53,29 @@ fn zero_values_as_go_writes_them() {
         json!({"resource": "limits.cpu"}),
         expect![[r#"{"divisor":"0","resource":"limits.cpu"}"#]],
     );
-    check("rbac.v1.ClusterRole", json!({"rules": []}), expect![[r#"{"metadata":{},"rules":null}"#]]);
+    check("rbac.v1.ClusterRole", json!({"rules": []}), expect![[r#"{"metadata":{},"rules":[]}"#]]);
+}
+
+#[test]
+fn storage_forgets_empty_lists() {
+    let stored = |name: &str, mut value: Value| {
+        let schema = schema(name);
+        conform(&mut value, schema).unwrap();
+        api::codec::forget_empty(&mut value, schema);
+        value.to_string()
+    };
+    let role = stored("rbac.v1.ClusterRole", json!({"rules": []}));
+    assert_eq!(role, r#"{"metadata":{},"rules":null}"#);
+    let pod = stored(
+        "core.v1.PodTemplateSpec",
+        json!({"spec": {"containers": [], "volumes": [{"name": "v", "rbd": {"monitors": [], "image": "i"}}]}}),
+    );
+    assert_eq!(
+        pod,
+        r#"{"metadata":{},"spec":{"containers":null,"volumes":[{"name":"v","rbd":{"image":"i","monitors":null}}]}}"#
+    );
+    let list = stored("core.v1.PodList", json!({"items": []}));
+    assert_eq!(list, r#"{"items":[],"metadata":{}}"#);
 }
 
 #[test]
@@ -136,7 +158,14 @@ fn wrong_types_in_gos_words() {
     check(
         "core.v1.ServicePort",
         json!({"targetPort": true}),
-        expect!["error: json: cannot unmarshal bool into Go value of type int32"],
+        expect!["error: json: cannot unmarshal bool into Go struct field ServicePort.targetPort of type int32"],
+    );
+    check(
+        "core.v1.Pod",
+        json!({"spec": {"volumes": [{"emptyDir": true}]}}),
+        expect![
+            "error: json: cannot unmarshal bool into Go struct field Volume.spec.volumes.VolumeSource.emptyDir of type v1.EmptyDirVolumeSource"
+        ],
     );
     check("core.v1.Pod", json!([]), expect!["error: json: cannot unmarshal array into Go value of type v1.Pod"]);
     check(

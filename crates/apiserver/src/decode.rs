@@ -150,17 +150,36 @@ fn check_custom_type(value: &Value, wanted: Wanted<'_>, body: &[u8]) -> Result<(
 }
 
 fn check_type(value: &Value, wanted: Wanted<'_>, body: &[u8]) -> Result<(), Status> {
-    let (api_version, kind) = codec::type_meta(value).map_err(|why| codec::unrecognized(wanted.kind, &why, body))?;
+    let type_meta = codec::type_meta(value).map_err(|why| codec::unrecognized(wanted.kind, &why, body))?;
+    match other_type(value, type_meta, wanted) {
+        None => Ok(()),
+        Some(why) => {
+            let (api_version, kind) = type_meta;
+            let kind = if kind.is_empty() { wanted.kind } else { kind };
+            let version = if api_version.is_empty() { wanted.version } else { api_version };
+            let version = version.rsplit('/').next().unwrap_or_default();
+            Err(codec::cannot_be_handled(kind, version, wanted.kind, &why))
+        }
+    }
+}
+
+/// Why an object of a built-in type with this `apiVersion` and `kind` is none of the wanted type; `None`: it is one.
+/// Upstream first decodes it as what it says it is, so that what is wrong with that comes first.
+pub fn other_type(value: &Value, (api_version, kind): (&str, &str), wanted: Wanted<'_>) -> Option<String> {
     let same_version = api_version.is_empty() || api_version == wanted.api_version();
     if same_version && (kind.is_empty() || kind == wanted.kind) {
-        return Ok(());
+        return None;
     }
     let kind = if kind.is_empty() { wanted.kind } else { kind };
     let api_version = if api_version.is_empty() { wanted.api_version() } else { api_version.to_owned() };
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
     let listed = kind.strip_suffix("List").unwrap_or(kind);
-    let known = schema::definition_for(group, version, kind).or(schema::definition_for(group, version, listed));
-    let why = match known {
+    let own = schema::definition_for(group, version, kind);
+    let decoded = own.and_then(schema::builtin).map(|schema| codec::conform(&mut value.clone(), schema));
+    if let Some(Err(error)) = decoded {
+        return Some(error.to_string());
+    }
+    Some(match own.or(schema::definition_for(group, version, listed)) {
         Some(_) => {
             let internal =
                 if wanted.group.is_empty() { "core" } else { wanted.group.split('.').next().unwrap_or_default() };
@@ -169,8 +188,7 @@ fn check_type(value: &Value, wanted: Wanted<'_>, body: &[u8]) -> Result<(), Stat
         None => format!(
             "no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
         ),
-    };
-    Err(codec::cannot_be_handled(kind, version, wanted.kind, &why))
+    })
 }
 
 /// A patch of a part that has no schema-driven way: JSON, or YAML where apply says so.

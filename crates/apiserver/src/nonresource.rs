@@ -86,7 +86,9 @@ async fn more(api: &Api, info: &RequestInfo, headers: &HeaderMap) -> Answer {
     let path = info.path.trim_end_matches('/');
     let check = ["/healthz/", "/livez/", "/readyz/"].iter().find_map(|prefix| path.strip_prefix(prefix));
     if let Some(check) = check {
-        return match check_one(api, check).await {
+        let mut of_endpoint = checks(path.trim_start_matches('/').split('/').next().unwrap_or_default());
+        let known = of_endpoint.any(|known| known == check);
+        return match if known { check_one(api, check).await } else { None } {
             None => answer::page_not_found(),
             Some(Ok(())) => answer::text(200, "ok"),
             Some(Err(why)) => answer::text(500, format!("internal server error: {why}\n")),
@@ -118,6 +120,16 @@ const CHECKS: [&str; 6] =
     ["ping", "log", "etcd", "etcd-readiness", "informer-sync", "poststarthook/start-apiserver-admission-initializer"];
 /// Those that say whether to send requests here, not whether to start the server anew.
 const READINESS_ONLY: [&str; 2] = ["etcd-readiness", "informer-sync"];
+/// Readiness asks the database in its own way, once.
+const NOT_READINESS: &str = "etcd";
+
+/// The checks of `healthz`, `livez` or `readyz`.
+fn checks(endpoint: &str) -> impl Iterator<Item = &'static str> + Send + use<> {
+    let ready = endpoint == "readyz";
+    CHECKS
+        .into_iter()
+        .filter(move |check| if ready { *check != NOT_READINESS } else { !READINESS_ONLY.contains(check) })
+}
 
 /// One check; `None`: there is no such.
 async fn check_one(api: &Api, check: &str) -> Option<Result<(), String>> {
@@ -134,13 +146,13 @@ async fn health(api: &Api, info: &RequestInfo) -> Answer {
     let name = info.path.trim_matches('/');
     let excluded: Vec<&str> = info.query.all("exclude").collect();
     let (mut lines, mut failed) = (String::new(), Vec::new());
-    for check in CHECKS.iter().filter(|check| name == "readyz" || !READINESS_ONLY.contains(check)) {
-        if excluded.contains(check) {
+    for check in checks(name) {
+        if excluded.contains(&check) {
             lines += &format!("[+]{check} excluded: ok\n");
         } else if let Some(Err(why)) = check_one(api, check).await {
             tracing::warn!(check, why, "{name} check failed");
             lines += &format!("[-]{check} failed: reason withheld\n");
-            failed.push(*check);
+            failed.push(check);
         } else {
             lines += &format!("[+]{check} ok\n");
         }
@@ -149,8 +161,11 @@ async fn health(api: &Api, info: &RequestInfo) -> Answer {
         lines += "[-]shutdown failed: reason withheld\n";
         failed.push("shutdown");
     }
-    let unknown: Vec<String> =
-        excluded.iter().filter(|check| !CHECKS.contains(check)).map(|check| format!("{check:?}")).collect();
+    let unknown: Vec<String> = excluded
+        .iter()
+        .filter(|check| !checks(name).any(|known| known == **check))
+        .map(|check| format!("{check:?}"))
+        .collect();
     if !unknown.is_empty() {
         let list = unknown.join(", ");
         lines += &format!("warn: some health checks cannot be excluded: no matches for {list}\n");

@@ -257,7 +257,7 @@ pub struct Occasion<'a> {
 ///
 /// Order of a create: schema decoding and schema defaults → [`Strategy::default`] → admission (may change the object;
 /// then defaults again) → [`Strategy::prepare_for_create`] →
-/// [`Strategy::stamp`] → [`Strategy::validate`]. Of an update: the same with
+/// [`Strategy::stamp`] → [`Strategy::validate`] → [`Strategy::read_back`]. Of an update: the same with
 /// `prepare_for_update` and `validate_update`. Generic metadata is validated by the API server's generic path.
 pub trait Strategy: Send + Sync + std::fmt::Debug {
     /// Fills in defaults (upstream's `SetDefaults_*`).
@@ -269,6 +269,9 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     /// Writes what depends on the moment or on who writes: times of conditions, who asked for a certificate. Called
     /// after `prepare_for_create` (`old` is `None`) and `prepare_for_update`.
     fn stamp(&self, _new: &mut Value, _old: Option<&Value>, _occasion: &Occasion<'_>) {}
+
+    /// Fills in what upstream's defaulting finds when it reads a new object back from storage, and so no one validates.
+    fn read_back(&self, _object: &mut Value) {}
 
     /// All that is wrong with a new object.
     fn validate(&self, _object: &Value) -> ErrorList {

@@ -13,7 +13,8 @@ pub(super) fn merge(typed: Typed<'_>, live: &Value, config: &Value) -> Value {
 
 /// `None`: nothing is left of the value.
 fn walk(typed: Typed<'_>, live: Option<&Value>, config: Option<&Value>) -> Option<Value> {
-    let guide = config.filter(|value| !value.is_null()).or(live)?;
+    // A null on nothing stays a null: what the type makes of it is decided later.
+    let Some(guide) = config.filter(|value| !value.is_null()).or(live) else { return config.cloned() };
     let whole = || config.or(live).cloned();
     match typed.shape(guide) {
         Shape::Leaf => whole(),

@@ -116,7 +116,6 @@ fn element(item: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Conformed
 
 /// The kinds that are written in a form of their own, and all that does not fit.
 fn scalar(value: &mut Value, schema: &Schema, at: &At<'_>) -> Result<(), ConformError> {
-    let plain = At { object: None, ..*at };
     match (&schema.kind, &mut *value) {
         (Kind::Quantity, Value::String(text)) => {
             if let Some(canonical) = quantity::canonical(text)? {
@@ -131,7 +130,7 @@ fn scalar(value: &mut Value, schema: &Schema, at: &At<'_>) -> Result<(), Conform
         (Kind::Time, Value::String(text)) => *text = time::format_seconds(time::parse_seconds(text)?),
         (Kind::MicroTime, Value::String(text)) if time::is_canonical(text, true) => {}
         (Kind::MicroTime, Value::String(text)) => *text = time::format_micros(time::parse_micros(text)?),
-        (Kind::Time | Kind::MicroTime, other) => return Err(plain.mismatch(other, &Schema::go(Kind::String))),
+        (Kind::Time | Kind::MicroTime, other) => return Err(at.mismatch(other, &Schema::go(Kind::String))),
         (Kind::Bytes, Value::String(text)) => {
             if let Some(canonical) = base64_text::canonical(text).map_err(ConformError::Base64)? {
                 *text = canonical;
@@ -139,7 +138,7 @@ fn scalar(value: &mut Value, schema: &Schema, at: &At<'_>) -> Result<(), Conform
         }
         (Kind::IntOrString, Value::String(_)) | (Kind::Duration, Value::String(_)) => {}
         (Kind::IntOrString, Value::Number(number)) if number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => {}
-        (Kind::IntOrString, other) => return Err(plain.mismatch(other, &Schema::go(Kind::Int32))),
+        (Kind::IntOrString, other) => return Err(at.mismatch(other, &Schema::go(Kind::Int32))),
         (_, other) => return Err(at.mismatch(other, schema)),
     }
     Ok(())
@@ -200,14 +199,7 @@ fn keeps(value: &mut Value, field: &Field) -> bool {
                     Kind::Time | Kind::MicroTime | Kind::RawExtension | Kind::Json | Kind::Bytes
                 )
         }
-        Zero::WriteNull => {
-            // Upstream stores objects as protobuf, in which an empty list is none. The `items` of lists are never stored.
-            let is_stored = &*field.name != "items";
-            if is_stored && zero::is_empty(value) && matches!(field.schema.kind, Kind::List { .. } | Kind::Map { .. }) {
-                *value = Value::Null;
-            }
-            true
-        }
+        Zero::WriteNull => true,
     }
 }
 

@@ -56,8 +56,11 @@ impl<'a> At<'a> {
             parent.write_go_path(path);
         }
         if let Step::Field(name) = self.step {
-            path.push('.');
-            path.push_str(name);
+            let embedded = self.field.and_then(|field| field.embedded_in.as_deref());
+            for part in embedded.into_iter().chain([name]) {
+                path.push('.');
+                path.push_str(part);
+            }
         }
     }
 

@@ -52,14 +52,15 @@ pub(super) fn table(text: &'static str) -> Table {
         table.schemas.push(schema(definition, name, &names));
         table.by_name.insert(name, number);
     }
-    mark_defaults(&mut table.schemas);
+    mark(&mut table.schemas);
     table
 }
 
-/// Sets `defaulted` of every object. Types refer to each other, so that it takes some rounds until nothing changes.
-fn mark_defaults(schemas: &mut [Schema]) {
+/// Sets `defaulted` and `nulled` of every object. Types refer to each other, so that it takes some rounds until nothing changes.
+fn mark(schemas: &mut [Schema]) {
     loop {
-        let marked: Vec<bool> = schemas.iter().map(Schema::has_defaults).collect();
+        let defaults: Vec<bool> = schemas.iter().map(Schema::has_defaults).collect();
+        let nulls: Vec<bool> = schemas.iter().map(Schema::has_nulled).collect();
         let mut changed = false;
         for schema in schemas.iter_mut() {
             let Kind::Object(object) = &mut schema.kind else { continue };
@@ -68,10 +69,13 @@ fn mark_defaults(schemas: &mut [Schema]) {
                 field.zero == Zero::Drop && field.default.as_deref() == Some(&serde_json::Value::from(""))
             };
             let has =
-                |field: &Field| (field.default.is_some() && !idle(field)) || refers_to_marked(&field.schema, &marked);
+                |field: &Field| (field.default.is_some() && !idle(field)) || refers_to_marked(&field.schema, &defaults);
             let defaulted = numbers(&object.fields, has);
-            changed |= defaulted != object.defaulted;
-            object.defaulted = defaulted;
+            let nulled = numbers(&object.fields, |field| {
+                field.is_forgotten_when_empty() || refers_to_marked(&field.schema, &nulls)
+            });
+            changed |= defaulted != object.defaulted || nulled != object.nulled;
+            (object.defaulted, object.nulled) = (defaulted, nulled);
         }
         if !changed {
             return;
@@ -135,6 +139,7 @@ fn schema(definition: &Definition, name: &str, names: &HashMap<(&str, &str), u16
         fields: definition.fields.iter().map(|line| field(line, definition.package, names)).collect(),
         always: Box::new([]),
         defaulted: Box::new([]),
+        nulled: Box::new([]),
         map_type: MapType::Granular,
         group_version_kinds: Box::new([]),
         unions: Box::new([]),
@@ -199,6 +204,7 @@ fn field(line: &str, package: &str, names: &HashMap<(&str, &str), u16>) -> Field
         map_type: None,
         atomic_list: false,
         go_type: None,
+        embedded_in: None,
     };
     for word in words {
         match word.split_once('=').unwrap_or((word, "")) {
@@ -210,6 +216,7 @@ fn field(line: &str, package: &str, names: &HashMap<(&str, &str), u16>) -> Field
                 field.default = Some(Box::new(serde_json::from_str(json).expect("types.txt: default")))
             }
             ("go", go_type) => field.go_type = Some(go_type.into()),
+            ("in", embedded) => field.embedded_in = Some(embedded.into()),
             ("merge", "") => field.patch.merge = true,
             ("merge", key) => (field.patch.merge, field.patch.merge_key) = (true, Some(key.into())),
             ("retainKeys", _) => field.patch.retain_keys = true,

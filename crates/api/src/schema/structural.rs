@@ -113,6 +113,7 @@ fn object(schema: &Map<String, Value>, depth: usize) -> Result<Object, Structura
         fields: fields.into(),
         always: Box::new([]),
         defaulted,
+        nulled: Box::new([]),
         map_type: map_type(schema),
         group_version_kinds: Box::new([]),
         unions: Box::new([]),
@@ -136,6 +137,7 @@ fn plain_field(name: &str, schema: Ref) -> Field {
         map_type: None,
         atomic_list: false,
         go_type: None,
+        embedded_in: None,
     }
 }
 

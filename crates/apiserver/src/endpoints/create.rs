@@ -46,6 +46,12 @@ pub fn wanted(row: &registry::Resource) -> Wanted<'_> {
     Wanted { group: &row.group, version: &row.version, kind: &row.kind }
 }
 
+/// An object as storing leaves it; once its fields have their owners.
+pub fn forget_empty(row: &registry::Resource, object: &mut Value) -> Result<(), Status> {
+    api::codec::forget_empty(object, decode::schema_of(row)?);
+    Ok(())
+}
+
 /// Schema defaults, then the kind's own.
 pub fn apply_defaults(row: &registry::Resource, object: &mut Value) -> Result<(), Status> {
     api::codec::apply_defaults(object, decode::schema_of(row)?);
@@ -76,6 +82,7 @@ pub async fn create(call: &mut Call<'_>) -> Result<Answer, Status> {
     }
     apply_defaults(&row, &mut object)?;
     track(call, None, &mut object, "")?;
+    forget_empty(&row, &mut object)?;
     new_object(call, object).await?.answer(call, 201)
 }
 
@@ -181,6 +188,8 @@ async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Writte
         call.api.chain.admission.validate(attributes)
     })?;
     let charge = quota::charge(call, "", &object, &Value::Null).await?;
+    let mut object = object;
+    row.strategy.read_back(&mut object);
     let written = store_new(call, &name, object).await;
     match written {
         Ok(_) => allocation.keep(),

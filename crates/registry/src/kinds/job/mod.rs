@@ -49,6 +49,10 @@ impl Strategy for Job {
             let selector = child_or_new(child_or_new(spec, "selector"), "matchLabels");
             selector.insert(UID_LABEL.to_owned(), uid.into());
         }
+    }
+
+    fn read_back(&self, object: &mut Value) {
+        let Value::Object(job) = object else { return };
         label_like_template(job);
     }
 
