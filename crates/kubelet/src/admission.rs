@@ -29,7 +29,7 @@ pub fn admit(input: &AdmissionInput<'_>) -> Result<(), Failure> {
     check_sysctls(input)?;
     check_node_affinity(input)?;
     check_ports(input)?;
-    check_resources(input)
+    check_resources(input.pod, input.active, input.allocatable)
 }
 
 fn failure(reason: impl Into<String>, message: impl Into<String>) -> Failure {
@@ -37,7 +37,7 @@ fn failure(reason: impl Into<String>, message: impl Into<String>) -> Failure {
 }
 
 /// The resources that do not suffice are named one at a time, in this order first.
-fn check_resources(input: &AdmissionInput<'_>) -> Result<(), Failure> {
+pub(crate) fn check_resources(pod: &Pod, active: &[Arc<Pod>], allocatable: &Amounts) -> Result<(), Failure> {
     let short = |name: &str, requested: i64, used: i64, capacity: i64| {
         failure(
             format!("OutOf{name}"),
@@ -46,17 +46,16 @@ fn check_resources(input: &AdmissionInput<'_>) -> Result<(), Failure> {
             ),
         )
     };
-    if let Some(pods) = input.allocatable.get("pods") {
-        let used = i64::try_from(input.active.len()).unwrap_or(i64::MAX);
+    if let Some(pods) = allocatable.get("pods") {
+        let used = i64::try_from(active.len()).unwrap_or(i64::MAX);
         if used + 1 > pods.value() {
             return Err(short("pods", 1, used, pods.value()));
         }
     }
-    let wanted = resources::effective_requests(input.pod);
+    let wanted = resources::effective_requests(pod);
     for (name, amount) in wanted.iter().filter(|(_, amount)| amount.0 > 0) {
-        let used: i128 =
-            input.active.iter().filter_map(|p| resources::effective_requests(p).get(name).map(|a| a.0)).sum();
-        let capacity = input.allocatable.get(name).map_or(0, |a| a.0);
+        let used: i128 = active.iter().filter_map(|p| resources::effective_requests(p).get(name).map(|a| a.0)).sum();
+        let capacity = allocatable.get(name).map_or(0, |a| a.0);
         if used + amount.0 > capacity {
             let unit = |thousandths: i128| {
                 let number = if name == "cpu" { thousandths } else { thousandths / 1000 };

@@ -6,7 +6,7 @@ use crate::env::expand;
 use crate::network::{HostPort, Protocol};
 use crate::paths::log_path;
 use crate::pod::{self, Role, labels};
-use crate::{resources, security};
+use crate::{resize, resources, security};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use runtime::service::{
     ContainerConfig, ContainerId, ContainerMetadata, EnvVar, Image, Mount, NamespaceMode, PodSandboxConfig,
@@ -42,7 +42,10 @@ pub fn sandbox_config(pod: &Pod, config: &Config, attempt: u32) -> PodSandboxCon
         annotations: BTreeMap::from([
             (labels::CONFIG_SOURCE.to_owned(), pod::annotation(pod, pod::CONFIG_SOURCE).unwrap_or("api").to_owned()),
             (labels::GRACE_PERIOD_SECONDS.to_owned(), grace(pod)),
-        ]),
+        ])
+        .into_iter()
+        .chain(spec.resources.iter().flat_map(|own| resize::to_annotation(Some(own))))
+        .collect(),
         network: node_or(spec.host_network, NamespaceMode::Pod),
         pid: node_or(spec.host_pid, pid),
         ipc: node_or(spec.host_ipc, NamespaceMode::Pod),
@@ -151,7 +154,10 @@ pub fn container_config(input: ContainerInput<'_>) -> ContainerConfig {
             (labels::TERMINATION_MESSAGE_POLICY.to_owned(), message_policy.to_owned()),
             (labels::TERMINATION_MESSAGE_FILE.to_owned(), text(&input.termination_message_file)),
             (labels::GRACE_PERIOD_SECONDS.to_owned(), grace(pod)),
-        ]),
+        ])
+        .into_iter()
+        .chain(resize::to_annotation(container.resources.as_ref()))
+        .collect(),
         log_path: log_path(&container.name, input.attempt),
         stdin: container.stdin == Some(true),
         stdin_once: container.stdin_once == Some(true),

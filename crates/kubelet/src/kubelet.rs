@@ -1,6 +1,7 @@
 //! The kubelet put together: sources of pods, workers, statuses, mirrors, the node.
 
 use crate::admission::{self, AdmissionInput};
+use crate::allocation::AllocationManager;
 use crate::api_access::KubeletApi;
 use crate::config::Config;
 use crate::events::{EventSink, LogSink, PodEvents, node_reference};
@@ -104,6 +105,7 @@ impl Kubelet {
             statuses: Arc::new(StatusManager::new(clock.clone())),
             watches: Arc::new(ObjectWatches::new(watched)),
             node: RwLock::new(facts),
+            allocations: AllocationManager::default(),
             sandbox_index: SandboxIndex::default(),
             proxy_client,
             observed: ObservedCache::default(),
@@ -337,6 +339,7 @@ impl Kubelet {
             return;
         }
         let over = pod::is_terminal_phase(&pod) || pod.metadata.deletion_timestamp.is_some();
+        let _deciding = self.shared.allocations.decide();
         if known.is_none() && !over && !self.admit(&pod) {
             return;
         }
@@ -349,7 +352,7 @@ impl Kubelet {
             return true;
         }
         let node = self.shared.node();
-        let active: Vec<Arc<Pod>> = self.active_pods();
+        let active = self.shared.allocations.active();
         let decision = admission::admit(&AdmissionInput {
             pod,
             active: &active,
@@ -364,18 +367,6 @@ impl Kubelet {
         let status = status::rejected(pod, &old, &failure, self.shared.clock.now());
         self.shared.statuses.set(pod, status);
         false
-    }
-
-    fn active_pods(&self) -> Vec<Arc<Pod>> {
-        let over = |pod: &Pod| {
-            let status = self.shared.statuses.get(&pod::uid(pod));
-            status.is_some_and(|s| matches!(s.phase.as_deref(), Some("Succeeded" | "Failed")))
-                || pod::is_terminal_phase(pod)
-        };
-        // what no source wants any more gives its place up, as upstream's pod manager forgets it: an edited static pod of
-        // the host network asks for the very ports that its predecessor still has
-        let wanted = self.workers.all().into_iter().filter(|desired| !desired.removed);
-        wanted.map(|desired| desired.pod).filter(|pod| !over(pod)).collect()
     }
 
     /// A file or URL says what it has now.
@@ -399,6 +390,7 @@ impl Kubelet {
                 continue;
             }
             let pod = Arc::new(pod);
+            let _deciding = self.shared.allocations.decide();
             if self.admit(&pod) {
                 known.push(pod.clone());
                 self.workers.update(pod);

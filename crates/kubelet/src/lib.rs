@@ -6,6 +6,7 @@
 
 mod access;
 pub mod admission;
+pub mod allocation;
 pub mod amount;
 mod api_access;
 mod config;
@@ -25,6 +26,7 @@ pub mod plan;
 pub mod pod;
 mod pod_workers;
 mod probes;
+pub mod resize;
 pub mod resources;
 pub mod security;
 pub mod server;

@@ -12,10 +12,11 @@ pub use backoff::{Backoff, INITIAL_DELAY, MAX_DELAY, RESET_AFTER};
 
 use crate::observed::{Observed, ProbeResults};
 use crate::pod::{self, Role};
+use crate::resize;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use runtime::service::{ContainerId, ContainerState, ContainerStatus, SandboxId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// All that the decision depends on.
@@ -33,8 +34,16 @@ pub struct PlanInput<'a> {
     pub backoff: &'a Backoff,
     /// Containers whose last attempt failed before there was an instance: not before this moment again.
     pub held: &'a BTreeMap<String, Timestamp>,
+    /// Instances that were stopped to be started anew, whatever the restart policy says.
+    pub replaced: &'a BTreeSet<ContainerId>,
     /// Now.
     pub now: Timestamp,
+}
+
+impl PlanInput<'_> {
+    fn restarts(&self, role: Role, container: &Container, ended: &ContainerStatus) -> bool {
+        self.replaced.contains(&ended.id) || pod::restarts_after(self.pod, role, container, ended.exit_code)
+    }
 }
 
 /// A container to be started.
@@ -145,9 +154,9 @@ pub fn compute_pod_actions(input: &PlanInput<'_>) -> PodActions {
 pub fn is_finished(input: &PlanInput<'_>) -> bool {
     let (pod, observed) = (input.pod, input.observed);
     let over = |role: Role, container: &Container| {
-        observed.latest(&container.name).is_some_and(|latest| {
-            latest.state == ContainerState::Exited && !pod::restarts_after(pod, role, container, latest.exit_code)
-        })
+        observed
+            .latest(&container.name)
+            .is_some_and(|latest| latest.state == ContainerState::Exited && !input.restarts(role, container, latest))
     };
     let apps = &pod::spec(pod).containers;
     if !apps.is_empty() && apps.iter().all(|c| over(Role::App, c)) {
@@ -221,13 +230,11 @@ fn plan_init_containers(input: &PlanInput<'_>, actions: &mut PodActions) -> bool
 
 /// One container that should run: start it, start it again, or stop what is wrong.
 fn plan_container(input: &PlanInput<'_>, role: Role, container: &Container, actions: &mut PodActions) {
-    let (pod, observed) = (input.pod, input.observed);
+    let observed = input.observed;
     let Some(current) = observed.current(&container.name) else {
         // in a new sandbox, what had ended for good in the old one does not run again
         let over = observed.latest(&container.name).is_some_and(|latest| {
-            role == Role::App
-                && latest.state == ContainerState::Exited
-                && !pod::restarts_after(pod, role, container, latest.exit_code)
+            role == Role::App && latest.state == ContainerState::Exited && !input.restarts(role, container, latest)
         });
         if !over {
             plan_start(input, role, &container.name, actions);
@@ -242,10 +249,11 @@ fn plan_container(input: &PlanInput<'_>, role: Role, container: &Container, acti
             plan_start(input, role, &container.name, actions);
         }
         ContainerState::Exited | ContainerState::Unknown => {
-            if !pod::restarts_after(pod, role, container, current.exit_code) {
+            if !input.restarts(role, container, current) {
                 return;
             }
-            let delay = input.backoff.delay(&container.name);
+            let replaced = input.replaced.contains(&current.id);
+            let delay = if replaced { Duration::ZERO } else { input.backoff.delay(&container.name) };
             let until = current.finished_at.unwrap_or(current.created_at) + delay;
             if !delay.is_zero() && until > input.now {
                 let announce_at =
@@ -272,8 +280,10 @@ fn plan_running(
     let hash = current.annotations.get(pod::labels::CONTAINER_HASH);
     let changed = role != Role::Init && hash.is_some_and(|hash| *hash != pod::container_hash(container));
     let failed = input.probes.of(current).failed;
+    let resized = resize::requires_restart(container, current);
     let message = match (changed, failed) {
         (true, _) => format!("Container {} definition changed, will be restarted", container.name),
+        (false, None) if resized => format!("Container {} resize requires restart", container.name),
         (false, Some(probe)) => {
             let restarts = pod::restarts_after(input.pod, role, container, 137);
             let then = if restarts { ", will be restarted" } else { "" };

@@ -26,6 +26,8 @@ pub mod labels {
     pub const TERMINATION_MESSAGE_FILE: &str = "pintle.io/terminationMessageFile";
     /// Annotation: the pod's grace period, for pods whose object is gone. Seconds.
     pub const GRACE_PERIOD_SECONDS: &str = "io.kubernetes.pod.terminationGracePeriod";
+    /// Annotation: requests and limits that were applied, as JSON. Of the sandbox: those of the pod as a whole, if it has any.
+    pub const RESOURCES: &str = "pintle.io/resources";
     /// Annotation of the sandbox: the pod's kind of source.
     pub const CONFIG_SOURCE: &str = "kubernetes.io/config.source";
 }

@@ -89,6 +89,7 @@ impl PodWorkers {
     fn spawn(self: &Arc<Self>, state: &mut State, pod: Arc<Pod>) -> Arc<Inbox> {
         let inbox = Arc::new(Inbox::new(pod.clone()));
         state.workers.insert(pod::uid(&pod), inbox.clone());
+        self.shared.allocations.insert(&pod, inbox.clone());
         let worker = Worker::new(self.shared.clone(), inbox.clone(), pod.clone());
         let workers = self.clone();
         tokio::spawn(async move {
@@ -101,10 +102,12 @@ impl PodWorkers {
     fn finished(self: &Arc<Self>, uid: &PodUid, name: &FullName) {
         let mut state = self.state();
         state.workers.remove(uid);
+        self.shared.allocations.remove(uid);
         if let Some(next) = state.waiting.remove(name) {
             self.spawn(&mut state, next);
         }
         drop(state);
+        self.shared.retry_resizes();
         (self.on_change)(name);
     }
 

@@ -1,5 +1,6 @@
 //! What all parts of one kubelet share: its settings, its mechanisms, and what is known of the node.
 
+use crate::allocation::AllocationManager;
 use crate::api_access::KubeletApi;
 use crate::config::Config;
 use crate::events::EventSink;
@@ -81,6 +82,8 @@ pub struct Shared {
     pub watches: Arc<ObjectWatches>,
     /// The node.
     pub node: RwLock<NodeFacts>,
+    /// What pods are granted.
+    pub allocations: AllocationManager,
     /// Which pod a sandbox belongs to, for container events.
     pub sandbox_index: SandboxIndex,
     /// What workers saw last, for the HTTPS API.
@@ -91,6 +94,12 @@ impl Shared {
     /// A copy of what is known of the node.
     pub fn node(&self) -> NodeFacts {
         self.node.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Room may have come free: resizes that wait for it are looked at again.
+    pub fn retry_resizes(&self) {
+        let node = self.node.read().unwrap_or_else(PoisonError::into_inner);
+        self.allocations.retry(&node.allocatable, self.clock.now());
     }
 }
 

@@ -11,12 +11,14 @@ mod tests;
 
 use crate::observed::{Observed, ProbeResults};
 use crate::pod::{self, Role};
+use crate::resize::{self, ResizeProgress};
 use crate::resources;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, HostIP, Pod, PodIP, PodStatus, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Why a container waits, in the words of its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +53,7 @@ pub enum Stage {
 #[derive(Debug)]
 pub struct StatusInput<'a> {
     /// The object.
-    pub pod: &'a Pod,
+    pub pod: &'a Arc<Pod>,
     /// What the runtime has.
     pub observed: &'a Observed,
     /// The status that was sent last, or that the object has.
@@ -72,6 +74,8 @@ pub struct StatusInput<'a> {
     pub failure: Option<&'a Failure>,
     /// How far the worker is.
     pub stage: Stage,
+    /// How far a resize is.
+    pub resize: &'a ResizeProgress,
     /// Now.
     pub now: Timestamp,
 }
@@ -114,6 +118,7 @@ pub fn generate(input: &StatusInput<'_>) -> PodStatus {
     let addresses = if input.addresses.is_empty() { old_addresses(input.old) } else { input.addresses.to_vec() };
     let terminal = matches!(phase, phase::Phase::Succeeded | phase::Phase::Failed);
     let totals = resources::pod_status_resources(pod);
+    let actual = resources::pod_status_resources(&resize::actual(pod, input.observed));
     PodStatus {
         phase: Some(phase.as_str().to_owned()),
         reason: failure.map(|f| f.reason.clone()),
@@ -129,7 +134,7 @@ pub fn generate(input: &StatusInput<'_>) -> PodStatus {
         qos_class: Some(resources::qos_class(pod).as_str().to_owned()),
         start_time: Some(input.old.start_time.clone().unwrap_or(Time(whole_second(input.now)))),
         observed_generation: pod.metadata.generation,
-        resources: Some(if terminal { ResourceRequirements::default() } else { totals.clone() }),
+        resources: Some(if terminal { ResourceRequirements::default() } else { actual }),
         allocated_resources: totals.requests,
         nominated_node_name: input.old.nominated_node_name.clone(),
         resource_claim_statuses: input.old.resource_claim_statuses.clone(),

@@ -1,5 +1,6 @@
 //! A kubelet's surroundings for tests: an API server, events and a network that only pretend.
 
+use crate::allocation::AllocationManager;
 use crate::api_access::{Answer, IssuedToken, KubeletApi, TokenWish};
 use crate::config::Config;
 use crate::events::EventSink;
@@ -15,6 +16,10 @@ use clock::{Clock, ManualClock, SharedClock};
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Pod, Secret};
 use runtime::fake::FakeRuntime;
+use runtime::service::{
+    ContainerId, ContainerMetadata, ContainerResources, ContainerState, ContainerStatus, ImageId, NamespaceMode,
+    PodSandboxMetadata, PodSandboxStatus, SandboxId, SandboxState,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -120,6 +125,49 @@ impl PodNetworking for FakeNetwork {
     }
 }
 
+/// A running instance of a container in the sandbox `s1`, without anything that sets it apart.
+pub(crate) fn instance(name: &str, attempt: u32) -> ContainerStatus {
+    ContainerStatus {
+        id: ContainerId(format!("{name}-{attempt}")),
+        sandbox_id: SandboxId("s1".to_owned()),
+        metadata: ContainerMetadata { name: name.to_owned(), attempt },
+        state: ContainerState::Running,
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        started_at: Some(jiff::Timestamp::UNIX_EPOCH),
+        finished_at: None,
+        exit_code: 0,
+        signal: None,
+        reason: None,
+        message: String::new(),
+        image: String::new(),
+        image_ref: String::new(),
+        image_id: ImageId::default(),
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        mounts: Vec::new(),
+        log_path: std::path::PathBuf::new(),
+        resources: ContainerResources::default(),
+        user: None,
+        stop_signal: String::new(),
+        pid: None,
+    }
+}
+
+/// A ready sandbox without anything that sets it apart.
+pub(crate) fn sandbox(id: &str) -> PodSandboxStatus {
+    PodSandboxStatus {
+        id: SandboxId(id.to_owned()),
+        metadata: PodSandboxMetadata::default(),
+        state: SandboxState::Ready,
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        netns_path: None,
+        network: NamespaceMode::Pod,
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        resources: ContainerResources::default(),
+    }
+}
+
 /// A node that only pretends, with one test's time.
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
@@ -152,6 +200,7 @@ impl World {
             statuses: Arc::new(StatusManager::new(shared_clock.clone())),
             watches: Arc::new(ObjectWatches::new(None)),
             node: RwLock::new(NodeFacts { addresses: vec![IpAddr::from([192, 0, 2, 1])], ..NodeFacts::default() }),
+            allocations: AllocationManager::default(),
             sandbox_index: SandboxIndex::default(),
             observed: ObservedCache::default(),
             services: Arc::new(NoServices),

@@ -7,6 +7,7 @@ mod image;
 mod inbox;
 mod messages;
 mod references;
+mod resize;
 mod sandbox;
 mod start;
 mod sync;
@@ -46,7 +47,13 @@ pub struct Finished {
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     inbox: Arc<Inbox>,
+    /// What the object, file or URL says.
+    desired: Arc<Pod>,
+    /// The same as far as it is granted: what is worked on.
     pod: Arc<Pod>,
+    resize: resize::Resize,
+    /// What an earlier kubelet had applied was taken note of.
+    grant_adopted: bool,
     stage: Stage,
     observed: Arc<Observed>,
     backoff: Backoff,
@@ -62,6 +69,8 @@ pub(crate) struct Worker {
     announced: HashSet<ContainerId>,
     /// Instances that are being stopped while the pod goes on.
     killing: HashSet<ContainerId>,
+    /// Instances that are stopped to be started anew, whatever the restart policy says.
+    replaced: BTreeSet<ContainerId>,
     /// The addresses of the newest sandbox, once it is connected.
     addresses: Option<Vec<IpAddr>>,
     references: Option<References>,
@@ -85,7 +94,10 @@ impl Worker {
         Self {
             shared,
             inbox,
+            desired: pod.clone(),
             pod,
+            resize: resize::Resize::default(),
+            grant_adopted: false,
             stage: Stage::Sync,
             observed: Arc::default(),
             backoff: Backoff::default(),
@@ -95,6 +107,7 @@ impl Worker {
             messages: BTreeMap::new(),
             announced: HashSet::new(),
             killing: HashSet::new(),
+            replaced: BTreeSet::new(),
             addresses: None,
             references: None,
             tokens: BTreeMap::new(),
@@ -167,12 +180,13 @@ impl Worker {
 
     /// Takes over what was asked for since the last look.
     fn accept(&mut self, desired: &Desired) {
-        if !Arc::ptr_eq(&self.pod, &desired.pod) {
-            let (old, new) = (&self.pod.metadata, &desired.pod.metadata);
+        if !Arc::ptr_eq(&self.desired, &desired.pod) {
+            let (old, new) = (&self.desired.metadata, &desired.pod.metadata);
             // the downward API shows them
             self.volumes_dirty |= old.labels != new.labels || old.annotations != new.annotations;
-            self.pod = desired.pod.clone();
+            self.desired = desired.pod.clone();
         }
+        self.take_grant();
         for (object, version) in &desired.changed_objects {
             if self.references.as_ref().is_some_and(|have| references::is_news(have, object, version.as_deref())) {
                 self.references = None;
@@ -216,9 +230,11 @@ impl Worker {
                 self.backoff.observe(latest);
             }
         }
+        self.adopt_grant();
         self.read_messages();
         let here: BTreeSet<&ContainerId> = self.observed.running().map(|c| &c.id).collect();
         self.killing.retain(|id| here.contains(id));
+        self.replaced.retain(|id| self.observed.containers.iter().any(|c| c.id == *id));
         self.prober.keep_only(&here);
         Ok(())
     }
@@ -258,6 +274,7 @@ impl Worker {
             messages: &self.messages,
             failure: self.failure.as_ref(),
             stage: self.stage,
+            resize: &self.resize.progress,
             now: self.shared.clock.now(),
         };
         self.shared.statuses.set(&self.pod, status::generate(&input));

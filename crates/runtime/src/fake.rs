@@ -13,8 +13,8 @@ pub use script::{Call, Script};
 
 use crate::events::EventHub;
 use crate::service::{
-    ContainerConfig, ContainerEvent, ContainerEventKind, ContainerId, ContainerState, ContainerStatus, ExecOutput,
-    ExitReason, Image, ImageId, PodSandboxConfig, PodSandboxStatus, SandboxId, SandboxState,
+    ContainerConfig, ContainerEvent, ContainerEventKind, ContainerId, ContainerState, ContainerStats, ContainerStatus,
+    ExecOutput, ExitReason, Image, ImageId, PodSandboxConfig, PodSandboxStatus, SandboxId, SandboxState,
 };
 use clock::SharedClock;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -39,6 +39,7 @@ struct Inner {
     scripts: HashMap<String, VecDeque<Script>>,
     execs: HashMap<Vec<String>, ExecOutput>,
     calls: Vec<Call>,
+    stats: ContainerStats,
 }
 
 #[derive(Debug)]
@@ -82,6 +83,11 @@ impl FakeRuntime {
     pub fn script_exec(&self, command: &[&str], output: ExecOutput) {
         let command = command.iter().map(|word| (*word).to_owned()).collect();
         self.lock().execs.insert(command, output);
+    }
+
+    /// Says what every container and every pod uses.
+    pub fn set_stats(&self, stats: ContainerStats) {
+        self.lock().stats = stats;
     }
 
     /// Every verb called so far that changes something, in order.

@@ -26,6 +26,7 @@ pub use stream::{BoxRead, BoxWrite, ContainerIo, ExecOutput, ExecRequest, ExitOu
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,11 +54,13 @@ pub trait RuntimeService: Send + Sync + std::fmt::Debug + 'static {
     /// The sandboxes that match, oldest first.
     fn list_pod_sandboxes(&self, filter: SandboxFilter) -> Reply<'_, Vec<PodSandboxStatus>, RuntimeError>;
 
-    /// Changes the limits of the pod's own cgroup (`UpdatePodSandboxResources`, KEP-1287).
+    /// Changes the limits of the pod's own cgroup (`UpdatePodSandboxResources`, KEP-1287). The annotations are added to the
+    /// sandbox's own in the same stroke.
     fn update_pod_sandbox_resources<'a>(
         &'a self,
         id: &'a SandboxId,
         resources: ContainerResources,
+        annotations: BTreeMap<String, String>,
     ) -> Reply<'a, (), RuntimeError>;
 
     /// Records a container and prepares its files; no process runs yet. The image must be present.
@@ -83,11 +86,13 @@ pub trait RuntimeService: Send + Sync + std::fmt::Debug + 'static {
     /// One container. [`RuntimeError::NotFound`] if there is none.
     fn container_status<'a>(&'a self, id: &'a ContainerId) -> Reply<'a, ContainerStatus, RuntimeError>;
 
-    /// Changes the limits of a running container in place (resize).
+    /// Changes the limits of a running container in place (resize); what is `None` stays as it is. The annotations are added
+    /// to the container's own in the same stroke, so that whoever asks later knows what was applied.
     fn update_container_resources<'a>(
         &'a self,
         id: &'a ContainerId,
         resources: ContainerResources,
+        annotations: BTreeMap<String, String>,
     ) -> Reply<'a, (), RuntimeError>;
 
     /// Opens the container's log file anew, after whoever rotates logs has renamed it.
@@ -95,6 +100,9 @@ pub trait RuntimeService: Send + Sync + std::fmt::Debug + 'static {
 
     /// CPU and memory use from the container's cgroup.
     fn container_stats<'a>(&'a self, id: &'a ContainerId) -> Reply<'a, ContainerStats, RuntimeError>;
+
+    /// CPU and memory use of the whole pod, from its own cgroup: what its ended containers left there counts as well.
+    fn pod_sandbox_stats<'a>(&'a self, id: &'a SandboxId) -> Reply<'a, ContainerStats, RuntimeError>;
 
     /// Runs a command in a running container to its end (probes, hooks). `timeout` of zero means none; past it the command
     /// is killed and the result is [`ExecError::Timeout`]. Keeps at most [`stream::EXEC_SYNC_OUTPUT_MAX_BYTES`] of each stream.

@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::observed::ProbeResult;
+use crate::testing;
 use expect_test::{Expect, expect};
-use runtime::service::{
-    ContainerMetadata, ContainerResources, ImageId, NamespaceMode, PodSandboxMetadata, PodSandboxStatus, SandboxState,
-};
+use runtime::service::{PodSandboxMetadata, PodSandboxStatus, SandboxState};
 use serde_json::{Value, json};
 
 fn at(second: i64) -> Timestamp {
@@ -31,41 +30,23 @@ fn container(pod: &Pod, text: &str) -> ContainerStatus {
     };
     let attempt: u32 = parts[1].parse().unwrap();
     ContainerStatus {
-        id: ContainerId(format!("{}-{attempt}", parts[0])),
         sandbox_id: SandboxId(sandbox.to_owned()),
-        metadata: ContainerMetadata { name: parts[0].to_owned(), attempt },
         state,
         created_at: at(i64::from(attempt)),
         started_at: Some(at(0)),
         finished_at: finished,
         exit_code,
-        signal: None,
-        reason: None,
-        message: String::new(),
-        image: String::new(),
-        image_ref: String::new(),
-        image_id: ImageId::default(),
-        labels: BTreeMap::new(),
         annotations: BTreeMap::from([(pod::labels::CONTAINER_HASH.to_owned(), pod::container_hash(&spec))]),
-        mounts: Vec::new(),
-        log_path: std::path::PathBuf::new(),
-        resources: ContainerResources::default(),
-        user: None,
-        stop_signal: String::new(),
-        pid: None,
+        ..testing::instance(parts[0], attempt)
     }
 }
 
 fn sandbox(id: &str, attempt: u32, state: SandboxState) -> PodSandboxStatus {
     PodSandboxStatus {
-        id: SandboxId(id.to_owned()),
         metadata: PodSandboxMetadata { attempt, ..PodSandboxMetadata::default() },
         state,
         created_at: at(0),
-        netns_path: None,
-        network: NamespaceMode::Pod,
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
+        ..testing::sandbox(id)
     }
 }
 
@@ -76,6 +57,7 @@ struct Case {
     now: i64,
     not_started: Vec<String>,
     failed: Option<String>,
+    replaced: Vec<String>,
 }
 
 fn case(spec: Value, containers: &[&str]) -> Case {
@@ -86,6 +68,7 @@ fn case(spec: Value, containers: &[&str]) -> Case {
         now: 0,
         not_started: Vec::new(),
         failed: None,
+        replaced: Vec::new(),
     }
 }
 
@@ -127,6 +110,7 @@ impl Case {
             probes: &probes,
             backoff: &backoff,
             held: &BTreeMap::new(),
+            replaced: &self.replaced.iter().map(|id| ContainerId(id.clone())).collect(),
             now: at(self.now),
         });
         want.assert_eq(&text(&actions));
@@ -254,6 +238,7 @@ fn running_containers_that_are_wrong() {
         probes: &ProbeResults::default(),
         backoff: &Backoff::default(),
         held: &BTreeMap::new(),
+        replaced: &BTreeSet::new(),
         now: at(0),
     });
     expect!["kill c-0: Container c definition changed, will be restarted"].assert_eq(&text(&actions));
@@ -273,7 +258,16 @@ fn a_held_container_waits_and_others_do_not() {
         probes: &ProbeResults::default(),
         backoff: &Backoff::default(),
         held: &BTreeMap::from([("c".to_owned(), at(9))]),
+        replaced: &BTreeSet::new(),
         now: at(0),
     });
     expect!["start d App 0; wake at 9"].assert_eq(&text(&actions));
+}
+
+#[test]
+fn what_was_stopped_to_be_started_anew_is() {
+    let mut ended = case(one("Never"), &["c:0:exited=0"]);
+    ended.replaced = vec!["c-0".to_owned()];
+    ended.check(expect!["start c App 1"]);
+    case(one("Never"), &["c:0:exited=0"]).check(expect!["finished"]);
 }

@@ -44,13 +44,34 @@ pub fn conditions(
         ("PodScheduled", Verdict::plain(true)),
     ];
     let old = input.old.conditions.as_deref().unwrap_or_default();
-    let mut conditions: Vec<PodCondition> = own.into_iter().map(|(kind, v)| condition(input, old, kind, v)).collect();
+    let mut conditions = resize_conditions(input, old);
+    conditions.extend(own.into_iter().map(|(kind, v)| condition(input, old, kind, v)));
     for other in old {
-        if !conditions.iter().any(|c| c.type_ == other.type_) {
+        let passing = PASSING.contains(&other.type_.as_str());
+        if !passing && !conditions.iter().any(|c| c.type_ == other.type_) {
             conditions.push(other.clone());
         }
     }
     conditions
+}
+
+/// Conditions of the kubelet's that are there only while they hold.
+pub const PASSING: [&str; 2] = ["PodResizePending", "PodResizeInProgress"];
+
+/// What a resize says while it lasts.
+fn resize_conditions(input: &StatusInput<'_>, old: &[PodCondition]) -> Vec<PodCondition> {
+    let [pending_type, in_progress_type] = PASSING;
+    let pending = input.resize.pending.as_ref().map(|pending| {
+        let message = Some(pending.message.clone());
+        let verdict = Verdict { met: true, reason: Some(pending.reason.as_str()), message };
+        PodCondition { observed_generation: pending.generation, ..condition(input, old, pending_type, verdict) }
+    });
+    let in_progress = input.resize.in_progress.map(|generation| {
+        let message = input.resize.error.clone();
+        let verdict = Verdict { met: true, reason: message.as_ref().map(|_| "Error"), message };
+        PodCondition { observed_generation: Some(generation), ..condition(input, old, in_progress_type, verdict) }
+    });
+    pending.into_iter().chain(in_progress).collect()
 }
 
 fn condition(input: &StatusInput<'_>, old: &[PodCondition], kind: &str, verdict: Verdict) -> PodCondition {

@@ -2,6 +2,7 @@
 
 use super::{StatusInput, Waiting, whole_second};
 use crate::pod::{self, Role};
+use crate::resize;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
@@ -50,7 +51,7 @@ pub fn container_status(input: &StatusInput<'_>, role: Role, container: &Contain
     status.image_id.clone_from(&latest.image_ref);
     status.restart_count = i32::try_from(latest.metadata.attempt).unwrap_or(i32::MAX);
     status.user = latest.user.as_ref().map(user);
-    status.resources = Some(shown_resources(container));
+    status.resources = Some(shown_resources(container, latest));
     status.allocated_resources =
         container.resources.as_ref().and_then(|r| r.requests.clone()).filter(|r| !r.is_empty());
     let last = |c: &service::ContainerStatus| ContainerState {
@@ -135,8 +136,10 @@ fn user(user: &service::ContainerUser) -> ContainerUser {
     }
 }
 
-fn shown_resources(container: &Container) -> ResourceRequirements {
-    let own = container.resources.clone().unwrap_or_default();
+/// What a running instance has; of one that is over, what the next one would get.
+fn shown_resources(container: &Container, latest: &service::ContainerStatus) -> ResourceRequirements {
+    let applied = resize::applied(latest).filter(|_| latest.state == service::ContainerState::Running);
+    let own = applied.or_else(|| container.resources.clone()).unwrap_or_default();
     ResourceRequirements { claims: None, ..own }
 }
 

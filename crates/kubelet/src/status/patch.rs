@@ -1,5 +1,6 @@
 //! The strategic merge patch from one status to another, so that conditions of other writers stay as they are.
 
+use super::conditions::PASSING;
 use serde_json::{Map, Value, json};
 
 /// Lists of a pod's status that are merged by a key; all others are replaced as a whole.
@@ -61,6 +62,12 @@ fn diff_list(field: &str, old: Option<&Value>, new: &[Value]) -> Option<Value> {
                 }
             }
             None => changes.push(item.clone()),
+        }
+    }
+    // of what is gone only the kubelet's own is taken away
+    for gone in old.iter().filter_map(|item| item.get(key)).filter(|id| find(new, id).is_none()) {
+        if gone.as_str().is_some_and(|id| PASSING.contains(&id)) {
+            changes.push(json!({"$patch": "delete", key: gone}));
         }
     }
     (!changes.is_empty()).then_some(Value::Array(changes))

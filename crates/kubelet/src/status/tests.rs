@@ -2,38 +2,23 @@
 
 use super::*;
 use crate::observed::ProbeResult;
+use crate::resize::ResizeProgress;
+use crate::testing;
 use expect_test::{Expect, expect};
-use runtime::service::{
-    self, ContainerId, ContainerMetadata, ContainerResources, ExitReason, ImageId, NamespaceMode, PodSandboxMetadata,
-    PodSandboxStatus, SandboxId, SandboxState,
-};
+use runtime::service::{self, ExitReason};
 use serde_json::{Value, json};
 
 fn instance(name: &str, attempt: u32, exit: Option<(i32, ExitReason)>) -> service::ContainerStatus {
     let started = exit.is_none_or(|(_, reason)| reason != ExitReason::StartError);
     service::ContainerStatus {
-        id: ContainerId(format!("{name}-{attempt}")),
-        sandbox_id: SandboxId("s".to_owned()),
-        metadata: ContainerMetadata { name: name.to_owned(), attempt },
         state: if exit.is_some() { service::ContainerState::Exited } else { service::ContainerState::Running },
-        created_at: Timestamp::UNIX_EPOCH,
         started_at: started.then_some(Timestamp::UNIX_EPOCH),
         finished_at: exit.map(|_| Timestamp::UNIX_EPOCH),
         exit_code: exit.map_or(0, |(code, _)| code),
-        signal: None,
         reason: exit.map(|(_, reason)| reason),
-        message: String::new(),
         image: "i:latest".to_owned(),
         image_ref: "sha256:1".to_owned(),
-        image_id: ImageId::default(),
-        labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
-        mounts: Vec::new(),
-        log_path: std::path::PathBuf::new(),
-        resources: ContainerResources::default(),
-        user: None,
-        stop_signal: String::new(),
-        pid: None,
+        ..testing::instance(name, attempt)
     }
 }
 
@@ -44,11 +29,20 @@ struct Case {
     stage: Stage,
     failure: Option<Failure>,
     not_started: Vec<&'static str>,
+    resize: ResizeProgress,
 }
 
 fn case(spec: Value, containers: &[service::ContainerStatus]) -> Case {
     let containers = containers.to_vec();
-    Case { spec, containers, waiting: Vec::new(), stage: Stage::Sync, failure: None, not_started: Vec::new() }
+    Case {
+        spec,
+        containers,
+        waiting: Vec::new(),
+        stage: Stage::Sync,
+        failure: None,
+        not_started: Vec::new(),
+        resize: ResizeProgress::default(),
+    }
 }
 
 const DONE: Option<(i32, ExitReason)> = Some((0, ExitReason::Completed));
@@ -67,19 +61,9 @@ impl Case {
     }
 
     fn check(self, want: Expect) {
-        let pod: Pod =
+        let pod: Arc<Pod> =
             serde_json::from_value(json!({"metadata": {"name": "p", "generation": 1}, "spec": self.spec})).unwrap();
-        let sandbox = PodSandboxStatus {
-            id: SandboxId("s".to_owned()),
-            metadata: PodSandboxMetadata::default(),
-            state: SandboxState::Ready,
-            created_at: Timestamp::UNIX_EPOCH,
-            netns_path: None,
-            network: NamespaceMode::Pod,
-            labels: BTreeMap::new(),
-            annotations: BTreeMap::new(),
-        };
-        let observed = Observed::new(vec![sandbox], self.containers);
+        let observed = Observed::new(vec![testing::sandbox("s1")], self.containers);
         let waiting = self.waiting.iter().map(|(name, reason)| {
             ((*name).to_owned(), Waiting { reason: (*reason).to_owned(), message: "words".to_owned() })
         });
@@ -99,6 +83,7 @@ impl Case {
             messages: &BTreeMap::new(),
             failure: self.failure.as_ref(),
             stage: self.stage,
+            resize: &self.resize,
             now: Timestamp::UNIX_EPOCH,
         });
         want.assert_eq(&text(&status));

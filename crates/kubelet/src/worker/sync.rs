@@ -2,6 +2,7 @@
 
 use super::Worker;
 use super::references::VolumesError;
+use super::resize::Resized;
 use super::start::Started;
 use crate::plan::{self, BackingOff, KillContainer, PlanInput, PodActions};
 use crate::pod;
@@ -139,7 +140,7 @@ impl Worker {
 
     fn held_until(&self) -> Option<Timestamp> {
         let now = self.shared.clock.now();
-        self.held.values().filter(|until| **until > now).min().copied()
+        self.held.values().chain(&self.resize.retry_at).filter(|until| **until > now).min().copied()
     }
 
     fn plan(&self) -> PodActions {
@@ -151,6 +152,7 @@ impl Worker {
             probes: &probes,
             backoff: &self.backoff,
             held: &self.held,
+            replaced: &self.replaced,
             now: self.shared.clock.now(),
         });
         actions.kill.retain(|kill| !self.killing.contains(&kill.id));
@@ -189,6 +191,10 @@ impl Worker {
             self.announce_backoff(waiting);
         }
         let mut round = Round::Settled;
+        // a container that is started anew finds room in the pod's cgroup
+        if self.resize().await == Resized::Changed {
+            round = Round::Again;
+        }
         for start in &actions.start {
             if self.start_container(start).await == Started::Changed {
                 round = Round::Again;
@@ -204,6 +210,7 @@ impl Worker {
         self.killing.insert(kill.id.clone());
         if !kill.probe_failed {
             self.backoff.forget(&kill.name);
+            self.replaced.insert(kill.id.clone());
         }
         let grace = Duration::from_secs(pod::grace_period_seconds(&self.pod).unsigned_abs());
         self.prober.stopped(&kill.id);

@@ -54,6 +54,8 @@ impl Worker {
         self.observe().await?;
         self.waiting.clear();
         self.stage = crate::status::Stage::Terminated;
+        self.shared.allocations.over(&pod::uid(&self.pod));
+        self.shared.retry_resizes();
         // where the object, or the manifest, is gone, nobody is told how it ended
         if !pod::is_terminal_phase(&self.pod) && !self.inbox.peek().removed {
             self.publish_status();

@@ -184,3 +184,88 @@ async fn a_static_pod_waits_for_the_one_before_it() {
     assert!(stopped < started, "{calls:?}");
     drop(world.shutdown);
 }
+
+fn sized(memory: &str, cpu: &str, generation: i64, policy: &str) -> Arc<Pod> {
+    let resources = json!({"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": cpu, "memory": memory}});
+    let mut container = container("c");
+    container["resources"] = resources;
+    container["resizePolicy"] = json!([
+        {"resourceName": "cpu", "restartPolicy": policy}, {"resourceName": "memory", "restartPolicy": "NotRequired"}]);
+    let mut pod = (*pod_of(json!({"containers": [container]}))).clone();
+    pod.metadata.generation = Some(generation);
+    Arc::new(pod)
+}
+
+/// `limits.cpu` that the status shows, the conditions of the resize, and the restarts.
+fn resized(world: &World, pod: &Pod) -> String {
+    let status = world.shared.statuses.get(&pod::uid(pod)).unwrap_or_default();
+    let container = status.container_statuses.iter().flatten().next().cloned().unwrap_or_default();
+    let cpu = container.resources.and_then(|r| r.limits?.get("cpu").map(|q| q.0.clone())).unwrap_or_default();
+    let memory = container.allocated_resources.and_then(|r| r.get("memory").map(|q| q.0.clone())).unwrap_or_default();
+    let conditions = status.conditions.iter().flatten().filter(|c| c.type_.starts_with("PodResize"));
+    let conditions: Vec<String> =
+        conditions.map(|c| format!("{} {}", c.type_, c.reason.clone().unwrap_or_default())).collect();
+    format!("cpu {cpu} of {memory} restarts {} {}", container.restart_count, conditions.join(", ")).trim().to_owned()
+}
+
+fn node_with(world: &World, cpu: &str) {
+    let quantity =
+        |text: &str| crate::amount::Milli::of(&k8s_openapi::apimachinery::pkg::api::resource::Quantity(text.into()));
+    world.shared.node.write().unwrap().allocatable =
+        [("cpu".to_owned(), quantity(cpu)), ("memory".to_owned(), quantity("1Gi")), ("pods".to_owned(), quantity("9"))]
+            .into();
+    world.shared.retry_resizes();
+}
+
+#[tokio::test]
+async fn a_pod_is_resized_in_place_once_there_is_room() {
+    let world = World::new();
+    node_with(&world, "1");
+    let pod = sized("64Mi", "100m", 1, "NotRequired");
+    world.workers.update(pod.clone());
+    world.until("it runs", |w| resized(w, &pod) == "cpu 100m of 64Mi restarts 0").await;
+    world.workers.update(sized("64Mi", "200m", 2, "NotRequired"));
+    world.until("it is resized", |w| resized(w, &pod) == "cpu 200m of 64Mi restarts 0").await;
+    world.workers.update(sized("64Mi", "2", 3, "NotRequired"));
+    world.until("it cannot be", |w| resized(w, &pod).ends_with("restarts 0 PodResizePending Infeasible")).await;
+    node_with(&world, "4");
+    world.until("it is after all", |w| resized(w, &pod) == "cpu 2 of 64Mi restarts 0").await;
+    let patches = world.api.patches.lock().unwrap().clone();
+    let deletes = patches.iter().filter(|p| p.to_string().contains(r#""$patch":"delete""#)).count();
+    assert_eq!(deletes, 1, "{patches:#?}");
+    assert!(world.events().contains("Warning ResizeInfeasible pod: Pod resize Infeasible: {"), "{}", world.events());
+    assert_eq!(world.events().matches("Normal ResizeStarted pod").count(), 2);
+    assert_eq!(world.events().matches("Normal ResizeCompleted pod").count(), 2);
+    assert!(!world.runtime.calls().iter().any(|call| matches!(call, Call::StopContainer(..))));
+}
+
+#[tokio::test]
+async fn memory_that_is_used_is_not_taken_until_it_is_free() {
+    let world = World::new();
+    node_with(&world, "1");
+    let pod = sized("64Mi", "100m", 1, "NotRequired");
+    world.workers.update(pod.clone());
+    world.until("it runs", |w| w.phase(&pod) == "Running").await;
+    world.runtime.set_stats(runtime::service::ContainerStats { memory_usage_bytes: 40 << 20, ..Default::default() });
+    world.workers.update(sized("32Mi", "100m", 2, "NotRequired"));
+    world.until("it is refused", |w| resized(w, &pod) == "cpu 100m of 32Mi restarts 0 PodResizeInProgress Error").await;
+    assert!(world.events().contains("Warning ResizeError pod: Pod resize error: {"), "{}", world.events());
+    world.runtime.set_stats(runtime::service::ContainerStats::default());
+    world.advance(10).await;
+    world.until("it is done", |w| resized(w, &pod) == "cpu 100m of 32Mi restarts 0").await;
+}
+
+#[tokio::test]
+async fn a_container_that_asks_for_it_is_started_anew() {
+    let world = World::new();
+    node_with(&world, "1");
+    world.runtime.script("c", Script::Run { exit_code_on_stop: 0 });
+    let pod = sized("64Mi", "100m", 1, "RestartContainer");
+    world.workers.update(pod.clone());
+    world.until("it runs", |w| w.phase(&pod) == "Running").await;
+    world.workers.update(sized("64Mi", "200m", 2, "RestartContainer"));
+    world.until("it runs anew", |w| resized(w, &pod) == "cpu 200m of 64Mi restarts 1").await;
+    let killing = "Normal Killing spec.containers{c}: Container c resize requires restart";
+    assert!(world.events().contains(killing), "{}", world.events());
+    assert!(world.events().contains("ResizeCompleted"), "{}", world.events());
+}

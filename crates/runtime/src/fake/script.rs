@@ -1,5 +1,6 @@
 //! What pretended containers do, and what was asked of them.
 
+use crate::service::ContainerResources;
 use crate::service::{ContainerId, SandboxId, StartFailure};
 use std::time::Duration;
 
@@ -49,6 +50,10 @@ pub enum Call {
     RemoveContainer(ContainerId),
     /// PullImage of this reference.
     PullImage(String),
+    /// UpdatePodSandboxResources with what changes.
+    UpdatePodSandboxResources(ContainerResources),
+    /// UpdateContainerResources of this container name, with what changes.
+    UpdateContainerResources(String, ContainerResources),
     /// ExecSync of this command.
     ExecSync(Vec<String>),
 }

@@ -8,6 +8,7 @@ use crate::service::{
     SandboxState,
 };
 use futures::stream::BoxStream;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ impl FakeRuntime {
             network: config.network,
             labels: config.labels.clone(),
             annotations: config.annotations.clone(),
+            resources: config.resources.clone(),
         };
         inner.sandboxes.insert(id, FakeSandbox { config, status: status.clone() });
         status
@@ -209,10 +211,14 @@ impl RuntimeService for FakeRuntime {
         &'a self,
         id: &'a SandboxId,
         resources: ContainerResources,
+        annotations: BTreeMap<String, String>,
     ) -> Reply<'a, (), RuntimeError> {
         Box::pin(async move {
             let mut inner = self.lock();
-            inner.sandboxes.get_mut(id).ok_or_else(|| no_sandbox(id))?.config.resources = resources;
+            inner.calls.push(Call::UpdatePodSandboxResources(resources.clone()));
+            let status = &mut inner.sandboxes.get_mut(id).ok_or_else(|| no_sandbox(id))?.status;
+            status.resources.update(&resources);
+            status.annotations.extend(annotations);
             Ok(())
         })
     }
@@ -262,10 +268,15 @@ impl RuntimeService for FakeRuntime {
         &'a self,
         id: &'a ContainerId,
         resources: ContainerResources,
+        annotations: BTreeMap<String, String>,
     ) -> Reply<'a, (), RuntimeError> {
         Box::pin(async move {
             let mut inner = self.lock();
-            inner.containers.get_mut(id).ok_or_else(|| no_container(id))?.status.resources = resources;
+            let status = &mut inner.containers.get_mut(id).ok_or_else(|| no_container(id))?.status;
+            status.resources.update(&resources);
+            status.annotations.extend(annotations);
+            let name = status.metadata.name.clone();
+            inner.calls.push(Call::UpdateContainerResources(name, resources));
             Ok(())
         })
     }
@@ -277,8 +288,14 @@ impl RuntimeService for FakeRuntime {
     fn container_stats<'a>(&'a self, id: &'a ContainerId) -> Reply<'a, ContainerStats, RuntimeError> {
         Box::pin(async move {
             self.running(id).map_err(|_| no_container(id))?;
-            Ok(ContainerStats::default())
+            Ok(self.lock().stats)
         })
+    }
+
+    fn pod_sandbox_stats<'a>(&'a self, id: &'a SandboxId) -> Reply<'a, ContainerStats, RuntimeError> {
+        let inner = self.lock();
+        let stats = inner.sandboxes.get(id).map(|_| inner.stats).ok_or_else(|| no_sandbox(id));
+        Box::pin(async { stats })
     }
 
     fn exec_sync<'a>(

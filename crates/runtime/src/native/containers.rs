@@ -13,6 +13,7 @@ use crate::service::{
 use crate::shim::PID_NAMESPACE;
 use crate::shim::protocol::{Failure, Request, Response, StartRequest};
 use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -312,13 +313,15 @@ impl Inner {
         &self,
         id: &ContainerId,
         resources: &ContainerResources,
+        annotations: BTreeMap<String, String>,
     ) -> Result<(), RuntimeError> {
         let mut state = self.lock();
         let container = state.containers.get_mut(id).ok_or_else(|| no_container(id))?;
         if matches!(*container.phase.borrow(), Phase::Running(_)) {
             self.cgroups.apply(&container.record.cgroup, resources)?;
         }
-        container.record.config.resources = resources.clone();
+        container.record.config.resources.update(resources);
+        container.record.config.annotations.extend(annotations);
         write_json(&self.container_directory(id).join(RECORD), &container.record)
     }
 

@@ -87,6 +87,7 @@ impl SandboxRecord {
             network: self.config.network,
             labels: self.config.labels.clone(),
             annotations: self.config.annotations.clone(),
+            resources: self.config.resources.clone(),
         }
     }
 }

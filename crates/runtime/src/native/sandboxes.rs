@@ -8,6 +8,7 @@ use crate::service::{
 };
 use crate::shim::protocol::Request;
 use crate::shim::{SHARE_PID, SOCKET};
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
@@ -188,11 +189,17 @@ impl Inner {
         out
     }
 
-    pub(super) fn update_sandbox(&self, id: &SandboxId, resources: ContainerResources) -> Result<(), RuntimeError> {
+    pub(super) fn update_sandbox(
+        &self,
+        id: &SandboxId,
+        resources: &ContainerResources,
+        annotations: BTreeMap<String, String>,
+    ) -> Result<(), RuntimeError> {
         let mut state = self.lock();
         let sandbox = state.sandboxes.get_mut(id).ok_or_else(|| no_sandbox(id))?;
-        self.cgroups.apply(&sandbox.record.config.cgroup_parent, &resources)?;
-        sandbox.record.config.resources = resources;
+        self.cgroups.apply(&sandbox.record.config.cgroup_parent, resources)?;
+        sandbox.record.config.resources.update(resources);
+        sandbox.record.config.annotations.extend(annotations);
         write_json(&self.sandbox_file(id), &sandbox.record)
     }
 

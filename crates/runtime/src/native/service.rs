@@ -1,7 +1,7 @@
 //! The verbs of the CRI, handed to the parts that do them.
 
 use super::record::Phase;
-use super::{Inner, NativeRuntime, no_container, to_the_end};
+use super::{Inner, NativeRuntime, no_container, no_sandbox, to_the_end};
 use crate::service::{
     ContainerConfig, ContainerEvent, ContainerFilter, ContainerId, ContainerIo, ContainerResources, ContainerStats,
     ContainerStatus, ExecError, ExecOutput, ExecRequest, Image, ImageError, ImageFsUsage, ImageService,
@@ -9,6 +9,7 @@ use crate::service::{
 };
 use crate::shim::protocol::Request;
 use futures::stream::BoxStream;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,8 +78,9 @@ impl RuntimeService for NativeRuntime {
         &'a self,
         id: &'a SandboxId,
         resources: ContainerResources,
+        annotations: BTreeMap<String, String>,
     ) -> Reply<'a, (), RuntimeError> {
-        let result = self.inner.update_sandbox(id, resources);
+        let result = self.inner.update_sandbox(id, &resources, annotations);
         Box::pin(async { result })
     }
 
@@ -119,8 +121,9 @@ impl RuntimeService for NativeRuntime {
         &'a self,
         id: &'a ContainerId,
         resources: ContainerResources,
+        annotations: BTreeMap<String, String>,
     ) -> Reply<'a, (), RuntimeError> {
-        let result = self.inner.update_container(id, &resources);
+        let result = self.inner.update_container(id, &resources, annotations);
         Box::pin(async { result })
     }
 
@@ -148,6 +151,12 @@ impl RuntimeService for NativeRuntime {
             };
             Ok(self.inner.cgroups.stats(&cgroup))
         })
+    }
+
+    fn pod_sandbox_stats<'a>(&'a self, id: &'a SandboxId) -> Reply<'a, ContainerStats, RuntimeError> {
+        let parent = self.inner.lock().sandboxes.get(id).map(|sandbox| sandbox.record.config.cgroup_parent.clone());
+        let stats = parent.ok_or_else(|| no_sandbox(id)).map(|parent| self.inner.cgroups.stats(&parent));
+        Box::pin(async { stats })
     }
 
     fn exec_sync<'a>(

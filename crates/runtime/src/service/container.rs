@@ -107,6 +107,26 @@ pub struct ContainerResources {
     pub oom_score_adj: Option<i32>,
 }
 
+impl ContainerResources {
+    /// Takes over what `change` sets, and keeps the rest.
+    pub fn update(&mut self, change: &Self) {
+        fn set<T: Clone>(to: &mut Option<T>, what: &Option<T>) {
+            if what.is_some() {
+                to.clone_from(what);
+            }
+        }
+        set(&mut self.cpu_period_us, &change.cpu_period_us);
+        set(&mut self.cpu_quota_us, &change.cpu_quota_us);
+        set(&mut self.cpu_shares, &change.cpu_shares);
+        set(&mut self.memory_limit_bytes, &change.memory_limit_bytes);
+        set(&mut self.cpuset_cpus, &change.cpuset_cpus);
+        set(&mut self.cpuset_mems, &change.cpuset_mems);
+        set(&mut self.pids_limit, &change.pids_limit);
+        set(&mut self.oom_score_adj, &change.oom_score_adj);
+        self.unified.extend(change.unified.clone());
+    }
+}
+
 /// What may be called in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum SeccompProfile {

@@ -110,6 +110,8 @@ pub struct PodSandboxStatus {
     pub labels: BTreeMap<String, String>,
     /// As given.
     pub annotations: BTreeMap<String, String>,
+    /// Limits of the pod's cgroup, as last set.
+    pub resources: ContainerResources,
 }
 
 /// Which sandboxes to list; empty selects all.

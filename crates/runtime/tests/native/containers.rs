@@ -419,8 +419,12 @@ fn limits_change_in_place_and_use_is_counted() {
             cpu_period_us: Some(100_000),
             ..ContainerResources::default()
         };
-        native.update_container_resources(&id, more.clone()).await.unwrap();
-        assert_eq!(native.container_status(&id).await.unwrap().resources, more);
+        let note = std::collections::BTreeMap::from([("note".to_owned(), "applied".to_owned())]);
+        native.update_container_resources(&id, more.clone(), note).await.unwrap();
+        let status = native.container_status(&id).await.unwrap();
+        // what was not named stays
+        assert_eq!(status.resources, ContainerResources { cpu_shares: Some(102), ..more });
+        assert_eq!(status.annotations["note"], "applied");
         let clock = clock::system();
         while native.container_stats(&id).await.unwrap().cpu_usage_nanoseconds == 0 {
             clock.sleep(Duration::from_millis(5)).await;
