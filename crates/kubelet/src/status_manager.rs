@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tracing::Instrument;
 
 /// Patches in flight at one time; the API server commits them in groups.
@@ -28,6 +29,8 @@ pub struct StatusManager {
     /// Mirror pods by name, for static pods.
     mirrors: Mutex<HashMap<FullName, Target>>,
     queue: WorkQueue<PodUid>,
+    /// An answer of the API server came.
+    answered: Notify,
 }
 
 #[derive(Debug)]
@@ -36,6 +39,8 @@ struct Entry {
     /// What is wanted, as it is sent.
     status: Value,
     typed: PodStatus,
+    /// What the API server took last.
+    taken: Option<Value>,
     /// What the API server has of a pod that is not static.
     known: Option<Target>,
     /// All is over and cleaned up: the object may go.
@@ -71,7 +76,12 @@ impl Target {
 impl StatusManager {
     /// A manager with nothing in it.
     pub fn new(clock: SharedClock) -> Self {
-        Self { entries: Mutex::default(), mirrors: Mutex::default(), queue: WorkQueue::with_backoff(clock, RETRY) }
+        Self {
+            entries: Mutex::default(),
+            mirrors: Mutex::default(),
+            queue: WorkQueue::with_backoff(clock, RETRY),
+            answered: Notify::new(),
+        }
     }
 
     /// The status that was set last.
@@ -99,7 +109,8 @@ impl StatusManager {
             }
             None => {
                 let known = (!pod::is_static(pod)).then(|| Target::of(pod));
-                let entry = Entry { pod: pod.clone(), status: value, typed: status, known, reclaimed: false };
+                let entry =
+                    Entry { pod: pod.clone(), status: value, typed: status, taken: None, known, reclaimed: false };
                 entries.insert(uid.clone(), entry);
                 true
             }
@@ -107,6 +118,20 @@ impl StatusManager {
         drop(entries);
         if changed {
             self.queue.add(uid);
+        }
+    }
+
+    /// Resolves when the API server has taken the status that was set last, or there is nobody to send it to.
+    pub async fn delivered(&self, uid: &PodUid) {
+        loop {
+            let answered = self.answered.notified();
+            futures::pin_mut!(answered);
+            answered.as_mut().enable();
+            let taken = self.entries().get(uid).is_none_or(|entry| entry.taken.as_ref() == Some(&entry.status));
+            if taken || self.to_send(uid).is_none() {
+                return;
+            }
+            answered.await;
         }
     }
 
@@ -118,6 +143,7 @@ impl StatusManager {
             pod: pod.clone(),
             status: Value::Null,
             typed: pod.status.clone().unwrap_or_default(),
+            taken: None,
             known: (!pod::is_static(pod)).then(|| Target::of(pod)),
             reclaimed: true,
         });
@@ -180,10 +206,11 @@ impl StatusManager {
             let body = json!({"metadata": {"uid": target.uid}, "status": patch});
             let step = step!("kubelet: status patch", &pod);
             match api.patch_pod_status(&name, &body).instrument(step).await {
-                Ok(answer) => self.sent(&uid, &answer),
+                Ok(answer) => self.sent(&uid, &answer, wanted),
                 // the object is gone, or another one has its name
                 Err(error) if error.is_not_found() || error.is_conflict() => {
                     self.entries().remove(&uid);
+                    self.answered.notify_waiters();
                     return Ok(Outcome::Done);
                 }
                 Err(error) => return Err(error),
@@ -212,13 +239,17 @@ impl StatusManager {
         Some((name, target, entry.status.clone(), entry.pod.clone(), entry.reclaimed))
     }
 
-    fn sent(&self, uid: &PodUid, answer: &Pod) {
+    fn sent(&self, uid: &PodUid, answer: &Pod, taken: Value) {
         let target = Target::of(answer);
+        if let Some(entry) = self.entries().get_mut(uid) {
+            entry.taken = Some(taken);
+        }
         if pod::is_mirror(answer) {
             self.mirrors.lock().unwrap_or_else(PoisonError::into_inner).insert(pod::full_name(answer), target);
         } else if let Some(entry) = self.entries().get_mut(uid) {
             entry.known = Some(target);
         }
+        self.answered.notify_waiters();
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<PodUid, Entry>> {

@@ -24,6 +24,9 @@ pub(super) struct Resize {
 /// Until a step that failed is tried again (upstream's `backOffPeriod`).
 const RETRY: Duration = Duration::from_secs(10);
 
+/// How long a resize that was granted waits at most until it is told that it began.
+const TELL_MAX: Duration = Duration::from_secs(1);
+
 /// What came of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resized {
@@ -102,6 +105,14 @@ impl Worker {
         }
         if steps.is_empty() {
             return Resized::Settled;
+        }
+        if self.resize.progress.in_progress.is_some() && self.resize.progress.error.is_none() {
+            // whoever watches sees that it began
+            self.publish_status();
+            let uid = crate::pod::uid(&self.pod);
+            let told = self.shared.statuses.delivered(&uid);
+            // an API server that is away does not hold it up
+            let _ = clock::timeout(&*self.shared.clock, TELL_MAX, told).await;
         }
         match self.apply(&steps).await {
             Ok(()) => Resized::Changed,
