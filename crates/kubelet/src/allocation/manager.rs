@@ -126,7 +126,8 @@ impl AllocationManager {
         }
         waiting.sort_by_cached_key(|uid| entries[uid].rank());
         for uid in waiting {
-            let other = |(id, entry): (&PodUid, &Entry)| (*id != uid && entry.holds_room()).then(|| entry.granted_pod());
+            let other =
+                |(id, entry): (&PodUid, &Entry)| (*id != uid && entry.holds_room()).then(|| entry.granted_pod());
             let others: Vec<Arc<Pod>> = entries.iter().filter_map(other).collect();
             let Some(entry) = entries.get_mut(&uid) else { continue };
             let generation = entry.desired.metadata.generation;
