@@ -267,12 +267,9 @@ fn without_heartbeats(status: &Value) -> Value {
     status
 }
 
-/// Amounts as a node's status has them.
+/// Amounts as a node's status has them: bytes in binary units, the others in decimal ones.
 pub(crate) fn quantities(amounts: &Amounts) -> std::collections::BTreeMap<String, Quantity> {
-    let text = |name: &str, amount: &Milli| match name {
-        "memory" => Quantity(format!("{}Ki", amount.value() / 1024)),
-        "cpu" => amount.to_quantity(false),
-        _ => Quantity(amount.value().to_string()),
-    };
+    let bytes = |name: &str| name == "memory" || name == "ephemeral-storage" || name.starts_with("hugepages-");
+    let text = |name: &str, amount: &Milli| amount.to_quantity(bytes(name));
     amounts.iter().map(|(name, amount)| (name.clone(), text(name, amount))).collect()
 }

@@ -30,7 +30,7 @@ fn a_new_node() {
     assert_eq!(labels["kubernetes.io/hostname"], "n1");
     let status = node.status.unwrap();
     assert_eq!(status.allocatable.as_ref().unwrap()["cpu"].0, "1900m");
-    assert_eq!(status.allocatable.as_ref().unwrap()["memory"].0, "946176Ki");
+    assert_eq!(status.allocatable.as_ref().unwrap()["memory"].0, "924Mi");
     let ready = status.conditions.unwrap().pop().unwrap();
     assert_eq!(ready.message.as_deref(), Some("kubelet is posting ready status"));
 }
