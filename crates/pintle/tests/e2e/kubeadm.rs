@@ -123,6 +123,9 @@ fn a_bad_join_changes_nothing_and_says_why() {
         let file = cluster.work_dir().join("join.yaml");
         refused(&format!("--config {}", file.display()), expected);
     };
+    // `init` is done before its controllers have signed: sooner every token is told to have no signature
+    let signatures = "kubectl get configmap cluster-info -n kube-public -o yaml";
+    cluster.until(&Cluster::on_node("master", KUBECONFIG, signatures), |text| text.contains("jws-kubeconfig-abcdef"));
     let nobodys = format!("sha256:{}", "0".repeat(64));
     let pins =
         format!("cluster CA found in cluster-info ConfigMap is invalid: none of the public keys \"{hash}\" are pinned");
