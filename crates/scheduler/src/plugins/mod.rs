@@ -9,6 +9,7 @@ mod node_resources_balanced_allocation;
 mod node_resources_fit;
 mod node_unschedulable;
 mod pod_topology_spread;
+pub(crate) mod spread_constraint;
 mod taint_toleration;
 
 use crate::framework::{CrossNode, NodeFilter, NodeScore};
