@@ -35,14 +35,25 @@ const WELCOME: &str = "<!DOCTYPE html>\n<html>\n<head><title>Welcome to nginx!</
 const RECIPES: [Recipe; 3] = [
     Recipe {
         name: "nginx",
-        packages: &["nginx-light", "dash", "coreutils", "libc-bin"],
+        packages: &["nginx-light", "dash", "coreutils", "libc-bin", "tar"],
         command: &["nginx", "-g", "daemon off;"],
         files: &[PASSWD, GROUP, ("etc/nginx/nginx.conf", NGINX_CONF), ("usr/share/nginx/html/index.html", WELCOME)],
         directories: &["var/log/nginx", "var/lib/nginx", "run", "tmp", "root", "proc", "sys", "dev"],
     },
     Recipe {
         name: "centos",
-        packages: &["bash", "coreutils", "findutils", "grep", "sed", "hostname", "procps", "util-linux", "libc-bin"],
+        packages: &[
+            "bash",
+            "coreutils",
+            "findutils",
+            "grep",
+            "sed",
+            "hostname",
+            "procps",
+            "util-linux",
+            "libc-bin",
+            "tar",
+        ],
         command: &["/bin/bash"],
         files: &[PASSWD, GROUP],
         directories: &["run", "tmp", "root", "var/tmp", "proc", "sys", "dev", "home"],
