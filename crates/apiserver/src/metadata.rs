@@ -57,7 +57,7 @@ const STANDARD_FINALIZERS: [&str; 3] = ["foregroundDeletion", "kubernetes", "orp
 /// `validateKubeFinalizerName`: built-in kinds are stricter than custom ones.
 pub fn validate_finalizers(object: &Value, row: &Resource) -> ErrorList {
     let mut errors = ErrorList::new();
-    if registry::find(&row.group, &row.version, &row.plural).is_none() {
+    if row.custom.is_some() {
         return errors;
     }
     let path = api::field::Path::new("metadata").child("finalizers");

@@ -33,11 +33,11 @@ fn key_of(row: &Resource) -> GroupVersionResource {
 }
 
 impl Rows {
-    /// The built-in rows.
-    pub fn builtin() -> Self {
+    /// The built-in rows, and further ones that are served like them.
+    pub fn builtin(further: Vec<Resource>) -> Self {
         let mut table = Table::default();
-        for row in registry::table() {
-            table.add(Arc::new(row.clone()));
+        for row in registry::table().iter().cloned().chain(further) {
+            table.add(Arc::new(row));
         }
         Self { table: RwLock::new(table) }
     }

@@ -116,8 +116,16 @@ impl Server {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, Vec::new()).await
+    }
+
+    /// The same with rows beside the built-in ones, which are served like them.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_with(config: Config, further_rows: Vec<registry::Resource>) -> Result<Self, StartError> {
         let cache = Arc::new(Cache::default());
-        let rows = Arc::new(Rows::builtin());
+        let rows = Arc::new(Rows::builtin(further_rows));
         let feed = tokio::spawn(follow(cache.clone(), config.store.clone(), rows.clone(), config.clock.clone()).await?);
         let services = Services::new(cache.clone(), &config.service_cluster_ip_range)
             .ok_or_else(|| StartError::ServiceRange(config.service_cluster_ip_range.clone()))?;

@@ -25,4 +25,4 @@ pub use at::At;
 pub use resource::{
     Conversion, NoStrategy, Occasion, Requestor, Resource, Scope, Storage, Strategy, Subresource, Update,
 };
-pub use table::{find, find_kind, groups, table};
+pub use table::{Row, find, find_kind, groups, row, table};

@@ -16,7 +16,7 @@ struct Fixture {
 async fn fixture() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let store = Arc::new(Embedded::open(&directory.path().join("db"), clock::system()).unwrap());
-    let (cache, rows) = (Arc::new(Cache::default()), Arc::new(Rows::builtin()));
+    let (cache, rows) = (Arc::new(Cache::default()), Arc::new(Rows::builtin(Vec::new())));
     tokio::spawn(follow(cache.clone(), store.clone(), rows.clone(), clock::system()).await.unwrap());
     Fixture { _directory: directory, storage: Storage::new(store, cache.clone(), clock::system()), cache, rows }
 }
@@ -111,7 +111,7 @@ async fn a_restart_finds_everything_and_forgets_history() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("db");
     let store = Arc::new(Embedded::open(&path, clock::system()).unwrap());
-    let (cache, rows) = (Arc::new(Cache::default()), Arc::new(Rows::builtin()));
+    let (cache, rows) = (Arc::new(Cache::default()), Arc::new(Rows::builtin(Vec::new())));
     tokio::spawn(follow(cache.clone(), store.clone(), rows.clone(), clock::system()).await.unwrap());
     let storage = Storage::new(store.clone(), cache, clock::system());
     let row = rows.find("", "v1", "configmaps").unwrap();

@@ -4,6 +4,7 @@ use super::operations::{DELETE_OPTIONS, Operation, PATCH, PathItem, camel_group,
 use super::parameters::parameter;
 use super::schemas::{definitions, reference};
 use super::{Dialect, Subject};
+use registry::Resource;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -11,6 +12,8 @@ use std::collections::BTreeSet;
 const FORMS: &[&str] = &["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 /// The forms of watches, which lists and watches may be asked for in.
 const STREAMS: &[&str] = &["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
+/// Where a definition says which kinds it is.
+const GROUP_VERSION_KIND: &str = "x-kubernetes-group-version-kind";
 /// The forms of patches.
 const PATCHES: &[&str] = &[
     "application/json-patch+json",
@@ -26,11 +29,13 @@ pub(super) struct Renderer {
     wanted: BTreeSet<String>,
     /// Definitions of custom resources.
     custom: Map<String, Value>,
+    /// What objects of a definition are called: most definitions say so themselves, but one may serve several rows.
+    kinds: Vec<(String, Value)>,
 }
 
 impl Renderer {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, paths: Map::new(), wanted: BTreeSet::new(), custom: Map::new() }
+        Self { dialect, paths: Map::new(), wanted: BTreeSet::new(), custom: Map::new(), kinds: Vec::new() }
     }
 
     /// Adds the paths of one subject, which is found at `path`.
@@ -50,6 +55,7 @@ impl Renderer {
                 }
                 for row in rows {
                     self.custom.extend(super::custom::definitions(row, self.dialect));
+                    self.kinds.extend(kinds(row));
                     for (path, item) in paths(row) {
                         let item = self.item(&item, &camel_tag(&row.group, &row.version));
                         self.paths.insert(path, item);
@@ -65,7 +71,16 @@ impl Renderer {
         if !self.custom.is_empty() {
             wanted.extend(super::custom::REFERRED.iter().map(|name| (*name).to_owned()));
         }
-        (self.paths, definitions(wanted, self.custom, self.dialect))
+        let mut definitions = definitions(wanted, self.custom, self.dialect);
+        for (name, kind) in self.kinds {
+            let listed = definitions.get_mut(&name).and_then(|definition| definition.get_mut(GROUP_VERSION_KIND));
+            if let Some(Value::Array(listed)) = listed
+                && !listed.contains(&kind)
+            {
+                listed.push(kind);
+            }
+        }
+        (self.paths, definitions)
     }
 
     /// A path that answers with one document.
@@ -159,6 +174,12 @@ impl Renderer {
             }
         }
     }
+}
+
+/// A row's definition and that of its lists, each with the kind that the row calls it.
+fn kinds(row: &Resource) -> [(String, Value); 2] {
+    let kind = |kind: &str| json!({"group": &*row.group, "kind": kind, "version": &*row.version});
+    [(row.definition.to_string(), kind(&row.kind)), (format!("{}List", row.definition), kind(&row.list_kind()))]
 }
 
 /// `core_v1`, `apps_v1`: the tag of a version's operations, which generated clients name their classes by.

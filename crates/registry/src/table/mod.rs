@@ -7,6 +7,8 @@
 mod row;
 mod rows;
 
+pub use row::{Row, row};
+
 use crate::Resource;
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -8,10 +8,12 @@ const ALL_VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "lis
 
 /// A row under construction. Unless told otherwise: namespaced, all verbs, no subresource, singular is the kind in
 /// lower case, `PUT` does not create and needs no resourceVersion, nothing special about the kind.
-pub(super) struct Row(Resource);
+#[must_use]
+pub struct Row(Resource);
 
-/// Starts the row of a namespaced resource.
-pub(super) fn row(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Row {
+/// Starts the row of a namespaced resource. The type of its objects is the one that the schema table has under the name that
+/// follows from group, version and kind; [`Row::definition`] names another.
+pub fn row(group: &'static str, version: &'static str, kind: &'static str, plural: &'static str) -> Row {
     // The package that defines a group's types: the group's first label, with one exception.
     let package = match group.split('.').next() {
         None | Some("") => "core",
@@ -40,61 +42,62 @@ pub(super) fn row(group: &'static str, version: &'static str, kind: &'static str
 }
 
 impl Row {
-    /// The definition, where it is not in the package of the group.
-    pub(super) fn of(mut self, definition: &'static str) -> Self {
-        self.0.definition = definition.into();
-        self
-    }
-
-    pub(super) fn cluster(mut self) -> Self {
+    /// Objects live outside of namespaces.
+    pub fn cluster(mut self) -> Self {
         self.0.scope = Scope::Cluster;
         self
     }
 
-    pub(super) fn short(mut self, names: &[&'static str]) -> Self {
+    /// Further names that clients may type.
+    pub fn short(mut self, names: &[&'static str]) -> Self {
         self.0.short_names = names.iter().map(|&n| n.into()).collect();
         self
     }
 
-    pub(super) fn category(mut self, name: &'static str) -> Self {
+    /// A name for several resources at once (`all`).
+    pub fn category(mut self, name: &'static str) -> Self {
         self.0.categories.push(name.into());
         self
     }
 
-    pub(super) fn verbs(mut self, verbs: &[&'static str]) -> Self {
+    /// What can be done with it, in upstream's order; all that there is unless told.
+    pub fn verbs(mut self, verbs: &[&'static str]) -> Self {
         self.0.verbs = verbs.to_vec();
         self
     }
 
-    pub(super) fn sub(mut self, subresources: &[Subresource]) -> Self {
+    /// What hangs below an object.
+    pub fn subresources(mut self, subresources: &[Subresource]) -> Self {
         self.0.subresources = subresources.to_vec();
         self
     }
 
     /// `metadata.generation` counts the changes of the spec.
-    pub(super) fn generation(mut self) -> Self {
+    pub fn generation(mut self) -> Self {
         self.0.has_generation = true;
         self
     }
 
     /// A `PUT` may create.
-    pub(super) fn create_on_update(mut self) -> Self {
+    pub fn create_on_update(mut self) -> Self {
         self.0.create_on_update = true;
         self
     }
 
     /// A `PUT` must name the resourceVersion.
-    pub(super) fn conditional(mut self) -> Self {
+    pub fn conditional(mut self) -> Self {
         self.0.unconditional_update = false;
         self
     }
 
-    pub(super) fn strategy(mut self, strategy: impl Strategy + 'static) -> Self {
+    /// What is special about the kind.
+    pub fn strategy(mut self, strategy: impl Strategy + 'static) -> Self {
         self.0.strategy = Arc::new(strategy);
         self
     }
 
-    pub(super) fn stored_as(
+    /// Objects are kept in the form of another row (group, version, plural).
+    pub fn stored_as(
         mut self,
         (group, version, plural): (&'static str, &'static str, &'static str),
         conversion: &'static dyn Conversion,
@@ -106,12 +109,13 @@ impl Row {
     }
 
     /// The name of the type, where it does not follow from group, version and kind.
-    pub(super) fn definition(mut self, name: &'static str) -> Self {
+    pub fn definition(mut self, name: &'static str) -> Self {
         self.0.definition = name.into();
         self
     }
 
-    pub(super) fn build(self) -> Resource {
+    /// The finished row.
+    pub fn build(self) -> Resource {
         self.0
     }
 }

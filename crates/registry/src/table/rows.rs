@@ -34,36 +34,39 @@ fn core() -> Vec<super::row::Row> {
             .cluster()
             .short(&["ns"])
             .verbs(ALL_BUT_COLLECTION)
-            .sub(&[Finalize, Status]),
-        row("", "v1", "Node", "nodes").strategy(kinds::Node).cluster().short(&["no"]).sub(&[Proxy, Status]),
+            .subresources(&[Finalize, Status]),
+        row("", "v1", "Node", "nodes").strategy(kinds::Node).cluster().short(&["no"]).subresources(&[Proxy, Status]),
         row("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
             .strategy(kinds::PersistentVolumeClaim)
             .short(&["pvc"])
-            .sub(&[Status]),
+            .subresources(&[Status]),
         row("", "v1", "PersistentVolume", "persistentvolumes")
             .strategy(kinds::PersistentVolume)
             .cluster()
             .short(&["pv"])
-            .sub(&[Status]),
-        row("", "v1", "Pod", "pods").short(&["po"]).category("all").sub(POD).generation().strategy(pod::Pod),
+            .subresources(&[Status]),
+        row("", "v1", "Pod", "pods").short(&["po"]).category("all").subresources(POD).generation().strategy(pod::Pod),
         row("", "v1", "PodTemplate", "podtemplates").generation().strategy(pod::PodTemplate),
         row("", "v1", "ReplicationController", "replicationcontrollers")
             .strategy(kinds::ReplicationController)
             .short(&["rc"])
             .category("all")
-            .sub(&[Scale, Status])
+            .subresources(&[Scale, Status])
             .generation(),
         row("", "v1", "ResourceQuota", "resourcequotas")
             .strategy(kinds::ResourceQuota)
             .short(&["quota"])
-            .sub(&[Status]),
+            .subresources(&[Status]),
         row("", "v1", "Secret", "secrets").strategy(kinds::Secret),
-        row("", "v1", "ServiceAccount", "serviceaccounts").strategy(kinds::ServiceAccount).short(&["sa"]).sub(&[Token]),
+        row("", "v1", "ServiceAccount", "serviceaccounts")
+            .strategy(kinds::ServiceAccount)
+            .short(&["sa"])
+            .subresources(&[Token]),
         row("", "v1", "Service", "services")
             .strategy(kinds::Service)
             .short(&["svc"])
             .category("all")
-            .sub(&[Proxy, Status])
+            .subresources(&[Proxy, Status])
             .create_on_update(),
     ]
 }
@@ -75,44 +78,44 @@ fn workloads() -> Vec<super::row::Row> {
             .strategy(kinds::DaemonSet)
             .short(&["ds"])
             .category("all")
-            .sub(&[Status])
+            .subresources(&[Status])
             .generation(),
         row("apps", "v1", "Deployment", "deployments")
             .strategy(kinds::Deployment)
             .short(&["deploy"])
             .category("all")
-            .sub(&[Scale, Status])
+            .subresources(&[Scale, Status])
             .generation(),
         row("apps", "v1", "ReplicaSet", "replicasets")
             .strategy(kinds::ReplicaSet)
             .short(&["rs"])
             .category("all")
-            .sub(&[Scale, Status])
+            .subresources(&[Scale, Status])
             .generation(),
         row("apps", "v1", "StatefulSet", "statefulsets")
             .strategy(kinds::StatefulSet)
             .short(&["sts"])
             .category("all")
-            .sub(&[Scale, Status])
+            .subresources(&[Scale, Status])
             .generation(),
         row("batch", "v1", "CronJob", "cronjobs")
             .strategy(kinds::CronJob)
             .short(&["cj"])
             .category("all")
-            .sub(&[Status])
+            .subresources(&[Status])
             .generation(),
-        row("batch", "v1", "Job", "jobs").strategy(kinds::Job).category("all").sub(&[Status]).generation(),
+        row("batch", "v1", "Job", "jobs").strategy(kinds::Job).category("all").subresources(&[Status]).generation(),
         row("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
             .strategy(kinds::Autoscaler)
             .short(&["hpa"])
             .category("all")
-            .sub(&[Status]),
+            .subresources(&[Status]),
         row("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
             .strategy(kinds::AutoscalerV1)
             .stored_as(("autoscaling", "v2", "horizontalpodautoscalers"), &kinds::AutoscalersOfV2)
             .short(&["hpa"])
             .category("all")
-            .sub(&[Status]),
+            .subresources(&[Status]),
     ]
 }
 
@@ -146,17 +149,24 @@ fn policy_and_network() -> Vec<super::row::Row> {
     let network = "networking.k8s.io";
     vec![
         row(network, "v1", "IngressClass", "ingressclasses").strategy(kinds::IngressClass).cluster().generation(),
-        row(network, "v1", "Ingress", "ingresses").strategy(kinds::Ingress).short(&["ing"]).sub(&[Status]).generation(),
+        row(network, "v1", "Ingress", "ingresses")
+            .strategy(kinds::Ingress)
+            .short(&["ing"])
+            .subresources(&[Status])
+            .generation(),
         row(network, "v1", "IPAddress", "ipaddresses").strategy(kinds::IpAddress).cluster().short(&["ip"]),
         row(network, "v1", "NetworkPolicy", "networkpolicies")
             .strategy(kinds::NetworkPolicy)
             .short(&["netpol"])
             .generation(),
-        row(network, "v1", "ServiceCIDR", "servicecidrs").strategy(kinds::ServiceCidr).cluster().sub(&[Status]),
+        row(network, "v1", "ServiceCIDR", "servicecidrs")
+            .strategy(kinds::ServiceCidr)
+            .cluster()
+            .subresources(&[Status]),
         row("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
             .strategy(kinds::DisruptionBudget)
             .short(&["pdb"])
-            .sub(&[Status])
+            .subresources(&[Status])
             .generation()
             .conditional(),
         row("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices").strategy(kinds::EndpointSlice).generation(),
@@ -182,7 +192,7 @@ fn access() -> Vec<super::row::Row> {
             .strategy(kinds::CertificateRequest)
             .cluster()
             .short(&["csr"])
-            .sub(&[Approval, Status]),
+            .subresources(&[Approval, Status]),
     ]
 }
 
@@ -196,7 +206,7 @@ fn storage() -> Vec<super::row::Row> {
         row(group, "v1", "VolumeAttachment", "volumeattachments")
             .strategy(kinds::VolumeAttachment)
             .cluster()
-            .sub(&[Status]),
+            .subresources(&[Status]),
         row(group, "v1", "VolumeAttributesClass", "volumeattributesclasses")
             .strategy(kinds::VolumeAttributesClass)
             .cluster()
@@ -212,7 +222,7 @@ fn extensions() -> Vec<super::row::Row> {
             .cluster()
             .short(&["crd", "crds"])
             .category("api-extensions")
-            .sub(&[Status])
+            .subresources(&[Status])
             .generation()
             .conditional(),
     ]
@@ -232,7 +242,7 @@ fn cluster() -> Vec<super::row::Row> {
         admission("MutatingAdmissionPolicy", "mutatingadmissionpolicies"),
         admission("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"),
         admission("MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
-        admission("ValidatingAdmissionPolicy", "validatingadmissionpolicies").sub(&[Status]),
+        admission("ValidatingAdmissionPolicy", "validatingadmissionpolicies").subresources(&[Status]),
         admission("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
         admission("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
         row("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses")
@@ -246,20 +256,24 @@ fn cluster() -> Vec<super::row::Row> {
             .cluster()
             .conditional(),
         row(dynamic, "v1", "DeviceClass", "deviceclasses").cluster().generation(),
-        row(dynamic, "v1", "ResourceClaim", "resourceclaims").sub(&[Status]),
+        row(dynamic, "v1", "ResourceClaim", "resourceclaims").subresources(&[Status]),
         row(dynamic, "v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
         row(dynamic, "v1", "ResourceSlice", "resourceslices").cluster().generation(),
         row("apiregistration.k8s.io", "v1", "APIService", "apiservices")
-            .of("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService")
+            .definition("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService")
             .strategy(kinds::ApiService)
             .cluster()
             .category("api-extensions")
-            .sub(&[Status]),
-        row(flow, "v1", "FlowSchema", "flowschemas").strategy(kinds::FlowSchema).cluster().sub(&[Status]).generation(),
+            .subresources(&[Status]),
+        row(flow, "v1", "FlowSchema", "flowschemas")
+            .strategy(kinds::FlowSchema)
+            .cluster()
+            .subresources(&[Status])
+            .generation(),
         row(flow, "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations")
             .strategy(kinds::PriorityLevel)
             .cluster()
-            .sub(&[Status])
+            .subresources(&[Status])
             .generation(),
     ]
 }

@@ -1,0 +1,212 @@
+//! One row is all that a resource needs: a row that this test adds to the table is served like any other, with discovery,
+//! OpenAPI, validation of its type, tables, every kind of patch, watches, scale, status and RBAC.
+
+use apiserver::security::{DEFAULT_ISSUER, SecurityConfig};
+use apiserver::{Body, Config, InProcess, Server, StaticTokens, UserInfo};
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use registry::Subresource::{Scale, Status};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tower::ServiceExt;
+
+const SHIPS: &str = "/apis/harbour.test/v1/namespaces/default/ships";
+const SHIP: &str = "/apis/harbour.test/v1/namespaces/default/ships/argo";
+const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
+const JSON: &str = "application/json";
+
+/// A server whose table has one row more: ships, which look like deployments.
+async fn start(directory: &tempfile::TempDir) -> Server {
+    let ships = registry::row("harbour.test", "v1", "Ship", "ships")
+        .definition("io.k8s.api.apps.v1.Deployment")
+        .short(&["sh"])
+        .category("fleet")
+        .subresources(&[Scale, Status])
+        .generation()
+        .build();
+    let clock = clock::system();
+    let authority = certs::Authority::create("test", 86_400, clock.now()).unwrap();
+    let signer = certs::TokenSigner::from_pem(&authority.key_pem()).unwrap();
+    let config = Config {
+        store: Arc::new(store::Embedded::open(&directory.path().join("db"), clock::system()).unwrap()),
+        clock: clock.clone(),
+        bind: ([127, 0, 0, 1], 0).into(),
+        listeners: Vec::new(),
+        tls: None,
+        chain: apiserver::security::chain(SecurityConfig {
+            clock,
+            issuer: DEFAULT_ISSUER.to_owned(),
+            audiences: Vec::new(),
+            verifier: certs::TokenVerifier::new([signer.jwk().clone()]),
+            signer: Arc::new(signer),
+            static_tokens: StaticTokens::default(),
+            anonymous: true,
+            kubelet: None,
+        }),
+        advertise_address: [127, 0, 0, 1].into(),
+        service_cluster_ip_range: "10.96.0.0/12".to_owned(),
+        bootstrap: true,
+    };
+    Server::start_with(config, vec![ships]).await.unwrap()
+}
+
+async fn call(service: &InProcess, method: Method, path: &str, headers: [&str; 2], body: &Value) -> Response<Body> {
+    let [content_type, accept] = headers;
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header("content-type", content_type).header("accept", accept);
+    let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+    service.clone().oneshot(request.body(Full::new(body)).unwrap()).await.unwrap()
+}
+
+async fn send(service: &InProcess, method: Method, path: &str, content_type: &str, body: Value) -> (u16, Value) {
+    let response = call(service, method, path, [content_type, JSON], &body).await;
+    let code = response.status().as_u16();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (code, serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes))))
+}
+
+async fn get(service: &InProcess, path: &str, accept: &str) -> Value {
+    let response = call(service, Method::GET, path, [JSON, accept], &Value::Null).await;
+    assert_eq!(response.status().as_u16(), 200, "{path}");
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+fn ship(name: &str) -> Value {
+    let template = json!({
+        "metadata": {"labels": {"crew": name}},
+        "spec": {"containers": [{"name": "oars", "image": "oars:1"}]},
+    });
+    let selector = json!({"matchLabels": {"crew": name}});
+    json!({"apiVersion": "harbour.test/v1", "kind": "Ship", "metadata": {"name": name, "labels": {"sea": "black"}},
+        "spec": {"replicas": 50, "selector": selector, "template": template}})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_described() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = server.service(UserInfo::new("admin", &["system:masters"]));
+    let groups = get(&admin, "/apis", JSON).await;
+    assert!(groups["groups"].as_array().unwrap().iter().any(|group| group["name"] == "harbour.test"));
+    let resources = get(&admin, "/apis/harbour.test/v1", JSON).await;
+    let names: Vec<&Value> = resources["resources"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, ["ships", "ships/scale", "ships/status"]);
+    assert_eq!(resources["resources"][0]["shortNames"], json!(["sh"]));
+    let aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    let groups = get(&admin, "/apis", aggregated).await;
+    let group = groups["items"].as_array().unwrap().iter().find(|item| item["metadata"]["name"] == "harbour.test");
+    assert_eq!(group.unwrap()["versions"][0]["resources"][0]["categories"], json!(["fleet"]));
+    let kind = json!({"group": "harbour.test", "kind": "Ship", "version": "v1"});
+    let document = get(&admin, "/openapi/v3/apis/harbour.test/v1", JSON).await;
+    let collection = "/apis/harbour.test/v1/namespaces/{namespace}/ships";
+    let operation = &document["paths"][collection]["post"];
+    assert_eq!(operation["operationId"], "createHarbourTestV1NamespacedShip");
+    assert_eq!(operation["x-kubernetes-group-version-kind"], kind);
+    let kinds = &document["components"]["schemas"]["io.k8s.api.apps.v1.Deployment"]["x-kubernetes-group-version-kind"];
+    assert!(kinds.as_array().unwrap().contains(&kind), "{kinds}");
+    let document = get(&admin, "/openapi/v2", JSON).await;
+    assert!(document["paths"].get(collection).is_some());
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_written_and_read_in_every_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = server.service(UserInfo::new("admin", &["system:masters"]));
+    let (code, made) = send(&admin, Method::POST, SHIPS, JSON, ship("argo")).await;
+    assert_eq!(code, 201, "{made}");
+    assert_eq!(made["metadata"]["generation"], 1);
+    assert_eq!(made["metadata"]["managedFields"][0]["apiVersion"], "harbour.test/v1");
+
+    let strict = format!("{SHIPS}?fieldValidation=Strict");
+    let mut wrong = ship("tigris");
+    wrong["spec"]["sails"] = json!(3);
+    let (code, error) = send(&admin, Method::POST, &strict, JSON, wrong).await;
+    assert_eq!((code, &error["reason"]), (400, &json!("BadRequest")));
+    assert!(error["message"].as_str().unwrap().contains(r#"unknown field "spec.sails""#), "{error}");
+
+    // the type of the row knows how lists of containers are merged
+    let image = json!({"spec": {"template": {"spec": {"containers": [{"name": "oars", "env": [{"name": "A", "value": "1"}]}]}}}});
+    let strategic = "application/strategic-merge-patch+json";
+    let (code, now) = send(&admin, Method::PATCH, SHIP, strategic, image).await;
+    assert_eq!((code, &now["metadata"]["generation"]), (200, &json!(2)), "{now}");
+    assert_eq!(now["spec"]["template"]["spec"]["containers"][0]["image"], "oars:1");
+    let merge = json!({"metadata": {"labels": {"sea": "aegean"}}});
+    let (code, _) = send(&admin, Method::PATCH, SHIP, "application/merge-patch+json", merge).await;
+    assert_eq!(code, 200);
+    let jump = json!([{"op": "test", "path": "/spec/replicas", "value": 50}, {"op": "replace", "path": "/spec/replicas", "value": 49}]);
+    let (code, now) = send(&admin, Method::PATCH, SHIP, "application/json-patch+json", jump).await;
+    assert_eq!((code, &now["spec"]["replicas"]), (200, &json!(49)), "{now}");
+    let applied = json!({"apiVersion": "harbour.test/v1", "kind": "Ship", "spec": {"replicas": 40}});
+    let apply = format!("{SHIP}?fieldManager=helmsman");
+    let (code, conflict) = send(&admin, Method::PATCH, &apply, "application/apply-patch+yaml", applied.clone()).await;
+    assert_eq!((code, &conflict["reason"]), (409, &json!("Conflict")), "{conflict}");
+    let (code, now) =
+        send(&admin, Method::PATCH, &format!("{apply}&force=true"), "application/apply-patch+yaml", applied).await;
+    assert_eq!((code, &now["spec"]["replicas"]), (200, &json!(40)), "{now}");
+
+    let (code, scale) = send(&admin, Method::GET, &format!("{SHIP}/scale"), JSON, Value::Null).await;
+    assert_eq!((code, &scale["spec"]["replicas"], &scale["kind"]), (200, &json!(40), &json!("Scale")), "{scale}");
+    let status = json!({"status": {"readyReplicas": 7}, "spec": {"replicas": 1}});
+    let (code, now) =
+        send(&admin, Method::PATCH, &format!("{SHIP}/status"), "application/merge-patch+json", status).await;
+    assert_eq!((code, &now["status"]["readyReplicas"], &now["spec"]["replicas"]), (200, &json!(7), &json!(40)));
+
+    let table = get(&admin, &format!("{SHIPS}?labelSelector=sea%3Daegean"), TABLE).await;
+    assert_eq!(table["columnDefinitions"][0]["name"], "Name");
+    assert_eq!(table["rows"][0]["cells"][0], "argo");
+    let (code, gone) = send(&admin, Method::DELETE, SHIP, JSON, Value::Null).await;
+    assert_eq!((code, &gone["details"]["group"]), (200, &json!("harbour.test")), "{gone}");
+    let (code, missing) = send(&admin, Method::GET, SHIP, JSON, Value::Null).await;
+    assert_eq!((code, &missing["message"]), (404, &json!(r#"ships.harbour.test "argo" not found"#)));
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_watched_and_guarded() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = server.service(UserInfo::new("admin", &["system:masters"]));
+    let mut watch =
+        call(&admin, Method::GET, &format!("{SHIPS}?watch=1"), [JSON, JSON], &Value::Null).await.into_body();
+    let jason = server.service(UserInfo::new("jason", &["system:authenticated"]));
+    let (code, refused) = send(&jason, Method::POST, SHIPS, JSON, ship("argo")).await;
+    let words = r#"ships.harbour.test is forbidden: User "jason" cannot create resource "ships" in API group "harbour.test" in the namespace "default""#;
+    assert_eq!((code, &refused["message"]), (403, &json!(words)));
+    let rules = json!([{"apiGroups": ["harbour.test"], "resources": ["ships"], "verbs": ["create"]}]);
+    let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    let (code, _) = send(
+        &admin,
+        Method::POST,
+        &format!("{roles}/roles"),
+        JSON,
+        json!({"metadata": {"name": "captain"}, "rules": rules}),
+    )
+    .await;
+    assert_eq!(code, 201);
+    let binding = json!({"metadata": {"name": "captain"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "captain"},
+        "subjects": [{"kind": "User", "name": "jason", "apiGroup": "rbac.authorization.k8s.io"}]});
+    let (code, _) = send(&admin, Method::POST, &format!("{roles}/rolebindings"), JSON, binding).await;
+    assert_eq!(code, 201);
+    let (code, made) = send(&jason, Method::POST, SHIPS, JSON, ship("argo")).await;
+    assert_eq!(code, 201, "{made}");
+    let (code, _) = send(&jason, Method::DELETE, SHIP, JSON, Value::Null).await;
+    assert_eq!(code, 403);
+    let (code, _) = send(&admin, Method::DELETE, SHIPS, JSON, Value::Null).await;
+    assert_eq!(code, 200);
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let frame = watch.frame().await.expect("the watch goes on").unwrap();
+        // one frame may hold several events
+        for event in serde_json::Deserializer::from_slice(frame.data_ref().unwrap()).into_iter::<Value>() {
+            let event = event.unwrap();
+            let object = &event["object"];
+            seen.push((event["type"].clone(), object["kind"].clone(), object["metadata"]["name"].clone()));
+        }
+    }
+    assert_eq!(seen, ["ADDED", "DELETED"].map(|kind| (json!(kind), json!("Ship"), json!("argo"))));
+    server.shutdown().await;
+}
