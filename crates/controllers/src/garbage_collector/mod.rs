@@ -17,6 +17,8 @@ use std::time::Duration;
 const WORKERS: usize = 20;
 /// Between two looks at which resources there are (`resyncPeriod` of the discovery in upstream's collector).
 const DISCOVERY_PERIOD: Duration = Duration::from_secs(30);
+/// Wait after a change of a CustomResourceDefinition, until what it defines is served or gone; several changes count as one.
+const DEFINITION_SETTLE_TIME: Duration = Duration::from_millis(500);
 
 /// Why an object could not be dealt with.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +37,9 @@ pub async fn run(context: Context, client: Client) {
     let discovery = async {
         loop {
             graph.discover(&context, &client).await;
-            context.clock.sleep(DISCOVERY_PERIOD).await;
+            if clock::timeout(&*context.clock, DISCOVERY_PERIOD, graph.definition_changed()).await.is_some() {
+                context.clock.sleep(DEFINITION_SETTLE_TIME).await;
+            }
         }
     };
     let work = async {

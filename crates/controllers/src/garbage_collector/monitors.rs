@@ -11,7 +11,7 @@ use clock::SharedClock;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// An object's metadata.
 pub type Meta = PartialObjectMeta<DynamicObject>;
@@ -46,6 +46,7 @@ pub struct Graph {
     monitors: RwLock<Vec<Monitor>>,
     resources: RwLock<Vec<Discovered>>,
     discovered: watch::Sender<bool>,
+    definitions: Notify,
 }
 
 impl Graph {
@@ -55,6 +56,7 @@ impl Graph {
             monitors: RwLock::default(),
             resources: RwLock::default(),
             discovered: watch::Sender::new(false),
+            definitions: Notify::new(),
         }
     }
 
@@ -98,6 +100,11 @@ impl Graph {
         self.discovered.send_replace(true);
     }
 
+    /// Waits until a CustomResourceDefinition comes, changes or goes, if none has since the last time.
+    pub async fn definition_changed(&self) {
+        self.definitions.notified().await;
+    }
+
     /// Waits for the first discovery and for all informers that it started.
     pub async fn wait_synced(&self) {
         let mut discovered = self.discovered.subscribe();
@@ -139,6 +146,9 @@ impl Graph {
     }
 
     fn on_change(&self, api: &Arc<ApiResource>, change: &Change<Meta>) {
+        if api.plural == "customresourcedefinitions" {
+            self.definitions.notify_one();
+        }
         let owners = |object: &Meta| object.metadata.owner_references.clone().unwrap_or_default();
         if let Some(new) = &change.new
             && (!owners(new).is_empty() || new.metadata.deletion_timestamp.is_some())
