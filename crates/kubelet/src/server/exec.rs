@@ -14,8 +14,8 @@ use k8s_openapi::api::core::v1::Pod;
 use runtime::service::ExecRequest;
 use std::time::Duration;
 
-/// Subprotocols over WebSocket, best first; both frame their messages the same way.
-const WEBSOCKET_PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+/// Subprotocols over WebSocket, best first.
+const WEBSOCKET_PROTOCOLS: [&str; 3] = ["v5.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io"];
 /// Stream protocols over SPDY.
 const SPDY_PROTOCOLS: [&str; 1] = ["v4.channel.k8s.io"];
 /// How long a command of `/run` may take; its caller waits for the whole output.

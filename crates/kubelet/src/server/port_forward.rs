@@ -1,11 +1,13 @@
 //! Port-forward: pairs of SPDY streams (data and error) of one request id, each pair a TCP connection into the pod.
-//! Newer clients send the same SPDY inside WebSocket messages (KEP-4006).
+//! Newer clients send the same SPDY inside WebSocket messages (KEP-4006); others speak the older channels.
 
-use super::answer::{Answer, text};
+mod channels;
+
+use super::answer::{Answer, Refusal, text};
 use super::listen::Context;
-use super::route::Target;
-use super::spdy::{Accepted, Session};
-use super::stream::PIECE_BYTES;
+use super::route::{Query, Target};
+use super::spdy::{Accepted, SendStream, Session};
+use super::stream::{Format, PIECE_BYTES};
 use super::upgrade::{Transport, upgrade};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
@@ -18,25 +20,32 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 const TUNNEL_PROTOCOL: &str = "SPDY/3.1+portforward.k8s.io";
+/// Subprotocols over WebSocket, best first; the last is for who names none.
+const WEBSOCKET_PROTOCOLS: [&str; 4] = [TUNNEL_PROTOCOL, "v4.channel.k8s.io", "v4.base64.channel.k8s.io", ""];
 const SPDY_PROTOCOL: &str = "portforward.k8s.io";
 /// Bytes between the WebSocket and the SPDY session in each direction.
 const TUNNEL_BYTES: usize = 64 << 10;
 /// Request ids of which one stream has come and the other has not.
 const MAX_HALF_PAIRS: usize = 1024;
 
-/// `/portForward/NS/POD`
-pub(super) async fn serve(context: Context, target: Target, request: Request<Incoming>) -> Answer {
+/// `/portForward/NS/POD`, with `?port=…` for channels
+pub(super) async fn serve(context: Context, target: Target, query: Query, request: Request<Incoming>) -> Answer {
     let Some(sandbox) = context.access.sandbox(&target.namespace, &target.pod) else {
         let words = format!("unable to do port forwarding: pod {}_{} is not running\n", target.pod, target.namespace);
         return text(StatusCode::NOT_FOUND, words);
     };
-    let (response, transport, upgraded) = match upgrade(request, &[TUNNEL_PROTOCOL], &[SPDY_PROTOCOL]) {
+    let (response, transport, upgraded) = match upgrade(request, &WEBSOCKET_PROTOCOLS, &[SPDY_PROTOCOL]) {
         Ok(upgraded) => upgraded,
+        Err(refusal) => return refusal.into(),
+    };
+    let carrier = match carrier(&transport, &query) {
+        Ok(carrier) => carrier,
         Err(refusal) => return refusal.into(),
     };
     tokio::spawn(async move {
@@ -49,12 +58,13 @@ pub(super) async fn serve(context: Context, target: Target, request: Request<Inc
         };
         let forward = Forward { runtime: context.access.runtime(), sandbox, target: Arc::new(target) };
         let work = async {
-            match transport {
-                Transport::Spdy(_) => forward.run(Session::start(stream)).await,
-                Transport::WebSocket(_) => {
+            match carrier {
+                Carrier::Spdy => forward.run(Session::start(stream)).await,
+                Carrier::Tunnel => {
                     let (near, far) = tokio::io::duplex(TUNNEL_BYTES);
                     tokio::join!(tunnel(stream, far), forward.run(Session::start(near)));
                 }
+                Carrier::Channels(format, ports) => channels::serve(stream, format, ports, forward).await,
             }
         };
         tokio::select! {
@@ -63,6 +73,23 @@ pub(super) async fn serve(context: Context, target: Target, request: Request<Inc
         }
     });
     response
+}
+
+/// What carries the connections.
+enum Carrier {
+    Spdy,
+    /// SPDY inside of WebSocket messages.
+    Tunnel,
+    /// WebSocket channels for these ports.
+    Channels(Format, Vec<u16>),
+}
+
+fn carrier(transport: &Transport, query: &Query) -> Result<Carrier, Refusal> {
+    match transport {
+        Transport::Spdy(_) => Ok(Carrier::Spdy),
+        Transport::WebSocket(protocol) if protocol == TUNNEL_PROTOCOL => Ok(Carrier::Tunnel),
+        Transport::WebSocket(protocol) => Ok(Carrier::Channels(Format::of(protocol), channels::ports(query)?)),
+    }
 }
 
 /// Binary messages are pieces of one byte stream; their borders mean nothing.
@@ -140,37 +167,64 @@ impl Forward {
     }
 
     async fn connect(self, data: Accepted, error: Accepted) {
-        let port = data.headers.get("port").and_then(|port| port.parse::<u16>().ok()).filter(|port| *port != 0);
-        let failed = match port {
-            None => Some(format!("{:?} is not a port", data.headers.get("port"))),
-            Some(port) => match self.runtime.port_forward(&self.sandbox, port).await {
-                Ok(stream) => {
-                    join(stream, data).await;
-                    None
-                }
-                Err(reason) => {
-                    data.send.reset().await;
-                    Some(format!(
-                        "error forwarding port {port} to pod {}_{}: {reason}",
-                        self.target.pod, self.target.namespace
-                    ))
-                }
-            },
+        let Accepted { headers, data: input, send } = data;
+        let port = headers.get("port").and_then(|port| port.parse::<u16>().ok()).filter(|port| *port != 0);
+        let dialed = match port {
+            None => Err(format!("{:?} is not a port", headers.get("port"))),
+            Some(port) => self.dial(port).await,
         };
-        if let Some(words) = failed {
-            // A client that has left needs no reason.
-            let _ = error.send.send(Bytes::from(words)).await;
+        match dialed {
+            Ok(stream) => {
+                let output = Output::Stream(send);
+                join(stream, input, &output).await;
+                output.finish().await;
+            }
+            Err(words) => {
+                send.reset().await;
+                // A client that has left needs no reason.
+                let _ = error.send.send(Bytes::from(words)).await;
+            }
         }
         error.send.finish().await;
+    }
+
+    /// A connection into the pod, or why there is none.
+    async fn dial(&self, port: u16) -> Result<TcpStream, String> {
+        let Target { pod, namespace, .. } = &*self.target;
+        let failed = |reason| format!("error forwarding port {port} to pod {pod}_{namespace}: {reason}");
+        self.runtime.port_forward(&self.sandbox, port).await.map_err(failed)
+    }
+}
+
+/// Where what the pod says goes.
+enum Output {
+    Stream(SendStream),
+    /// A WebSocket channel.
+    Channel(u8, mpsc::Sender<(u8, Bytes)>),
+}
+
+impl Output {
+    /// Whether the client still listens.
+    async fn send(&self, data: Bytes) -> bool {
+        match self {
+            Self::Stream(stream) => stream.send(data).await,
+            Self::Channel(channel, out) => out.send((*channel, data)).await.is_ok(),
+        }
+    }
+
+    /// Channels have no end of their own.
+    async fn finish(&self) {
+        if let Self::Stream(stream) = self {
+            stream.finish().await;
+        }
     }
 }
 
 /// Copies both ways until both have ended.
-async fn join(stream: TcpStream, client: Accepted) {
+async fn join(stream: TcpStream, mut input: mpsc::Receiver<Bytes>, output: &Output) {
     let (mut from_pod, mut to_pod) = stream.into_split();
-    let Accepted { mut data, send, .. } = client;
     let inward = async {
-        while let Some(bytes) = data.recv().await {
+        while let Some(bytes) = input.recv().await {
             if to_pod.write_all(&bytes).await.is_err() {
                 return;
             }
@@ -181,11 +235,10 @@ async fn join(stream: TcpStream, client: Accepted) {
     let outward = async {
         let mut buffer = vec![0; PIECE_BYTES];
         while let Ok(length @ 1..) = from_pod.read(&mut buffer).await {
-            if !send.send(Bytes::copy_from_slice(&buffer[..length])).await {
+            if !output.send(Bytes::copy_from_slice(&buffer[..length])).await {
                 return;
             }
         }
-        send.finish().await;
     };
     // When the pod has sent everything, what the client still says is of no use.
     let mut inward = std::pin::pin!(inward);

@@ -112,7 +112,7 @@ pub(super) async fn route(context: Context, request: Request<Incoming>) -> Answe
             Err(refusal) => refusal.into(),
         },
         ["portForward", rest @ ..] if stream => match target(&context, rest, false) {
-            Ok((target, _)) => port_forward::serve(context, target, request).await,
+            Ok((target, _)) => port_forward::serve(context, target, query, request).await,
             Err(refusal) => refusal.into(),
         },
         _ => text(StatusCode::NOT_FOUND, "404 page not found\n"),

@@ -1,10 +1,12 @@
 //! The streams of exec and attach, whatever carries them: what comes from the client, what goes to it.
 
 mod channels;
+mod format;
 mod joined;
 mod session;
 
 pub(super) use channels::{config as websocket_config, serve as serve_channels};
+pub(super) use format::Format;
 pub(super) use joined::{Ending, join};
 pub(super) use session::serve as serve_session;
 

@@ -207,7 +207,7 @@ async fn protocols() {
             "GET",
             path,
             &headers("v9"),
-            expect![[r#"400 none of the protocols ["v9"] is served, only ["v5.channel.k8s.io", "v4.channel.k8s.io"]"#]],
+            expect![[r#"400 none of the protocols ["v9"] is served, only ["v5.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io"]"#]],
         )
         .await;
 }

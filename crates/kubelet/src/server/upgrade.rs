@@ -20,7 +20,8 @@ pub(super) enum Transport {
     Spdy(String),
 }
 
-/// Answers 101, or says what is wrong. `websocket` and `spdy` are the protocols on offer, best first.
+/// Answers 101, or says what is wrong. `websocket` and `spdy` are the protocols on offer, best first; the empty one is for who asks
+/// for none.
 pub(super) fn upgrade(
     mut request: Request<Incoming>,
     websocket: &[&str],
@@ -43,7 +44,9 @@ pub(super) fn upgrade(
         };
         out.insert(UPGRADE, HeaderValue::from_static("websocket"));
         insert(out, SEC_WEBSOCKET_ACCEPT, &derive_accept_key(key.as_bytes()));
-        insert(out, SEC_WEBSOCKET_PROTOCOL, protocol);
+        if !protocol.is_empty() {
+            insert(out, SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
         Transport::WebSocket(protocol.to_owned())
     } else if wants("SPDY/3.1") {
         let asked = listed(headers, &STREAM_PROTOCOL);
@@ -80,5 +83,6 @@ fn listed(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
 
 /// The best of ours that the client asks for.
 fn choose<'a>(asked: &[String], ours: &[&'a str]) -> Option<&'a str> {
-    ours.iter().find(|own| asked.iter().any(|one| one == *own)).copied()
+    let meant = |own: &&&str| if own.is_empty() { asked.is_empty() } else { asked.iter().any(|one| one == *own) };
+    ours.iter().find(meant).copied()
 }

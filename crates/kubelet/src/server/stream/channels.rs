@@ -1,12 +1,12 @@
 //! WebSocket carrier: every message begins with the number of its channel (`v4.channel.k8s.io`); in `v5` the client can
 //! close a single channel, so that the end of input can be told from the end of everything.
 
+use super::format::Format;
 use super::{Carrier, Output, Wanted, terminal_size};
-use bytes::{BufMut, Bytes, BytesMut};
 use clock::Clock;
 use futures::{SinkExt, StreamExt};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode};
@@ -27,49 +27,41 @@ pub(in crate::server) fn config() -> WebSocketConfig {
     WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE_BYTES)).max_frame_size(Some(MAX_MESSAGE_BYTES))
 }
 
-fn message(channel: u8, data: &[u8]) -> Message {
-    let mut bytes = BytesMut::with_capacity(data.len() + 1);
-    bytes.put_u8(channel);
-    bytes.extend_from_slice(data);
-    Message::Binary(bytes.freeze())
-}
-
 /// Carries a session until both sides are done.
 pub(in crate::server) async fn serve<S>(stream: S, protocol: &str, wanted: Wanted, carrier: Carrier, clock: &dyn Clock)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let may_close = protocol.starts_with("v5.");
+    let format = Format::of(protocol);
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config())).await;
     let (mut sink, mut source) = socket.split();
     let Carrier { stdin, resize, mut output } = carrier;
     let mut stdin = stdin.filter(|_| wanted.stdin);
     let read = async {
         while let Some(Ok(received)) = source.next().await {
-            let bytes = match received {
-                Message::Binary(bytes) => bytes,
-                Message::Text(text) => Bytes::from(text),
-                Message::Close(_) => break,
-                _ => continue,
-            };
-            match bytes.split_first() {
-                Some((&STDIN, [])) | None => {}
-                Some((&STDIN, _)) => {
+            if received.is_close() {
+                break;
+            }
+            let Some((channel, data)) = format.parse(received) else { continue };
+            match channel {
+                STDIN if data.is_empty() => {}
+                STDIN => {
                     let gone = match &stdin {
-                        Some(process) => process.send(bytes.slice(1..)).await.is_err(),
+                        Some(process) => process.send(data).await.is_err(),
                         None => false,
                     };
                     if gone {
                         stdin = None;
                     }
                 }
-                Some((&RESIZE, size)) => {
-                    if let Some(size) = terminal_size(size) {
+                RESIZE => {
+                    if let Some(size) = terminal_size(&data) {
                         // A full queue of sizes: the next one will do.
                         let _ = resize.try_send(size);
                     }
                 }
-                Some((&CLOSE, [STDIN, ..])) if may_close => stdin = None,
+                CLOSE if may_close && data.first() == Some(&STDIN) => stdin = None,
                 _ => {}
             }
         }
@@ -84,24 +76,34 @@ where
         } else {
             ERROR
         };
-        sink.send(message(first, &[])).await?;
+        sink.send(format.message(first, &[])).await?;
         while let Some(one) = output.recv().await {
             match one {
-                Output::Stdout(data) => sink.send(message(STDOUT, &data)).await?,
-                Output::Stderr(data) => sink.send(message(STDERR, &data)).await?,
-                Output::Status(data) => sink.send(message(ERROR, &data)).await?,
+                Output::Stdout(data) => sink.send(format.message(STDOUT, &data)).await?,
+                Output::Stderr(data) => sink.send(format.message(STDERR, &data)).await?,
+                Output::Status(data) => sink.send(format.message(ERROR, &data)).await?,
             }
         }
         let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
         sink.send(Message::Close(Some(close))).await
     };
-    let mut read = std::pin::pin!(read);
     let written = tokio::select! {
         // The client has left: dropping `output` tells the other side.
-        () = &mut read => return,
+        () = read => return,
         written = write => written,
     };
-    if written.is_ok() {
-        let _ = clock::timeout(clock, CLOSE_TIMEOUT, read).await;
+    if written.is_ok()
+        && let Ok(socket) = sink.reunite(source)
+    {
+        let _ = clock::timeout(clock, CLOSE_TIMEOUT, leave(socket)).await;
+    }
+}
+
+/// Ends our side of the connection, and waits for the client's end. A client that waits for something to read wakes up by
+/// that, even where it has not noticed the last messages: the Python client looks at its socket, not at what TLS holds
+/// back.
+async fn leave<S: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocketStream<S>) {
+    if socket.get_mut().shutdown().await.is_ok() {
+        while let Some(Ok(_)) = socket.next().await {}
     }
 }

@@ -90,6 +90,21 @@ async fn websocket_v5_ends_the_input_alone() {
 }
 
 #[tokio::test]
+async fn texts_are_base64() {
+    let (mut client, _, session) = start("v4.base64.channel.k8s.io").await;
+    client.send(Message::Text("0aGVsbG8=".into())).await.unwrap();
+    let mut got = String::new();
+    while !got.contains("SEVMTE8=") {
+        if let Some(Ok(Message::Text(text))) = client.next().await {
+            got += &text;
+        }
+    }
+    assert_eq!(got, "11SEVMTE8=", "an empty message on channel 1, then what the process wrote there");
+    drop(client);
+    session.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_ends_the_session() {
     let (mut client, _, session) = start("v4.channel.k8s.io").await;
     say(&mut client, 0, b"hello").await;
