@@ -8,6 +8,7 @@ mod command;
 mod images;
 mod kubectl;
 mod prerequisites;
+mod python;
 mod test;
 mod tidy;
 mod torture;

@@ -24,9 +24,10 @@ pub const NODES: [Needed; 4] =
     [needed("nft", "nftables"), needed("ip", "iproute2"), needed("nsenter", "util-linux"), needed("mount", "mount")];
 
 /// For the tests.
-pub const TESTS: [Needed; 4] = [
+pub const TESTS: [Needed; 5] = [
     needed("busybox", "busybox-static"),
     needed("python3", "python3"),
+    needed("pip3", "python3-pip"),
     needed("openssl", "openssl"),
     needed("etcd", "etcd-server"),
 ];

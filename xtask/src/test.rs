@@ -1,7 +1,7 @@
 //! `cargo xtask test`: all that must pass, cheapest first. `cargo xtask e2e`: of it, what types with the real kubectl.
 
 use crate::command::{self, Done};
-use crate::{images, kubectl, prerequisites, tidy};
+use crate::{images, kubectl, prerequisites, python, tidy};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -53,12 +53,13 @@ fn ensure_prerequisites() -> Done {
     all.into_iter().try_for_each(prerequisites::ensure)
 }
 
-/// Runs a test binary of `pintle` that starts clusters, with the images and the kubectl that it needs.
+/// Runs a test binary of `pintle` that starts clusters, with the images and the clients that it needs.
 fn on_clusters(name: &str) -> Done {
     images::run()?;
-    let client = kubectl::ensure()?;
+    let (client, packages) = (kubectl::ensure()?, python::ensure()?);
     let mut tests = command::cargo();
     // of the whole workspace: a package alone unifies features otherwise, and builds its dependencies a second time
     tests.args(["test", "--workspace", "--test", name, "--", "--test-threads=1", "--nocapture"]);
-    command::run(tests.env("PINTLE_IMAGES", images::directory()).env("PINTLE_KUBECTL", client))
+    tests.env("PINTLE_IMAGES", images::directory()).env("PINTLE_KUBECTL", client);
+    command::run(tests.env("PINTLE_PYTHONPATH", packages))
 }

@@ -3,6 +3,7 @@
 
 mod article;
 mod bad_input;
+mod clients;
 mod cluster;
 mod faults;
 mod kubeadm;
