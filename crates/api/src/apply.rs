@@ -19,7 +19,7 @@ mod track;
 mod typed;
 mod validate;
 
-pub use configuration::{ApplyRequest, apply};
+pub use configuration::{ApplyRequest, apply, merge_configuration};
 pub use conflict::{ApplyError, Conflict};
 pub use managed::retain_timestamps;
 pub use manager_name::{MAX_MANAGER_BYTES, manager_from_user_agent, validate_manager};

@@ -92,7 +92,7 @@ fn name_of<'a>(attributes: &'a Attributes<'_>) -> &'a str {
 }
 
 /// `admission.NewForbidden`
-fn forbidden(attributes: &Attributes<'_>, why: &str) -> Status {
+pub(crate) fn forbidden(attributes: &Attributes<'_>, why: &str) -> Status {
     let name = name_of(attributes);
     Status::forbidden(&Subject { group: &attributes.resource.group, resource: &attributes.resource.plural, name }, why)
 }

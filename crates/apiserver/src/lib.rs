@@ -18,6 +18,7 @@ mod compress;
 mod decode;
 pub mod discovery;
 mod documents;
+mod dynamic;
 mod endpoints;
 mod extensions;
 mod metadata;

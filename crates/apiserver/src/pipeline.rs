@@ -220,12 +220,9 @@ async fn connect(call: &mut Call<'_>, request: Request<RequestBody>) -> Answer {
     if call.info.subresource != "log" {
         let old = endpoints::page::entry(call, &call.info.name).map_or(Value::Null, |entry| entry.value());
         let subresource = call.info.subresource.clone();
-        let asked =
-            endpoints::create::admit(call, Operation::Connect, &subresource, Value::Null, &old, |call, attributes| {
-                call.api.chain.admission.admit(attributes)?;
-                call.api.chain.admission.validate(attributes)
-            });
-        if let Err(status) = asked {
+        let both = endpoints::create::Phase::Both;
+        let asked = endpoints::create::admit(call, Operation::Connect, &subresource, Value::Null, &old, both);
+        if let Err(status) = asked.await {
             return endpoints::error(&status);
         }
     }

@@ -87,6 +87,8 @@ pub struct Api {
     pub clock: SharedClock,
     /// Who, whether, in what form.
     pub chain: Chain,
+    /// Policies and webhooks.
+    pub dynamic: crate::dynamic::Dynamic,
     /// Service addresses and ports.
     pub services: Services,
     /// Discovery and OpenAPI documents.
@@ -141,6 +143,7 @@ impl Server {
         let documents = CurrentDocuments::new(&rows.all(), advertised.to_string());
         let api = Arc::new(Api {
             chain: (config.chain)(cache.clone()),
+            dynamic: crate::dynamic::Dynamic::new(&cache),
             rows,
             cache,
             storage,

@@ -1,11 +1,13 @@
 //! The types of an expression's parts, and what does not fit, in cel-go's words.
 
 use crate::expression::{Expression, Kind, Loop, LoopKind, Select};
-use crate::overloads::{Overload, overload};
+use crate::overloads::{AUTHORIZER, Overload, RESOURCE_CHECK, overload};
 use crate::parse::located;
-use crate::types::Type;
+use crate::types::{ObjectType, Type};
 use crate::value::Value;
 use crate::{CompileError, Environment};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The type of the result.
 pub(crate) fn check(expression: &Expression, environment: &Environment, source: &str) -> Result<Type, CompileError> {
@@ -96,7 +98,8 @@ impl Checker<'_> {
                 }
                 if self.environment.objects && (name == "Object" || name.starts_with("Object.") || name == "JSONPatch")
                 {
-                    return Type::Dyn;
+                    let object = ObjectType { name: name.clone(), fields: BTreeMap::new() };
+                    return Type::Object(Arc::new(object));
                 }
                 self.error(expression.at, format!("undeclared reference to '{name}' (in container '')"))
             }
@@ -151,6 +154,7 @@ impl Checker<'_> {
             },
             Type::Map(_, value, _) => (**value).clone(),
             Type::Dyn => Type::Dyn,
+            Type::Opaque(AUTHORIZER) if field == "requestResource" => Type::Opaque(RESOURCE_CHECK),
             Type::Optional(inner) => {
                 let inner = (**inner).clone();
                 let found = self.select(at, &inner, field, Select::Plain);

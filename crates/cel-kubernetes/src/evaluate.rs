@@ -4,6 +4,7 @@
 use crate::PER_CALL_LIMIT;
 use crate::expression::{Expression, Kind, Loop, LoopKind, Select};
 use crate::functions;
+use crate::host::Lazy;
 use crate::value::{Key, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,18 +45,20 @@ impl Budget {
 pub(crate) fn evaluate(
     expression: &Expression,
     variables: &BTreeMap<String, Value>,
+    lazy: &mut Lazy<'_>,
     budget: &mut Budget,
 ) -> Result<Value, EvaluateError> {
     let limit = budget.left.min(PER_CALL_LIMIT);
-    let mut run = Run { variables, locals: Vec::new(), spent: 0, limit };
+    let mut run = Run { variables, lazy, locals: Vec::new(), spent: 0, limit };
     let result = run.value(expression);
     budget.left -= run.spent.min(budget.left);
     result
 }
 
 /// One evaluation.
-pub(crate) struct Run<'v> {
+pub(crate) struct Run<'v, 'p> {
     variables: &'v BTreeMap<String, Value>,
+    lazy: &'v mut Lazy<'p>,
     locals: Vec<(String, Value)>,
     spent: u64,
     limit: u64,
@@ -65,7 +68,7 @@ fn failed<T>(words: impl Into<String>) -> Result<T, EvaluateError> {
     Err(EvaluateError::Failed(words.into()))
 }
 
-impl Run<'_> {
+impl Run<'_, '_> {
     pub(crate) fn spend(&mut self, cost: u64) -> Result<(), EvaluateError> {
         self.spent = self.spent.saturating_add(cost);
         if self.spent > self.limit { Err(EvaluateError::CostExceeded) } else { Ok(()) }
@@ -79,6 +82,9 @@ impl Run<'_> {
                 self.variable(name)
             }
             Kind::Select { operand, field, how } => {
+                if let Some(found) = self.lazy_field(operand, field, *how)? {
+                    return Ok(found);
+                }
                 let operand = self.value(operand)?;
                 self.spend(1)?;
                 select(&operand, &Key::String(field.as_str().into()), *how)
@@ -118,6 +124,32 @@ impl Run<'_> {
             Some(value) => Ok(value.clone()),
             None => Ok(Value::Type(name.into())),
         }
+    }
+
+    /// A field of the lazy variables; `None`: this is something else.
+    fn lazy_field(&mut self, operand: &Expression, field: &str, how: Select) -> Result<Option<Value>, EvaluateError> {
+        if !matches!(&operand.kind, Kind::Variable(name) if name == Lazy::NAME)
+            || self.locals.iter().any(|(local, _)| local == Lazy::NAME)
+        {
+            return Ok(None);
+        }
+        let Some((name, program)) = self.lazy.program(field) else { return Ok(None) };
+        self.spend(2)?;
+        if how == Select::Test {
+            return Ok(Some(Value::Bool(true)));
+        }
+        let result = match self.lazy.known(name) {
+            Some(known) => known,
+            None => {
+                let locals = std::mem::take(&mut self.locals);
+                let result = self.value(&program.expression);
+                self.locals = locals;
+                self.lazy.learn(name, result.clone());
+                result
+            }
+        };
+        let value = result?;
+        Ok(Some(if how == Select::Optional { Value::Optional(Some(Box::new(value))) } else { value }))
     }
 
     fn within(&mut self, variables: Vec<(String, Value)>, body: &Expression) -> Result<Value, EvaluateError> {
@@ -324,6 +356,10 @@ fn unwrapped(value: Value, optional: bool) -> Option<Value> {
 fn select(operand: &Value, key: &Key, how: Select) -> Result<Value, EvaluateError> {
     let found = match operand {
         Value::Map(map) => map.get(key).cloned(),
+        Value::Host(host) => match (key, host.call(&key.value().printed().unwrap_or_default(), &[])) {
+            (_, Err(_)) if how == Select::Test => None,
+            (_, result) => Some(result?),
+        },
         Value::Optional(None) => {
             return Ok(if how == Select::Test { Value::Bool(false) } else { Value::Optional(None) });
         }

@@ -12,8 +12,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Names that are no values but hold functions: `optional.of`.
-pub(crate) const NAMESPACES: [&str; 9] =
-    ["optional", "format", "sets", "math", "base64", "lists", "strings", "ip", "cidr"];
+pub(crate) const NAMESPACES: [&str; 10] =
+    ["optional", "format", "sets", "math", "base64", "lists", "strings", "ip", "cidr", "jsonpatch"];
 
 /// The formats that `format.…()` knows, by upstream's names.
 const FORMATS: [(&str, &str); 15] = [
@@ -82,7 +82,7 @@ fn failed(words: impl Into<String>) -> Outcome {
 }
 
 /// Calls a function.
-pub(crate) fn call(run: &mut Run<'_>, name: &str, target: Option<&Value>, args: &[Value]) -> Outcome {
+pub(crate) fn call(run: &mut Run<'_, '_>, name: &str, target: Option<&Value>, args: &[Value]) -> Outcome {
     // What is traversed costs by its size, everything else 1.
     let traversed: u64 = match name {
         "_==_" | "_!=_" | "_<_" | "_<=_" | "_>_" | "_>=_" => args.iter().map(Value::size).min().unwrap_or(1),
@@ -169,6 +169,7 @@ fn one(name: &str, a: &Value) -> Outcome {
             base64_decode(text).map_or_else(|| failed("illegal base64 data"), |bytes| Ok(Value::Bytes(bytes.into())))
         }
         ("base64.encode", Value::Bytes(bytes)) => Ok(Value::text(&base64_encode(bytes))),
+        ("jsonpatch.escapeKey", Value::String(text)) => Ok(Value::text(&text.replace('~', "~0").replace('/', "~1"))),
         ("strings.quote", Value::String(text)) => Ok(Value::text(&api::field::go_quote(text))),
         ("lists.range", Value::Int(n)) => {
             Ok(Value::List(Arc::new((0..(*n).clamp(0, 100_000)).map(Value::Int).collect())))
@@ -401,7 +402,9 @@ fn method(name: &str, target: &Value, args: &[Value]) -> Outcome {
         ("validate", Value::Format(format), [Value::String(text)]) => Ok(validate(format, text)),
         (_, Value::String(_), _) => text::method(name, target, args),
         (_, Value::List(list), args) => text::list_method(name, list, args),
-        (_, Value::Timestamp(_) | Value::Duration(_), []) => time_part(name, target),
+        (_, Value::Timestamp(_) | Value::Duration(_), []) => time_part(name, target, ""),
+        (_, Value::Timestamp(_), [Value::String(zone)]) => time_part(name, target, zone),
+        (_, Value::Host(host), args) => host.call(name, args),
         (_, Value::Quantity(quantity), args) => quantity_method(name, quantity, args),
         (_, Value::SemVer(version), args) => version_method(name, version, args),
         (_, Value::Url(url), []) => url_part(name, url),
@@ -428,17 +431,30 @@ fn validate(format: &str, text: &str) -> Value {
     Value::Optional((!wrong.is_empty()).then(|| Box::new(Value::List(Arc::new(list)))))
 }
 
-fn time_part(name: &str, target: &Value) -> Outcome {
+/// A time zone: a name of the tz database, or an offset (`+01:30`, `-08:00`); nothing is UTC.
+fn time_zone(name: &str) -> Option<jiff::tz::TimeZone> {
+    if name.is_empty() || name == "UTC" {
+        return Some(jiff::tz::TimeZone::UTC);
+    }
+    let Some((hours, minutes)) = name.split_once(':') else { return jiff::tz::TimeZone::get(name).ok() };
+    let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let minutes = if name.starts_with('-') { -minutes } else { minutes };
+    let seconds = hours.checked_mul(3600)?.checked_add(minutes.checked_mul(60)?)?;
+    jiff::tz::Offset::from_seconds(seconds).ok().map(jiff::tz::TimeZone::fixed)
+}
+
+fn time_part(name: &str, target: &Value, zone: &str) -> Outcome {
     let number = match target {
         Value::Duration(nanoseconds) => match name {
             "getHours" => nanoseconds / 3_600_000_000_000,
             "getMinutes" => nanoseconds / 60_000_000_000,
             "getSeconds" => nanoseconds / 1_000_000_000,
-            "getMilliseconds" => nanoseconds / 1_000_000 % 1000,
+            "getMilliseconds" => nanoseconds / 1_000_000,
             _ => return Err(EvaluateError::NoOverload),
         },
         Value::Timestamp(moment) => {
-            let at = moment.to_zoned(jiff::tz::TimeZone::UTC);
+            let Some(zone) = time_zone(zone) else { return failed(format!("unknown time zone {zone}")) };
+            let at = moment.to_zoned(zone);
             match name {
                 "getFullYear" => at.year().into(),
                 "getMonth" => i64::from(at.month()) - 1,

@@ -11,6 +11,7 @@ mod escape;
 mod evaluate;
 mod expression;
 mod functions;
+mod host;
 mod overloads;
 mod parse;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod value;
 pub use cost::Cost;
 pub use escape::escape;
 pub use evaluate::{Budget, EvaluateError};
+pub use host::{Host, Lazy};
 pub use types::{Field, ObjectType, Type};
 pub use value::{Key, Value};
 
@@ -94,6 +96,19 @@ impl Program {
     /// # Errors
     /// In cel-go's words: `no such key: x`, `divide by zero`, …
     pub fn evaluate(&self, variables: &BTreeMap<String, Value>, budget: &mut Budget) -> Result<Value, EvaluateError> {
-        evaluate::evaluate(&self.expression, variables, budget)
+        self.evaluate_with(variables, &mut Lazy::default(), budget)
+    }
+
+    /// The same, with fields of `variables` that are evaluated when they are spoken of.
+    ///
+    /// # Errors
+    /// As [`Program::evaluate`].
+    pub fn evaluate_with<'p>(
+        &'p self,
+        variables: &BTreeMap<String, Value>,
+        lazy: &mut Lazy<'p>,
+        budget: &mut Budget,
+    ) -> Result<Value, EvaluateError> {
+        evaluate::evaluate(&self.expression, variables, lazy, budget)
     }
 }

@@ -4,7 +4,7 @@
 //! duration, `l` list, `m` map, `o` optional, `?` anything, `T` type, `Q` quantity, `U` URL, `I` IP, `C` CIDR, `V` version,
 //! `F` format; results may be `e` (the element of the list), `L` (a list of strings), `R` (the receiver's own type).
 
-use crate::types::Type;
+use crate::types::{MAX_REQUEST_BYTES, Type};
 
 /// What was found.
 pub(crate) enum Overload {
@@ -68,6 +68,7 @@ const SIGNATURES: &[(&str, &str, &str, &str)] = &[
     ("reverse", "s", "", "s"),
     ("format", "s", "l", "s"),
     ("strings.quote", "-", "s", "s"),
+    ("jsonpatch.escapeKey", "-", "s", "s"),
     ("isSorted", "l", "", "b"),
     ("sum", "l", "", "e"),
     ("min", "l", "", "e"),
@@ -87,15 +88,25 @@ const SIGNATURES: &[(&str, &str, &str, &str)] = &[
     ("sets.equivalent", "-", "ll", "b"),
     ("sets.intersects", "-", "ll", "b"),
     ("getFullYear", "t", "", "i"),
+    ("getFullYear", "t", "s", "i"),
     ("getMonth", "t", "", "i"),
+    ("getMonth", "t", "s", "i"),
     ("getDayOfMonth", "t", "", "i"),
+    ("getDayOfMonth", "t", "s", "i"),
     ("getDate", "t", "", "i"),
+    ("getDate", "t", "s", "i"),
     ("getDayOfWeek", "t", "", "i"),
+    ("getDayOfWeek", "t", "s", "i"),
     ("getDayOfYear", "t", "", "i"),
+    ("getDayOfYear", "t", "s", "i"),
     ("getHours", "t", "", "i"),
+    ("getHours", "t", "s", "i"),
     ("getMinutes", "t", "", "i"),
+    ("getMinutes", "t", "s", "i"),
     ("getSeconds", "t", "", "i"),
+    ("getSeconds", "t", "s", "i"),
     ("getMilliseconds", "t", "", "i"),
+    ("getMilliseconds", "t", "s", "i"),
     ("getHours", "n", "", "i"),
     ("getMinutes", "n", "", "i"),
     ("getSeconds", "n", "", "i"),
@@ -174,6 +185,8 @@ const SIGNATURES: &[(&str, &str, &str, &str)] = &[
     ("serviceAccount", "Z", "ss", "Z"),
     ("resource", "G", "s", "H"),
     ("subresource", "H", "s", "H"),
+    ("fieldSelector", "H", "s", "H"),
+    ("labelSelector", "H", "s", "H"),
     ("namespace", "H", "s", "H"),
     ("name", "H", "s", "H"),
     ("check", "H", "s", "D"),
@@ -184,6 +197,11 @@ const SIGNATURES: &[(&str, &str, &str, &str)] = &[
     ("error", "D", "", "s"),
 ];
 
+/// The type of `authorizer`.
+pub(crate) const AUTHORIZER: &str = "kubernetes.authorization.Authorizer";
+/// The type of `authorizer.requestResource`.
+pub(crate) const RESOURCE_CHECK: &str = "kubernetes.authorization.ResourceCheck";
+
 const OPAQUE: [(char, &str); 11] = [
     ('Q', "kubernetes.Quantity"),
     ('U', "kubernetes.URL"),
@@ -191,10 +209,10 @@ const OPAQUE: [(char, &str); 11] = [
     ('C', "net.CIDR"),
     ('V', "kubernetes.Semver"),
     ('F', "kubernetes.NamedFormat"),
-    ('Z', "kubernetes.authorization.Authorizer"),
+    ('Z', AUTHORIZER),
     ('W', "kubernetes.authorization.PathCheck"),
     ('G', "kubernetes.authorization.GroupCheck"),
-    ('H', "kubernetes.authorization.ResourceCheck"),
+    ('H', RESOURCE_CHECK),
     ('D', "kubernetes.authorization.Decision"),
 ];
 
@@ -337,10 +355,26 @@ fn operator(name: &str, args: &[Type]) -> Option<Overload> {
     })
 }
 
+/// The other side is found out when it is evaluated; what it must be often follows from this one.
+fn beside_dyn(name: &str, known: &Type) -> Overload {
+    let adds = name == "_+_";
+    Overload::Found(match known {
+        Type::Int | Type::Uint => known.clone(),
+        Type::Double if name != "_%_" => Type::Double,
+        Type::String(_) if adds => Type::text(),
+        Type::Bytes(_) if adds => Type::Bytes(MAX_REQUEST_BYTES),
+        Type::List(..) if adds => Type::list(Type::Dyn),
+        Type::Timestamp if adds => Type::Timestamp,
+        Type::Duration | Type::Timestamp if matches!(name, "_+_" | "_-_") => Type::Dyn,
+        _ => return Overload::NoMatch,
+    })
+}
+
 fn arithmetic(name: &str, a: &Type, b: &Type) -> Overload {
     let sum = |a: u64, b: u64| a.saturating_add(b);
     let found = match (a, b) {
-        (Type::Dyn, _) | (_, Type::Dyn) => Type::Dyn,
+        (Type::Dyn, Type::Dyn) => Type::Dyn,
+        (known, Type::Dyn) | (Type::Dyn, known) => return beside_dyn(name, known),
         (Type::Int, Type::Int) => Type::Int,
         (Type::Uint, Type::Uint) => Type::Uint,
         (Type::Double, Type::Double) if name != "_%_" => Type::Double,

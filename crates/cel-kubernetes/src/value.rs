@@ -49,6 +49,8 @@ pub enum Value {
     SemVer(Arc<(u64, u64, u64, String)>),
     /// `format.dns1123Label()`: by name.
     Format(&'static str),
+    /// What answers by itself.
+    Host(Arc<dyn crate::Host>),
 }
 
 /// A parsed URL.
@@ -289,6 +291,7 @@ impl Value {
             Self::Cidr(..) => "net.CIDR",
             Self::SemVer(_) => "kubernetes.Semver",
             Self::Format(_) => "kubernetes.NamedFormat",
+            Self::Host(host) => host.type_name(),
         }
     }
 }

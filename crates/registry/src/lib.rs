@@ -3,6 +3,7 @@
 //! Pure: no clock, no randomness, no I/O, no async. The generic path (storing, patching, watching, printing) is the
 //! API server's; this crate only answers questions about objects. What not: nothing here knows of requests or users.
 
+pub mod admission;
 mod at;
 pub mod bootstrap;
 pub mod columns;

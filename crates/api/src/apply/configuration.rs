@@ -5,11 +5,12 @@ use super::fields_of::fields_of;
 use super::managed::{self, Entry, Operation};
 use super::merge::merge;
 use super::prune::prune;
-use super::typed::{Typed, zero_value};
+use super::typed::{Shape, Typed, zero_value};
 use super::validate::validate;
 use super::{Writer, last_applied, track};
 use crate::fieldset::Set;
 use crate::meta::{ObjectMeta, metadata_mut};
+use crate::schema::Schema;
 use serde_json::Value;
 
 /// Who owned an object before anyone applied to it, when it was not tracked.
@@ -66,6 +67,38 @@ pub fn apply(live: Option<&Value>, request: ApplyRequest<'_>, writer: &Writer<'_
     }
     managed::put(&mut object, after, Vec::new());
     Ok(object)
+}
+
+/// Lays a configuration over an object without ownership, as a MutatingAdmissionPolicy's `applyConfiguration` does.
+///
+/// # Errors
+/// For what its type does not have, and for lists and maps that are one value: a policy may not replace them.
+pub fn merge_configuration(schema: &Schema, live: &Value, config: &Value) -> Result<Value, String> {
+    let typed = Typed::root(schema);
+    if let Some(errors) = validate(typed, config) {
+        return Err(errors);
+    }
+    let mut atomic = Vec::new();
+    find_atomic(typed, config, "", &mut atomic);
+    if !atomic.is_empty() {
+        let paths = atomic.join(", ");
+        return Err(format!("invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: {paths}"));
+    }
+    Ok(merge(typed, live, config))
+}
+
+/// The paths of lists and maps in `value` that are merged as a whole.
+fn find_atomic(typed: Typed<'_>, value: &Value, path: &str, found: &mut Vec<String>) {
+    match (typed.shape(value), value) {
+        (Shape::Leaf, Value::Array(_) | Value::Object(_)) => found.push(path.to_owned()),
+        (Shape::Map, Value::Object(map)) => map.iter().for_each(|(key, value)| {
+            find_atomic(typed.child_or_untyped(key).0, value, &format!("{path}.{key}"), found);
+        }),
+        (Shape::List(items, _), Value::Array(list)) => {
+            list.iter().for_each(|item| find_atomic(items, item, &format!("{path}[]"), found));
+        }
+        _ => {}
+    }
 }
 
 fn check_config(request: &ApplyRequest<'_>, writer: &Writer<'_>) -> Result<(), ApplyError> {

@@ -6,8 +6,10 @@ use crate::cache::Entry;
 use crate::call::Call;
 use crate::chain::{Attributes, Operation};
 use crate::decode::{self, Wanted};
+use crate::dynamic;
 use crate::metadata;
 use crate::quota;
+use crate::server::Api;
 use api::apply;
 use api::meta::{ObjectMeta, metadata_mut};
 use api::status::Status;
@@ -71,7 +73,7 @@ pub async fn create(call: &mut Call<'_>) -> Result<Answer, Status> {
         }
         apply_defaults(&row, &mut object)?;
         track(call, None, &mut object, "")?;
-        return review(call, object, "");
+        return review(call, object, "").await;
     }
     // What the server sets is nobody's, whatever the client sent.
     for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
@@ -87,11 +89,8 @@ pub async fn create(call: &mut Call<'_>) -> Result<Answer, Status> {
 }
 
 /// Questions are answered, not stored.
-pub fn review(call: &mut Call<'_>, object: Value, subresource: &str) -> Result<Answer, Status> {
-    let object = admit(call, Operation::Create, subresource, object, &Value::Null, |call, attributes| {
-        call.api.chain.admission.admit(attributes)?;
-        call.api.chain.admission.validate(attributes)
-    })?;
+pub async fn review(call: &mut Call<'_>, object: Value, subresource: &str) -> Result<Answer, Status> {
+    let object = admit(call, Operation::Create, subresource, object, &Value::Null, Phase::Both).await?;
     let answered = call.api.chain.reviews.review(call.user, call.info, &call.row, &object);
     let value = answered.unwrap_or_else(|| Err(answer::no_such_resource()))?;
     Ok(answer::object(201, call.accept.media, &value))
@@ -166,9 +165,7 @@ async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Writte
     if object.name().is_empty() && !prefix.is_empty() {
         metadata_mut(&mut object).insert("name".to_owned(), metadata::generate_name(&prefix).into());
     }
-    let mut object = admit(call, Operation::Create, "", object, &Value::Null, |call, attributes| {
-        call.api.chain.admission.admit(attributes)
-    })?;
+    let mut object = admit(call, Operation::Create, "", object, &Value::Null, Phase::Mutating).await?;
     apply_defaults(&row, &mut object)?;
     if row.has_generation {
         metadata_mut(&mut object).insert("generation".to_owned(), 1.into());
@@ -184,9 +181,7 @@ async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Writte
         return Err(Status::invalid(&call.kind_subject(&name), &errors));
     }
     call.warnings.extend(row.strategy.warnings(&object, None));
-    let object = admit(call, Operation::Create, "", object, &Value::Null, |call, attributes| {
-        call.api.chain.admission.validate(attributes)
-    })?;
+    let object = admit(call, Operation::Create, "", object, &Value::Null, Phase::Validating).await?;
     let charge = quota::charge(call, "", &object, &Value::Null).await?;
     let mut object = object;
     row.strategy.read_back(&mut object);
@@ -225,14 +220,25 @@ fn exists(call: &Call<'_>, name: &str) -> Status {
     status
 }
 
-/// Asks admission about an object, by `ask`, and gives it back as admission left it.
-pub fn admit(
+/// What is asked of admission: before validation of the object it may change it, afterwards only refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// May change the object.
+    Mutating,
+    /// May only refuse.
+    Validating,
+    /// One after the other: of what has no validation in between.
+    Both,
+}
+
+/// Asks admission about an object, and gives it back as admission left it.
+pub async fn admit(
     call: &mut Call<'_>,
     operation: Operation,
     subresource: &str,
     object: Value,
     old: &Value,
-    ask: impl FnOnce(&Call<'_>, &mut Attributes<'_>) -> Result<(), Status>,
+    phase: Phase,
 ) -> Result<Value, Status> {
     let (row, named) = (call.row.clone(), if object.is_null() { old } else { &object });
     let name = if named.name().is_empty() { call.info.name.clone() } else { named.name().to_owned() };
@@ -250,10 +256,28 @@ pub fn admit(
         dry_run: call.dry_run(),
         warnings: Vec::new(),
     };
-    let outcome = ask(call, &mut attributes);
+    let outcome = ask(call.api, &mut attributes, phase).await;
     let Attributes { object, warnings, .. } = attributes;
     call.warnings.extend(warnings);
     outcome.map(|()| object)
+}
+
+/// The built-in plugins, then policies and webhooks. When those changed the object the plugins see it once more, and so do
+/// those of them who want to.
+async fn ask(api: &Arc<Api>, attributes: &mut Attributes<'_>, phase: Phase) -> Result<(), Status> {
+    let admission = &api.chain.admission;
+    if phase != Phase::Validating {
+        admission.admit(attributes)?;
+        if let Some(last) = dynamic::admit(api, attributes).await? {
+            admission.admit(attributes)?;
+            dynamic::reinvoke(api, attributes, last).await?;
+        }
+    }
+    if phase != Phase::Mutating {
+        admission.validate(attributes)?;
+        dynamic::validate(api, attributes).await?;
+    }
+    Ok(())
 }
 
 /// What a client sees when the store fails.

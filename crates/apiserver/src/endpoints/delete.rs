@@ -110,10 +110,7 @@ async fn attempt(
     let mut entry = entry.clone();
     let old = view::served_value(&row, &entry);
     check_preconditions(call, options, &old)?;
-    create::admit(call, Operation::Delete, "", Value::Null, &old, |call, attributes| {
-        call.api.chain.admission.admit(attributes)?;
-        call.api.chain.admission.validate(attributes)
-    })?;
+    create::admit(call, Operation::Delete, "", Value::Null, &old, create::Phase::Both).await?;
     let mut plan = plan(&row, &old, options, call.api.clock.now());
     let dry = options.dry_run || call.dry_run();
     let key = call.key(name);

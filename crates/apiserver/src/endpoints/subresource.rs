@@ -22,7 +22,7 @@ pub async fn serve(call: &mut Call<'_>) -> Result<Answer, Status> {
     match (subresource, call.info.verb.as_str()) {
         (Subresource::Binding, _) => bind(call).await,
         (Subresource::Eviction, _) => evict(call).await,
-        (Subresource::Token, _) => token(call),
+        (Subresource::Token, _) => token(call).await,
         (Subresource::Scale, "get") => {
             let entry = page::entry(call, &call.info.name)?;
             Ok(answer::object(200, call.accept.media, &scale_of(&row, &view::served_value(&row, &entry))?))
@@ -50,7 +50,7 @@ fn success(call: &Call<'_>) -> Answer {
     answer::object(201, call.accept.media, &status)
 }
 
-fn token(call: &mut Call<'_>) -> Result<Answer, Status> {
+async fn token(call: &mut Call<'_>) -> Result<Answer, Status> {
     let mut request = body(call, Subresource::Token)?;
     let definition = api::schema::definition_for("authentication.k8s.io", "v1", "TokenRequest");
     if let Some(schema) = definition.and_then(api::schema::builtin) {
@@ -58,7 +58,7 @@ fn token(call: &mut Call<'_>) -> Result<Answer, Status> {
         crate::tokens::apply_request_defaults(&mut request);
         create::track_as(call, None, &mut request, "token", schema, "authentication.k8s.io/v1");
     }
-    create::review(call, request, "token")
+    create::review(call, request, "token").await
 }
 
 /// `POST pods/NAME/binding`.
@@ -78,10 +78,8 @@ pub async fn bind_pod(call: &mut Call<'_>, name: &str, binding: Value) -> Result
         let error = Error::required(&Path::new("target").child("name"), "");
         return Err(Status::plain(500, "", error.to_string()));
     }
-    let binding = create::admit(call, Operation::Create, "binding", binding, &Value::Null, |call, attributes| {
-        call.api.chain.admission.admit(attributes)?;
-        call.api.chain.admission.validate(attributes)
-    })?;
+    let both = create::Phase::Both;
+    let binding = create::admit(call, Operation::Create, "binding", binding, &Value::Null, both).await?;
     let dry = call.dry_run();
     let make = |call: &Call<'_>, live: Option<&Value>| -> Result<Made, Status> {
         let mut pod = live.cloned().ok_or_else(|| call.not_found(name))?;

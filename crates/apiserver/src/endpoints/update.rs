@@ -1,6 +1,6 @@
 //! `PUT`, and the way of every change to an existing object: [`change`].
 
-use super::create::{self, Written, storage_error};
+use super::create::{self, Phase, Written, storage_error};
 use super::{delete, options, page, view};
 use crate::answer::Answer;
 use crate::cache::Entry;
@@ -201,9 +201,7 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
         create::track(call, Some(&old), &mut new, subresource)?;
     }
     create::forget_empty(&row, &mut new)?;
-    let mut new = create::admit(call, Operation::Update, subresource, new, &old, |call, attributes| {
-        call.api.chain.admission.admit(attributes)
-    })?;
+    let mut new = create::admit(call, Operation::Update, subresource, new, &old, Phase::Mutating).await?;
     create::apply_defaults(&row, &mut new)?;
     keep_other_parts(&mut new, &old, change.subresource, row.has(Subresource::Status));
     row.strategy.prepare_for_update(&mut new, &old, change.subresource);
@@ -223,9 +221,7 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
         return Err(Status::invalid(&call.kind_subject(&change.name), &errors).into());
     }
     call.warnings.extend(row.strategy.warnings(&new, Some(&old)));
-    let mut new = create::admit(call, Operation::Update, subresource, new, &old, |call, attributes| {
-        call.api.chain.admission.validate(attributes)
-    })?;
+    let mut new = create::admit(call, Operation::Update, subresource, new, &old, Phase::Validating).await?;
     api::apply::retain_timestamps(&old, &mut new);
     if new == old {
         return Ok(Written::Entry(entry.clone()));

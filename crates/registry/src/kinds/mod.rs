@@ -1,5 +1,6 @@
 //! The strategies of all kinds but pods: one file per kind, or per family of kinds that share their rules.
 
+mod admission;
 mod api_service;
 mod autoscaler;
 mod certificate_request;
@@ -41,8 +42,10 @@ mod service_account;
 mod service_range;
 mod stateful_set;
 mod storage;
+mod webhook_client;
 mod workload;
 
+pub(crate) use admission::{Phase, Policy, PolicyBinding, WebhookConfiguration};
 pub(crate) use api_service::{ApiService, local_api_services};
 pub(crate) use autoscaler::{Autoscaler, AutoscalerV1, AutoscalersOfV2};
 pub(crate) use certificate_request::CertificateRequest;

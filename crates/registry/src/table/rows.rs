@@ -229,6 +229,7 @@ fn extensions() -> Vec<super::row::Row> {
 }
 
 fn cluster() -> Vec<super::row::Row> {
+    use kinds::Phase::{Mutating, Validating};
     let admission = |kind, plural| {
         row("admissionregistration.k8s.io", "v1", kind, plural)
             .cluster()
@@ -239,12 +240,18 @@ fn cluster() -> Vec<super::row::Row> {
     let dynamic = "resource.k8s.io";
     let flow = "flowcontrol.apiserver.k8s.io";
     vec![
-        admission("MutatingAdmissionPolicy", "mutatingadmissionpolicies"),
-        admission("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"),
-        admission("MutatingWebhookConfiguration", "mutatingwebhookconfigurations"),
-        admission("ValidatingAdmissionPolicy", "validatingadmissionpolicies").subresources(&[Status]),
-        admission("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
-        admission("ValidatingWebhookConfiguration", "validatingwebhookconfigurations"),
+        admission("MutatingAdmissionPolicy", "mutatingadmissionpolicies").strategy(kinds::Policy(Mutating)),
+        admission("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings")
+            .strategy(kinds::PolicyBinding(Mutating)),
+        admission("MutatingWebhookConfiguration", "mutatingwebhookconfigurations")
+            .strategy(kinds::WebhookConfiguration(Mutating)),
+        admission("ValidatingAdmissionPolicy", "validatingadmissionpolicies")
+            .strategy(kinds::Policy(Validating))
+            .subresources(&[Status]),
+        admission("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")
+            .strategy(kinds::PolicyBinding(Validating)),
+        admission("ValidatingWebhookConfiguration", "validatingwebhookconfigurations")
+            .strategy(kinds::WebhookConfiguration(Validating)),
         row("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses")
             .strategy(kinds::PriorityClass)
             .cluster()

@@ -2,6 +2,7 @@
 
 use super::spec::enumerated;
 use crate::At;
+use crate::kinds::webhook_client;
 use crate::names::dns1035_label;
 use api::field::ErrorList;
 
@@ -29,54 +30,10 @@ pub(super) fn validate(conversion: &At<'_, '_>, errors: &mut ErrorList) {
     }
     if !client.exists() {
         errors.push(client.required("required when strategy is set to Webhook"));
-    } else if client.at("url").exists() == client.at("service").exists() {
-        errors.push(client.required("exactly one of url or service is required"));
-    } else if client.at("url").exists() {
-        validate_url(&client.at("url"), errors);
     } else {
-        validate_service(&client.at("service"), errors);
+        webhook_client::validate(&client, errors);
     }
     validate_review_versions(&versions, errors);
-}
-
-fn validate_url(url: &At<'_, '_>, errors: &mut ErrorList) {
-    const FORM: &str = "; desired format: https://host[/path]";
-    let Some((scheme, rest)) = url.str().split_once("://") else {
-        errors.push(url.required(&format!("url must be a valid URL{FORM}")));
-        return;
-    };
-    if scheme != "https" {
-        errors.push(url.invalid_value(scheme, format!("'https' is the only allowed URL scheme{FORM}")));
-    }
-    if rest.split('/').next().unwrap_or_default().is_empty() {
-        errors.push(url.invalid_value("", format!("host must be specified{FORM}")));
-    }
-    for (mark, words) in [
-        ('@', "user information is not permitted in the URL"),
-        ('#', "fragments are not permitted in the URL"),
-        ('?', "query parameters are not permitted in the URL"),
-    ] {
-        if let Some((_, after)) = rest.split_once(mark) {
-            errors.push(url.invalid_value(after, words));
-        }
-    }
-}
-
-fn validate_service(service: &At<'_, '_>, errors: &mut ErrorList) {
-    let required = |field: &str| format!("service {field} is required");
-    for field in ["name", "namespace"] {
-        if service.at(field).is_empty() {
-            errors.push(service.at(field).required(&required(field)));
-        }
-    }
-    if service.at("port").int().is_some_and(|port| !(1..=65_535).contains(&port)) {
-        let wrong = crate::names::inclusive_range(1, 65_535);
-        errors.push(service.at("port").invalid(format!("port is not valid: {wrong}")));
-    }
-    let path = service.at("path");
-    if path.exists() && !path.str().starts_with('/') {
-        errors.push(path.invalid("must start with a '/'"));
-    }
 }
 
 fn validate_review_versions(versions: &At<'_, '_>, errors: &mut ErrorList) {

@@ -140,7 +140,7 @@ impl<'v> Context<'v> {
                 return;
             }
         };
-        if !matches!(program.result(), Type::Bool | Type::Dyn) {
+        if !matches!(program.result(), Type::Bool) {
             errors.push(invalid("rule", "cel expression must evaluate to a bool".to_owned()));
             return;
         }
@@ -151,7 +151,7 @@ impl<'v> Context<'v> {
                     let words = format!("messageExpression compilation failed: {error}");
                     errors.push(invalid("messageExpression", words));
                 }
-                Ok(message) if !matches!(message.result(), Type::String(_) | Type::Dyn) => {
+                Ok(message) if !matches!(message.result(), Type::String(_)) => {
                     let words = "messageExpression must evaluate to a string".to_owned();
                     errors.push(invalid("messageExpression", words));
                 }
