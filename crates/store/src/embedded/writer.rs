@@ -2,7 +2,7 @@
 
 use super::Job;
 use super::disk::Disk;
-use super::file::{File, Index, Known};
+use super::file::{File, Known};
 use crate::history::History;
 use crate::{Cause, CommitError, Committed, Event, Expect, Mutation, Note, ReadError, Revision, Write};
 use clock::SharedClock;
@@ -28,6 +28,8 @@ pub(super) struct Writer {
     /// `None` after an error that reopening has not healed yet.
     file: Option<File>,
     known: Known,
+    /// What the transaction that failed would have done: it may be found in the file after all.
+    doubtful: Vec<Event>,
     history: Arc<Mutex<History>>,
     clock: SharedClock,
 }
@@ -49,7 +51,7 @@ impl Writer {
         history: Arc<Mutex<History>>,
         clock: SharedClock,
     ) -> Self {
-        Self { disk, file: Some(file), known, history, clock }
+        Self { disk, file: Some(file), known, doubtful: Vec::new(), history, clock }
     }
 
     /// Works until the queue's senders are gone or a [`Job::Close`] comes.
@@ -152,6 +154,7 @@ impl Writer {
         if let Err(cause) = written {
             tracing::error!(error = %cause, "the database cannot write");
             self.file = None; // redb takes no more transactions after a failed one
+            self.doubtful = group.events;
             let conflicts = group.conflicts.into_iter().map(|(_, answer)| answer);
             fail(group.answers.into_iter().map(|(_, answer)| answer).chain(conflicts), &cause);
             return;
@@ -209,37 +212,17 @@ impl Writer {
         }
         let cause = |error: redb::Error| Arc::new(error) as Cause;
         let file = File::open(&*self.disk).map_err(cause)?;
-        if file.latest().map_err(cause)? > self.known.latest {
-            let found = file.load().map_err(cause)?;
-            let known = file.known().map_err(cause)?;
-            let events = missed(&self.known, &known.index, found);
-            self.known = known;
-            self.history.lock().unwrap_or_else(PoisonError::into_inner).publish(events, self.known.latest);
+        let latest = file.latest().map_err(cause)?;
+        if latest > self.known.latest {
+            // A transaction is whole or not at all, and there was only this one.
+            self.known = file.known().map_err(cause)?;
+            let events = std::mem::take(&mut self.doubtful);
+            self.history.lock().unwrap_or_else(PoisonError::into_inner).publish(events, latest);
         }
+        self.doubtful.clear();
         self.file = Some(file);
         Ok(())
     }
-}
-
-/// What a transaction did that was found in the file after it had failed.
-fn missed(before: &Known, index: &Index, found: crate::Loaded) -> Vec<Event> {
-    let mut events: Vec<Event> = found
-        .entries
-        .into_iter()
-        .filter(|entry| entry.revision > before.latest)
-        .map(|e| Event { revision: e.revision, key: e.key, value: Some(e.value), note: Note::default() })
-        .collect();
-    // The revisions of deletions are lost; each takes one that no other event has.
-    let taken: std::collections::HashSet<u64> = events.iter().map(|event| event.revision.0).collect();
-    let free = (before.latest.0 + 1..=found.revision.0).filter(|revision| !taken.contains(revision));
-    let gone = before.index.keys().filter(|key| !index.contains_key(*key)).cloned();
-    let deleted: Vec<Event> = free
-        .zip(gone)
-        .map(|(r, key)| Event { revision: Revision(r), key, value: None, note: Note::default() })
-        .collect();
-    events.extend(deleted);
-    events.sort_by_key(|event| event.revision);
-    events
 }
 
 /// A group on its way: what will be written, and who waits for it.

@@ -57,6 +57,8 @@ struct State {
     unsynced: Vec<Change>,
     /// The cache holds pages for clean that are not on the platter.
     lies: bool,
+    /// A database was made whole: until then a crash leaves nothing, as the store makes files under another name.
+    made: bool,
     blocks: HashSet<u64>,
     capacity: u64,
     operations: u64,
@@ -162,6 +164,7 @@ impl Default for Platter {
             cache: Vec::new(),
             unsynced: Vec::new(),
             lies: false,
+            made: false,
             blocks: HashSet::new(),
             capacity: u64::MAX,
             operations: 0,
@@ -203,6 +206,10 @@ impl Platter {
         let mut state = self.0.lock().unwrap();
         let changes = std::mem::take(&mut state.unsynced);
         apply_some(&mut state.platter, changes, rng);
+        if !state.made {
+            state.platter.clear();
+            state.blocks.clear();
+        }
         state.cache = state.platter.clone();
         state.dead = false;
         state.lies = false;
@@ -213,7 +220,7 @@ impl Platter {
 
 impl Disk for Platter {
     fn open(&self, builder: &Builder) -> Result<Database, DiskError> {
-        {
+        let made = {
             // As a file is opened: pages that are taken for clean go, those that wait to be written stay.
             let mut state = self.0.lock().unwrap();
             if std::mem::take(&mut state.lies) {
@@ -221,8 +228,21 @@ impl Disk for Platter {
                 state.unsynced.iter().for_each(|change| apply(&mut image, change));
                 state.cache = image;
             }
+            if !state.made {
+                (state.cache, state.unsynced) = (Vec::new(), Vec::new());
+                state.platter.clear();
+            }
+            state.made
+        };
+        let database = builder.create_with_backend(Handle(self.clone()))?;
+        if !made {
+            let mut state = self.0.lock().unwrap();
+            // What the rename needs: a sync of the whole.
+            let changes = std::mem::take(&mut state.unsynced);
+            changes.iter().for_each(|change| apply(&mut state.platter, change));
+            state.made = true;
         }
-        Ok(builder.create_with_backend(Handle(self.clone()))?)
+        Ok(database)
     }
 
     fn name(&self) -> String {
