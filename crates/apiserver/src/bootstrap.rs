@@ -1,16 +1,16 @@
-//! What every cluster has from its first moment: system namespaces, the service `kubernetes`, default roles.
+//! What every cluster has from its first moment: system namespaces, the service `kubernetes` (its addresses are
+//! `endpoint_reconciler`'s), default roles.
 //!
 //! Level-triggered: what is there stays as it is, what is missing is made; so it runs at every start.
 
 use crate::cache::Cache;
-use crate::reader::ObjectReader;
 use crate::rows::Rows;
 use crate::storage::Storage;
 use api::meta::metadata_mut;
 use clock::Clock;
 use serde_json::{Value, json};
-use std::net::{Ipv4Addr, SocketAddr};
-use store::{CommitError, Expect, Revision};
+use std::net::Ipv4Addr;
+use store::{CommitError, Expect};
 
 /// Why it failed.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub async fn run(
     cluster: &Cluster<'_>,
     service: Ipv4Addr,
     service_range: &str,
-    advertised: SocketAddr,
+    port: u16,
 ) -> Result<(), BootstrapError> {
     for namespace in registry::bootstrap::namespaces() {
         ensure(cluster, "", "namespaces", namespace).await?;
@@ -79,21 +79,9 @@ pub async fn run(
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
         "spec": {"clusterIP": service.to_string(), "clusterIPs": [service.to_string()], "internalTrafficPolicy": "Cluster",
             "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack", "sessionAffinity": "None", "type": "ClusterIP",
-            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": advertised.port()}]},
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}]},
         "status": {"loadBalancer": {}}});
-    ensure(cluster, "", "services", service).await?;
-    let address = advertised.ip().to_string();
-    let endpoints = json!({"kind": "Endpoints", "apiVersion": "v1",
-        "metadata": {"name": "kubernetes", "namespace": "default",
-            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
-        "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": advertised.port(), "protocol": "TCP"}]}]});
-    replace(cluster, "", "endpoints", endpoints, "subsets").await?;
-    let slice = json!({"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "addressType": "IPv4",
-        "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"},
-            "generation": 1},
-        "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
-        "ports": [{"name": "https", "port": advertised.port(), "protocol": "TCP"}]});
-    replace(cluster, "discovery.k8s.io", "endpointslices", slice, "endpoints").await
+    ensure(cluster, "", "services", service).await
 }
 
 /// The key of an object in the cache.
@@ -106,27 +94,8 @@ async fn ensure(cluster: &Cluster<'_>, group: &str, plural: &str, object: Value)
     put(cluster, group, plural, object, Expect::Absent).await
 }
 
-/// As [`ensure`], but what is there is replaced when `field` differs: addresses may change between starts.
-async fn replace(
-    cluster: &Cluster<'_>,
-    group: &str,
-    plural: &str,
-    object: Value,
-    field: &str,
-) -> Result<(), BootstrapError> {
-    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
-    let there = cluster.cache.get(group, plural, &text("namespace"), &text("name"));
-    match there {
-        None => put(cluster, group, plural, object, Expect::Absent).await,
-        Some(old) if old[field] == object[field] && old["ports"] == object["ports"] => Ok(()),
-        Some(old) => {
-            let revision = old["metadata"]["resourceVersion"].as_str().and_then(|r| r.parse().ok()).unwrap_or(0);
-            put(cluster, group, plural, object, Expect::At(Revision(revision))).await
-        }
-    }
-}
-
-async fn put(
+/// Makes one object with the marks of a new one. One that is there already is no error.
+pub async fn put(
     cluster: &Cluster<'_>,
     group: &str,
     plural: &str,

@@ -19,6 +19,7 @@ mod decode;
 pub mod discovery;
 mod documents;
 mod dynamic;
+mod endpoint_reconciler;
 mod endpoints;
 mod extensions;
 mod metadata;

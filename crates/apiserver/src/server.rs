@@ -10,14 +10,17 @@ use crate::bootstrap;
 use crate::cache::{Cache, FeedError, follow};
 use crate::chain::{Chain, ChainBuilder};
 use crate::documents::CurrentDocuments;
+use crate::endpoint_reconciler::EndpointReconciler;
 use crate::extensions::Extensions;
 use crate::metrics::Metrics;
 use crate::rows::Rows;
-use crate::services::Services;
+use crate::services::repair::{self, Suspects};
+use crate::services::{Claims, Services};
 use crate::storage::Storage;
 use crate::user::UserInfo;
 use clock::SharedClock;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use store::Store;
 use tokio::net::TcpListener;
@@ -48,6 +51,8 @@ pub struct Config {
     pub advertise_address: IpAddr,
     /// `--service-cluster-ip-range`
     pub service_cluster_ip_range: String,
+    /// `--event-ttl`, in seconds; `None`: upstream's hour.
+    pub event_ttl_seconds: Option<NonZeroU64>,
     /// Whether to make the namespaces, roles, services … that a new cluster has. Else the store has them already.
     pub bootstrap: bool,
 }
@@ -110,6 +115,8 @@ pub struct Server {
     listeners: Vec<JoinHandle<()>>,
     feed: JoinHandle<()>,
     extensions: JoinHandle<()>,
+    /// Ends with `stopping`.
+    caretakers: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -129,16 +136,22 @@ impl Server {
         let cache = Arc::new(Cache::default());
         let rows = Arc::new(Rows::builtin(further_rows));
         let feed = tokio::spawn(follow(cache.clone(), config.store.clone(), rows.clone(), config.clock.clone()).await?);
-        let services = Services::new(cache.clone(), &config.service_cluster_ip_range)
+        let storage = Storage::new(config.store, cache.clone(), config.clock.clone(), config.event_ttl_seconds);
+        let claims = Claims::new(cache.clone(), rows.clone(), storage.clone(), config.clock.clone());
+        let services = Services::new(cache.clone(), claims, &config.service_cluster_ip_range)
             .ok_or_else(|| StartError::ServiceRange(config.service_cluster_ip_range.clone()))?;
-        let storage = Storage::new(config.store, cache.clone(), config.clock.clone());
         let bind_error = |source| StartError::Bind { address: config.bind, source };
         let listener = TcpListener::bind(config.bind).await.map_err(bind_error)?;
         let address = listener.local_addr().map_err(bind_error)?;
         let advertised = SocketAddr::new(config.advertise_address, address.port());
+        let reconciler = EndpointReconciler::new(advertised, storage.is_shared());
+        let mut suspects = Suspects::default();
         if config.bootstrap {
             let cluster = bootstrap::Cluster { rows: &rows, cache: &cache, storage: &storage, clock: &*config.clock };
-            bootstrap::run(&cluster, services.first_address(), &config.service_cluster_ip_range, advertised).await?;
+            let (first, range) = (services.first_address(), &config.service_cluster_ip_range);
+            bootstrap::run(&cluster, first, range, advertised.port()).await?;
+            reconciler.start(&cluster).await?;
+            services.repair(&mut suspects).await;
         }
         let documents = CurrentDocuments::new(&rows.all(), advertised.to_string());
         let api = Arc::new(Api {
@@ -157,6 +170,11 @@ impl Server {
             writes: Semaphore::new(MAX_WRITES_IN_FLIGHT),
         });
         let extensions = tokio::spawn(Extensions::start(api.clone()).await.run());
+        let mut caretakers = Vec::new();
+        if config.bootstrap {
+            caretakers.push(tokio::spawn(reconciler.run(api.clone())));
+            caretakers.push(tokio::spawn(repair::run(api.clone(), suspects)));
+        }
         let mut all = vec![listener];
         for inherited in config.listeners {
             inherited
@@ -167,7 +185,7 @@ impl Server {
         }
         let serve = |listener| tokio::spawn(connection::listen(api.clone(), listener, config.tls.clone()));
         let listeners = all.into_iter().map(serve).collect();
-        Ok(Self { api, address, listeners, feed, extensions })
+        Ok(Self { api, address, listeners, feed, extensions, caretakers })
     }
 
     /// Where it listens.
@@ -190,6 +208,7 @@ impl Server {
         self.api.stopping.cancel();
         futures::future::join_all(self.listeners).await; // a panic in one has been logged
         let _ended = self.extensions.await;
+        futures::future::join_all(self.caretakers).await; // as above
         self.feed.abort();
     }
 }

@@ -21,12 +21,23 @@ pub struct Storage {
     store: Arc<dyn Store>,
     cache: Arc<Cache>,
     clock: SharedClock,
+    event_ttl_seconds: NonZeroU64,
 }
 
 impl Storage {
     /// Both together.
-    pub fn new(store: Arc<dyn Store>, cache: Arc<Cache>, clock: SharedClock) -> Self {
-        Self { store, cache, clock }
+    pub fn new(
+        store: Arc<dyn Store>,
+        cache: Arc<Cache>,
+        clock: SharedClock,
+        event_ttl_seconds: Option<NonZeroU64>,
+    ) -> Self {
+        Self { store, cache, clock, event_ttl_seconds: event_ttl_seconds.unwrap_or(EVENT_TTL_SECONDS) }
+    }
+
+    /// Whether other servers may write to the same store.
+    pub fn is_shared(&self) -> bool {
+        self.store.latest().is_some()
     }
 
     /// Waits until the cache has everything that anyone had an answer to when this was called: another API server may
@@ -77,13 +88,32 @@ impl Storage {
             key: crate::cache::store_key(group, plural, key),
             expect,
             mutation: Mutation::Put(stored.clone()),
-            ttl_seconds: (plural == "events").then_some(EVENT_TTL_SECONDS),
+            ttl_seconds: (plural == "events").then_some(self.event_ttl_seconds),
             note: Note(Some(fed.clone())),
         };
         let committed = self.commit(write).await?;
         let entry = fed.entry.get().filter(|entry| entry.revision == committed.revision.0).cloned();
         // A backend may lose the note; then the entry is made here once more.
         Ok(entry.unwrap_or_else(|| Arc::new(Entry::detached(key, committed.revision.0, &stored, header))))
+    }
+
+    /// Writes what has no row: the servers' own notes, which no resource shows.
+    pub async fn put_key(
+        &self,
+        (group, plural): (&str, &str),
+        key: &str,
+        object: &Value,
+        expect: Expect,
+        ttl_seconds: Option<NonZeroU64>,
+    ) -> Result<(), CommitError> {
+        let write = Write {
+            key: crate::cache::store_key(group, plural, key),
+            expect,
+            mutation: Mutation::Put(canonical(object)),
+            ttl_seconds,
+            note: Note::default(),
+        };
+        self.commit(write).await.map(drop)
     }
 
     /// One write; when this returns, the cache has it, or what it lost to.

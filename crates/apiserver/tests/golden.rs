@@ -6,9 +6,9 @@
 
 #[path = "../../store/tests/etcd_server/mod.rs"]
 mod etcd_server;
+mod harness;
 
-use apiserver::security::{DEFAULT_ISSUER, SecurityConfig};
-use apiserver::{Config, Server, StaticTokens};
+use apiserver::{Server, StaticTokens};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,33 +20,9 @@ const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golde
 const PATIENCE_SECONDS: &str = "2";
 
 async fn start(store: Arc<dyn store::Store>) -> Server {
-    let clock = clock::system();
-    let authority = certs::Authority::create("golden", 86_400, clock.now()).unwrap();
-    let signer = certs::TokenSigner::from_pem(&authority.key_pem()).unwrap();
     let mut static_tokens = StaticTokens::default();
     static_tokens.add_administrator("admin");
-    Server::start(Config {
-        store,
-        clock: clock.clone(),
-        bind: ([127, 0, 0, 1], 0).into(),
-        tls: None,
-        chain: apiserver::security::chain(SecurityConfig {
-            clock,
-            issuer: DEFAULT_ISSUER.to_owned(),
-            audiences: Vec::new(),
-            verifier: certs::TokenVerifier::new([signer.jwk().clone()]),
-            signer: Arc::new(signer),
-            static_tokens,
-            anonymous: true,
-            kubelet: None,
-        }),
-        advertise_address: [127, 0, 0, 1].into(),
-        service_cluster_ip_range: "10.96.0.0/12".to_owned(),
-        bootstrap: true,
-        listeners: Vec::new(),
-    })
-    .await
-    .unwrap()
+    Server::start(harness::config_with(store, static_tokens)).await.unwrap()
 }
 
 fn scenarios() -> Vec<String> {

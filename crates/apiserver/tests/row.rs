@@ -1,20 +1,19 @@
 //! One row is all that a resource needs: a row that this test adds to the table is served like any other, with discovery,
 //! OpenAPI, validation of its type, tables, every kind of patch, watches, scale, status and RBAC.
 
-use apiserver::security::{DEFAULT_ISSUER, SecurityConfig};
-use apiserver::{Body, Config, InProcess, Server, StaticTokens, UserInfo};
-use bytes::Bytes;
-use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Full};
+mod harness;
+
+use apiserver::{InProcess, Server, UserInfo};
+use harness::{Events, JSON, MERGE, admin};
+use http::{Method, Request};
+use http_body_util::Full;
 use registry::Subresource::{Scale, Status};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use tower::ServiceExt;
 
 const SHIPS: &str = "/apis/harbour.test/v1/namespaces/default/ships";
 const SHIP: &str = "/apis/harbour.test/v1/namespaces/default/ships/argo";
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
-const JSON: &str = "application/json";
 
 /// A server whose table has one row more: ships, which look like deployments.
 async fn start(directory: &tempfile::TempDir) -> Server {
@@ -25,52 +24,19 @@ async fn start(directory: &tempfile::TempDir) -> Server {
         .subresources(&[Scale, Status])
         .generation()
         .build();
-    let clock = clock::system();
-    let authority = certs::Authority::create("test", 86_400, clock.now()).unwrap();
-    let signer = certs::TokenSigner::from_pem(&authority.key_pem()).unwrap();
-    let config = Config {
-        store: Arc::new(store::Embedded::open(&directory.path().join("db"), clock::system()).unwrap()),
-        clock: clock.clone(),
-        bind: ([127, 0, 0, 1], 0).into(),
-        listeners: Vec::new(),
-        tls: None,
-        chain: apiserver::security::chain(SecurityConfig {
-            clock,
-            issuer: DEFAULT_ISSUER.to_owned(),
-            audiences: Vec::new(),
-            verifier: certs::TokenVerifier::new([signer.jwk().clone()]),
-            signer: Arc::new(signer),
-            static_tokens: StaticTokens::default(),
-            anonymous: true,
-            kubelet: None,
-        }),
-        advertise_address: [127, 0, 0, 1].into(),
-        service_cluster_ip_range: "10.96.0.0/12".to_owned(),
-        bootstrap: true,
-    };
-    Server::start_with(config, vec![ships]).await.unwrap()
-}
-
-async fn call(service: &InProcess, method: Method, path: &str, headers: [&str; 2], body: &Value) -> Response<Body> {
-    let [content_type, accept] = headers;
-    let request = Request::builder().method(method).uri(path);
-    let request = request.header("content-type", content_type).header("accept", accept);
-    let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-    service.clone().oneshot(request.body(Full::new(body)).unwrap()).await.unwrap()
+    harness::start_with(directory, vec![ships]).await
 }
 
 async fn send(service: &InProcess, method: Method, path: &str, content_type: &str, body: Value) -> (u16, Value) {
-    let response = call(service, method, path, [content_type, JSON], &body).await;
-    let code = response.status().as_u16();
-    let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    (code, serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes))))
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    harness::send(service, method, path, content_type, body).await
 }
 
 async fn get(service: &InProcess, path: &str, accept: &str) -> Value {
-    let response = call(service, Method::GET, path, [JSON, accept], &Value::Null).await;
+    let request = Request::get(path).header("accept", accept).body(Full::default()).unwrap();
+    let response = service.clone().oneshot(request).await.unwrap();
     assert_eq!(response.status().as_u16(), 200, "{path}");
-    let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    serde_json::from_slice(&bytes).unwrap()
+    serde_json::from_str(&harness::text(response).await).unwrap()
 }
 
 fn ship(name: &str) -> Value {
@@ -87,7 +53,7 @@ fn ship(name: &str) -> Value {
 async fn it_is_described() {
     let directory = tempfile::tempdir().unwrap();
     let server = start(&directory).await;
-    let admin = server.service(UserInfo::new("admin", &["system:masters"]));
+    let admin = admin(&server);
     let groups = get(&admin, "/apis", JSON).await;
     assert!(groups["groups"].as_array().unwrap().iter().any(|group| group["name"] == "harbour.test"));
     let resources = get(&admin, "/apis/harbour.test/v1", JSON).await;
@@ -115,7 +81,7 @@ async fn it_is_described() {
 async fn it_is_written_and_read_in_every_way() {
     let directory = tempfile::tempdir().unwrap();
     let server = start(&directory).await;
-    let admin = server.service(UserInfo::new("admin", &["system:masters"]));
+    let admin = admin(&server);
     let (code, made) = send(&admin, Method::POST, SHIPS, JSON, ship("argo")).await;
     assert_eq!(code, 201, "{made}");
     assert_eq!(made["metadata"]["generation"], 1);
@@ -135,7 +101,7 @@ async fn it_is_written_and_read_in_every_way() {
     assert_eq!((code, &now["metadata"]["generation"]), (200, &json!(2)), "{now}");
     assert_eq!(now["spec"]["template"]["spec"]["containers"][0]["image"], "oars:1");
     let merge = json!({"metadata": {"labels": {"sea": "aegean"}}});
-    let (code, _) = send(&admin, Method::PATCH, SHIP, "application/merge-patch+json", merge).await;
+    let (code, _) = send(&admin, Method::PATCH, SHIP, MERGE, merge).await;
     assert_eq!(code, 200);
     let jump = json!([{"op": "test", "path": "/spec/replicas", "value": 50}, {"op": "replace", "path": "/spec/replicas", "value": 49}]);
     let (code, now) = send(&admin, Method::PATCH, SHIP, "application/json-patch+json", jump).await;
@@ -151,8 +117,7 @@ async fn it_is_written_and_read_in_every_way() {
     let (code, scale) = send(&admin, Method::GET, &format!("{SHIP}/scale"), JSON, Value::Null).await;
     assert_eq!((code, &scale["spec"]["replicas"], &scale["kind"]), (200, &json!(40), &json!("Scale")), "{scale}");
     let status = json!({"status": {"readyReplicas": 7}, "spec": {"replicas": 1}});
-    let (code, now) =
-        send(&admin, Method::PATCH, &format!("{SHIP}/status"), "application/merge-patch+json", status).await;
+    let (code, now) = send(&admin, Method::PATCH, &format!("{SHIP}/status"), MERGE, status).await;
     assert_eq!((code, &now["status"]["readyReplicas"], &now["spec"]["replicas"]), (200, &json!(7), &json!(40)));
 
     let table = get(&admin, &format!("{SHIPS}?labelSelector=sea%3Daegean"), TABLE).await;
@@ -169,9 +134,8 @@ async fn it_is_written_and_read_in_every_way() {
 async fn it_is_watched_and_guarded() {
     let directory = tempfile::tempdir().unwrap();
     let server = start(&directory).await;
-    let admin = server.service(UserInfo::new("admin", &["system:masters"]));
-    let mut watch =
-        call(&admin, Method::GET, &format!("{SHIPS}?watch=1"), [JSON, JSON], &Value::Null).await.into_body();
+    let admin = admin(&server);
+    let mut watch = Events::of(harness::call(&admin, Method::GET, &format!("{SHIPS}?watch=1"), JSON, "").await);
     let jason = server.service(UserInfo::new("jason", &["system:authenticated"]));
     let (code, refused) = send(&jason, Method::POST, SHIPS, JSON, ship("argo")).await;
     let words = r#"ships.harbour.test is forbidden: User "jason" cannot create resource "ships" in API group "harbour.test" in the namespace "default""#;
@@ -197,16 +161,13 @@ async fn it_is_watched_and_guarded() {
     assert_eq!(code, 403);
     let (code, _) = send(&admin, Method::DELETE, SHIPS, JSON, Value::Null).await;
     assert_eq!(code, 200);
-    let mut seen = Vec::new();
-    while seen.len() < 2 {
-        let frame = watch.frame().await.expect("the watch goes on").unwrap();
-        // one frame may hold several events
-        for event in serde_json::Deserializer::from_slice(frame.data_ref().unwrap()).into_iter::<Value>() {
-            let event = event.unwrap();
-            let object = &event["object"];
-            seen.push((event["type"].clone(), object["kind"].clone(), object["metadata"]["name"].clone()));
-        }
+    for wanted in ["ADDED", "DELETED"] {
+        let event = watch.next().await;
+        let object = &event["object"];
+        assert_eq!(
+            (&event["type"], &object["kind"], &object["metadata"]["name"]),
+            (&json!(wanted), &json!("Ship"), &json!("argo"))
+        );
     }
-    assert_eq!(seen, ["ADDED", "DELETED"].map(|kind| (json!(kind), json!("Ship"), json!("argo"))));
     server.shutdown().await;
 }

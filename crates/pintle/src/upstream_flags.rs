@@ -45,11 +45,11 @@ const PROGRAMS: &[Program] = &[
     Program {
         name: "kube-apiserver",
         harmless: "proxy-client-cert-file proxy-client-key-file kubelet-preferred-address-types kubelet-port
-            kubelet-timeout kubelet-read-only-port runtime-config event-ttl default-watch-cache-size watch-cache!
+            kubelet-timeout kubelet-read-only-port runtime-config default-watch-cache-size watch-cache!
             watch-cache-sizes max-requests-inflight max-mutating-requests-inflight request-timeout
             min-request-timeout goaway-chance livez-grace-period shutdown-delay-duration
-            shutdown-send-retry-after! shutdown-watch-termination-grace-period etcd-compaction-interval
-            etcd-count-metric-poll-period etcd-db-metric-poll-interval etcd-healthcheck-timeout etcd-prefix
+            shutdown-send-retry-after! shutdown-watch-termination-grace-period
+            etcd-count-metric-poll-period etcd-db-metric-poll-interval etcd-healthcheck-timeout
             etcd-readycheck-timeout lease-reuse-duration-seconds storage-backend storage-media-type
             delete-collection-workers enable-garbage-collector! enable-priority-and-fairness! endpoint-reconciler-type
             apiserver-count master-service-namespace external-hostname strict-transport-security-directives
@@ -194,10 +194,11 @@ mod tests {
 
     #[test]
     fn harmless_flags_go_with_their_values() {
-        let arguments = ["--profiling", "--event-ttl", "2h", "--secure-port=1", "--storage_backend=etcd3", "--wrong=1"];
+        let arguments =
+            ["--profiling", "--goaway-chance", "0", "--secure-port=1", "--storage_backend=etcd3", "--wrong=1"];
         let (kept, ignored) = run("kube-apiserver", &arguments).unwrap();
         assert_eq!(kept, ["--secure-port=1", "--wrong=1"]);
-        assert_eq!(ignored, ["profiling", "event-ttl", "storage-backend"]);
+        assert_eq!(ignored, ["profiling", "goaway-chance", "storage-backend"]);
         let (kept, _) = run("kube-controller-manager", &["--cluster_cidr", "10.0.0.0/8", "file"]).unwrap();
         assert_eq!(kept, ["--cluster-cidr", "10.0.0.0/8", "file"]);
     }

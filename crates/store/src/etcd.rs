@@ -13,6 +13,7 @@ mod connect;
 mod lease;
 mod load;
 mod notes;
+mod place;
 mod watch;
 mod wire;
 
@@ -43,8 +44,7 @@ pub struct Etcd {
 /// What all tasks of one [`Etcd`] share.
 struct Link {
     client: client::Client,
-    /// All keys begin with it.
-    prefix: String,
+    place: place::Place,
     clock: SharedClock,
     request_timeout: Duration,
     closed: CancellationToken,
@@ -59,7 +59,7 @@ struct Link {
 
 impl std::fmt::Debug for Etcd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Etcd({})", self.link.prefix)
+        write!(f, "Etcd({})", self.link.place.root())
     }
 }
 
@@ -73,7 +73,7 @@ impl Etcd {
         let closed = CancellationToken::new();
         let link = Arc::new(Link {
             client,
-            prefix: config.prefix,
+            place: place::Place::new(config.prefix, config.root),
             clock,
             request_timeout: config.request_timeout,
             closed: closed.clone(),

@@ -18,7 +18,7 @@ async fn fixture() -> Fixture {
     let store = Arc::new(Embedded::open(&directory.path().join("db"), clock::system()).unwrap());
     let (cache, rows) = (Arc::new(Cache::default()), Arc::new(Rows::builtin(Vec::new())));
     tokio::spawn(follow(cache.clone(), store.clone(), rows.clone(), clock::system()).await.unwrap());
-    Fixture { _directory: directory, storage: Storage::new(store, cache.clone(), clock::system()), cache, rows }
+    Fixture { _directory: directory, storage: Storage::new(store, cache.clone(), clock::system(), None), cache, rows }
 }
 
 impl Fixture {
@@ -113,7 +113,7 @@ async fn a_restart_finds_everything_and_forgets_history() {
     let store = Arc::new(Embedded::open(&path, clock::system()).unwrap());
     let (cache, rows) = (Arc::new(Cache::default()), Arc::new(Rows::builtin(Vec::new())));
     tokio::spawn(follow(cache.clone(), store.clone(), rows.clone(), clock::system()).await.unwrap());
-    let storage = Storage::new(store.clone(), cache, clock::system());
+    let storage = Storage::new(store.clone(), cache, clock::system(), None);
     let row = rows.find("", "v1", "configmaps").unwrap();
     let object = json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"namespace": "a", "name": "c"}});
     let first = storage.put(&row, "a/c", &object, Expect::Absent).await.unwrap();

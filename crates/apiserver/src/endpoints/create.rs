@@ -10,6 +10,7 @@ use crate::dynamic;
 use crate::metadata;
 use crate::quota;
 use crate::server::Api;
+use crate::services::Allocation;
 use api::apply;
 use api::meta::{ObjectMeta, metadata_mut};
 use api::status::Status;
@@ -172,7 +173,7 @@ async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Writte
     }
     row.strategy.prepare_for_create(&mut object);
     row.strategy.stamp(&mut object, None, &registry::Occasion { now: &now, user: call.user.as_requestor() });
-    let allocation = call.api.services.allocate(call, &mut object, None)?;
+    let allocation = call.api.services.allocate(call, &mut object, None).await?;
     let mut errors = metadata::validate(&object, &row);
     errors.extend(metadata::validate_finalizers(&object, &row));
     errors.extend(row.strategy.validate(&object));
@@ -187,7 +188,7 @@ async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Writte
     row.strategy.read_back(&mut object);
     let written = store_new(call, &name, object).await;
     match written {
-        Ok(_) => allocation.keep(),
+        Ok(_) => allocation.into_iter().for_each(Allocation::keep),
         Err(_) => quota::refund(call, charge).await,
     }
     written

@@ -142,7 +142,7 @@ async fn attempt(
         }
         Plan::Remove => match call.api.storage.delete(&row, &key, entry.revision).await {
             Ok(revision) => {
-                call.api.services.release(&row, &old);
+                call.api.services.release(&row, &old, None).await;
                 Ok(Some((Written::Entry(Arc::new(entry.at_revision(revision))), true)))
             }
             Err(CommitError::Conflict { .. }) => Ok(None),

@@ -211,7 +211,7 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
         let generation = old.metadata().get("generation").and_then(Value::as_i64).unwrap_or(0);
         metadata_mut(&mut new).insert("generation".to_owned(), (generation + 1).into());
     }
-    let allocation = call.api.services.allocate(call, &mut new, Some(&old))?;
+    let allocation = call.api.services.allocate(call, &mut new, Some(&old)).await?;
     let mut errors = metadata::validate_update(&new, &old);
     // Upstream's generic path and its strategies both look at metadata, so every error comes twice.
     errors.extend(errors.clone());
@@ -235,7 +235,7 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
         // The last finalizer is gone: the object goes, and the answer has the old revision.
         return match call.api.storage.delete(&row, &key, entry.revision).await {
             Ok(_) => {
-                call.api.services.release(&row, &old);
+                call.api.services.release(&row, &old, None).await;
                 Ok(Written::Dry(new))
             }
             Err(CommitError::Conflict { .. }) => Err(Failure::Stale),
@@ -249,7 +249,10 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
         Err(error) => Err(storage_error(&error).into()),
     };
     match written {
-        Ok(_) => allocation.keep(),
+        Ok(_) => {
+            allocation.into_iter().for_each(crate::services::Allocation::keep);
+            call.api.services.release(&row, &old, Some(&stored)).await;
+        }
         Err(_) => quota::refund(call, charge).await,
     }
     written

@@ -1,4 +1,4 @@
-//! A server in this process for tests, and requests to it.
+//! A server in the test's own process, and asking it.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use apiserver::security::{DEFAULT_ISSUER, SecurityConfig};
@@ -10,13 +10,34 @@ use serde_json::Value;
 use std::sync::Arc;
 use tower::ServiceExt;
 
+/// The media type of most bodies.
+pub const JSON: &str = "application/json";
+/// That of merge patches.
+pub const MERGE: &str = "application/merge-patch+json";
+
 /// A server on an embedded store.
 pub async fn start(directory: &tempfile::TempDir) -> Server {
+    start_with(directory, Vec::new()).await
+}
+
+/// The same with rows beside the built-in ones.
+pub async fn start_with(directory: &tempfile::TempDir, rows: Vec<registry::Resource>) -> Server {
+    let store = store::Embedded::open(&directory.path().join("db"), clock::system()).unwrap();
+    Server::start_with(config(Arc::new(store)), rows).await.unwrap()
+}
+
+/// A server of plain HTTP on a free port of loopback.
+pub fn config(store: Arc<dyn store::Store>) -> Config {
+    config_with(store, StaticTokens::default())
+}
+
+/// The same with these tokens.
+pub fn config_with(store: Arc<dyn store::Store>, static_tokens: StaticTokens) -> Config {
     let clock = clock::system();
     let authority = certs::Authority::create("test", 86_400, clock.now()).unwrap();
     let signer = certs::TokenSigner::from_pem(&authority.key_pem()).unwrap();
-    Server::start(Config {
-        store: Arc::new(store::Embedded::open(&directory.path().join("db"), clock::system()).unwrap()),
+    Config {
+        store,
         clock: clock.clone(),
         bind: ([127, 0, 0, 1], 0).into(),
         listeners: Vec::new(),
@@ -27,19 +48,17 @@ pub async fn start(directory: &tempfile::TempDir) -> Server {
             audiences: Vec::new(),
             verifier: certs::TokenVerifier::new([signer.jwk().clone()]),
             signer: Arc::new(signer),
-            static_tokens: StaticTokens::default(),
+            static_tokens,
             anonymous: true,
             kubelet: None,
         }),
         advertise_address: [127, 0, 0, 1].into(),
         service_cluster_ip_range: "10.96.0.0/12".to_owned(),
+        event_ttl_seconds: None,
         bootstrap: true,
-    })
-    .await
-    .unwrap()
+    }
 }
 
-/// A request and its answer.
 pub async fn call(
     service: &InProcess,
     method: Method,
@@ -51,20 +70,40 @@ pub async fn call(
     service.clone().oneshot(request.body(Full::new(body.into())).unwrap()).await.unwrap()
 }
 
-/// A request; the code and the JSON of its answer.
+pub async fn text(response: Response<Body>) -> String {
+    String::from_utf8_lossy(&response.into_body().collect().await.unwrap().to_bytes()).into_owned()
+}
+
 pub async fn send(service: &InProcess, method: Method, path: &str, kind: &str, body: impl Into<Bytes>) -> (u16, Value) {
     let response = call(service, method, path, kind, body).await;
     let code = response.status().as_u16();
-    let bytes = response.into_body().collect().await.unwrap().to_bytes();
-    (code, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    (code, serde_json::from_str(&text(response).await).unwrap_or(Value::Null))
 }
 
-/// One who may everything.
 pub fn admin(server: &Server) -> InProcess {
     server.service(UserInfo::new("admin", &["system:masters"]))
 }
 
-/// The media type of most bodies.
-pub const JSON: &str = "application/json";
-/// That of merge patches.
-pub const MERGE: &str = "application/merge-patch+json";
+/// The events of a watch.
+pub struct Events {
+    body: Body,
+    /// What has come and is not yet an event.
+    bytes: Vec<u8>,
+}
+
+impl Events {
+    pub fn of(watch: Response<Body>) -> Self {
+        Self { body: watch.into_body(), bytes: Vec::new() }
+    }
+
+    pub async fn next(&mut self) -> Value {
+        loop {
+            if let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.bytes.drain(..=end).collect();
+                return serde_json::from_slice(&line).unwrap();
+            }
+            let frame = self.body.frame().await.expect("the watch goes on").unwrap();
+            self.bytes.extend_from_slice(&frame.into_data().unwrap());
+        }
+    }
+}

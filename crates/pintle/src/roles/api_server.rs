@@ -185,6 +185,7 @@ fn config(
         chain,
         advertise_address,
         service_cluster_ip_range: flags.service_cluster_ip_range.clone(),
+        event_ttl_seconds: flags.datastore.event_ttl_seconds(),
         bootstrap: true,
     })
 }

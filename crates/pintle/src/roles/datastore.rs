@@ -1,10 +1,13 @@
 //! Where the API server keeps its objects: in a file of its own, or in etcd.
 
+use super::election::duration;
 use clap::Args;
 use clock::SharedClock;
 use std::error::Error;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Embedded, Etcd, EtcdConfig, EtcdTls, Store};
 
 /// The flag's word for the file.
@@ -30,6 +33,27 @@ pub struct DatastoreFlags {
     /// The key of our certificate for etcd.
     #[arg(long, value_name = "FILE", requires = "etcd_certfile")]
     etcd_keyfile: Option<PathBuf>,
+    /// What all keys in etcd begin with.
+    #[arg(long, value_name = "PREFIX", default_value = "/registry")]
+    etcd_prefix: String,
+    /// How often etcd's history is cut off; 0: never by us.
+    #[arg(long, value_name = "DURATION", default_value = "5m0s", value_parser = duration)]
+    etcd_compaction_interval: Duration,
+    /// How long events are kept.
+    #[arg(long, value_name = "DURATION", default_value = "1h0m0s", value_parser = duration)]
+    event_ttl: Duration,
+}
+
+impl DatastoreFlags {
+    /// `--event-ttl`; less than a second counts as one.
+    pub fn event_ttl_seconds(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.event_ttl.as_secs().max(1))
+    }
+
+    /// Whether other servers may use the same store.
+    pub fn is_shared(&self) -> bool {
+        self.datastore_endpoint != EMBEDDED
+    }
 }
 
 /// What the flags say, checked.
@@ -78,7 +102,13 @@ pub async fn open(flags: &DatastoreFlags, clock: SharedClock) -> Result<Datastor
         }
         Place::Etcd(endpoints) => {
             let tls = tls(flags, &endpoints)?;
-            let config = EtcdConfig { tls, ..EtcdConfig::new(endpoints) };
+            let interval = flags.etcd_compaction_interval;
+            let config = EtcdConfig {
+                tls,
+                root: Some(format!("/{}/", flags.etcd_prefix.trim_matches('/'))),
+                compaction_interval: (!interval.is_zero()).then_some(interval),
+                ..EtcdConfig::new(endpoints)
+            };
             Ok(Datastore::Etcd(Etcd::connect(config, clock).await?))
         }
     }

@@ -37,7 +37,8 @@ pub struct SchedulerFlags {
     v: i32,
 }
 
-const NAME: &str = "kube-scheduler";
+/// The component's name, as its lease has it.
+pub const NAME: &str = "kube-scheduler";
 
 /// Runs until told to stop, or until the lease is lost.
 pub async fn run(mut flags: SchedulerFlags, clock: SharedClock) -> Result<(), Box<dyn Error>> {

@@ -4,6 +4,7 @@
 use super::agent::{self, Agent};
 use super::controller_manager::NAME as CONTROLLERS;
 use super::datastore::{self, DatastoreFlags};
+use super::election::ElectionFlags;
 use super::kubelet::own_address;
 use super::{images, scheduler, shutdown};
 use apiserver::security::{self, SecurityConfig};
@@ -24,6 +25,9 @@ use std::sync::Arc;
 pub struct ServerFlags {
     #[command(flatten)]
     datastore: DatastoreFlags,
+    /// Of scheduler and controllers, where other servers may use the same store.
+    #[command(flatten)]
+    election: ElectionFlags,
     /// Where the certificates are, when not in the data directory.
     #[arg(long, value_name = "DIR")]
     cert_dir: Option<PathBuf>,
@@ -108,10 +112,12 @@ pub async fn run(flags: ServerFlags, clock: SharedClock) -> Result<(), Box<dyn E
         }
     };
     shutdown.cancel();
-    futures::future::join_all(control_plane).await;
+    let ended = futures::future::join_all(control_plane).await;
     server.shutdown().await;
     store.close().await;
-    Ok(result?)
+    result?;
+    // a panic has been logged
+    ended.into_iter().filter_map(Result::ok).collect::<Result<(), String>>().map_err(Into::into)
 }
 
 fn pki(place: &Place) -> Result<Pki, certs::CertError> {
@@ -156,6 +162,7 @@ fn server_config(
         chain,
         advertise_address: place.advertise_address,
         service_cluster_ip_range: flags.service_cluster_ip_range.clone(),
+        event_ttl_seconds: flags.datastore.event_ttl_seconds(),
         bootstrap: true,
     })
 }
@@ -184,6 +191,30 @@ fn client(server: &Server, user: UserInfo, agent: &str) -> Result<Client, client
     Client::from_service(server.service(user), &format!("{agent}/{KUBELET_VERSION}"))
 }
 
+/// How a component of the control plane ended.
+type Component = tokio::task::JoinHandle<Result<(), String>>;
+
+/// Runs a component; where another server may run it too, only while this one leads.
+fn spawn<F: Future<Output = ()> + Send + 'static>(
+    flags: &ServerFlags,
+    place: &Place,
+    (name, client): (&'static str, Client),
+    shutdown: &Shutdown,
+    work: impl FnOnce(Shutdown) -> F + Send + 'static,
+) -> Component {
+    let elects = flags.election.leader_elect && flags.datastore.is_shared();
+    let election = ElectionFlags { leader_elect: elects, leader_elect_resource_name: None, ..flags.election.clone() };
+    let (clock, shutdown) = (place.clock.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        let ended = election.run(name, &client, &clock, &shutdown, work).await;
+        // another works now, or none can: this process must not go on by half
+        ended.map_err(|error| error.to_string()).inspect_err(|error| {
+            tracing::error!(component = name, error, "stopping");
+            shutdown.cancel();
+        })
+    })
+}
+
 const AUTHENTICATED: &str = "system:authenticated";
 
 fn control_plane(
@@ -192,13 +223,15 @@ fn control_plane(
     pki: &Pki,
     server: &Server,
     shutdown: &Shutdown,
-) -> Result<Vec<tokio::task::JoinHandle<()>>, Box<dyn Error>> {
+) -> Result<Vec<Component>, Box<dyn Error>> {
     let mut tasks = Vec::new();
     if !flags.disable_scheduler {
         let user = UserInfo::new("system:kube-scheduler", &[AUTHENTICATED]);
         let client = client(server, user, "kube-scheduler")?;
         let (clock, hostname) = (place.clock.clone(), place.node_name.clone());
-        tasks.push(tokio::spawn(scheduler::schedule(client, clock, hostname, shutdown.clone())));
+        let own = client.clone();
+        let work = move |stop| scheduler::schedule(own, clock, hostname, stop);
+        tasks.push(spawn(flags, place, (scheduler::NAME, client), shutdown, work));
     }
     if !flags.disable_controller_manager {
         let informers = client(server, UserInfo::new("system:kube-controller-manager", &[AUTHENTICATED]), CONTROLLERS)?;
@@ -210,14 +243,11 @@ fn control_plane(
             signing: Some(signing(pki)?),
             selection: controllers::ControllerSelection::all(),
         };
-        let context = controllers::Context {
-            client_for,
-            informers,
-            clock: place.clock.clone(),
-            shutdown: shutdown.clone(),
-            settings,
+        let (clock, client) = (place.clock.clone(), informers.clone());
+        let work = move |stop| {
+            controllers::run(controllers::Context { client_for, informers, clock, shutdown: stop, settings })
         };
-        tasks.push(tokio::spawn(controllers::run(context)));
+        tasks.push(spawn(flags, place, (CONTROLLERS, client), shutdown, work));
     }
     Ok(tasks)
 }

@@ -150,7 +150,7 @@ impl Link {
 
     /// Asks for a key that need not exist: for what the header says.
     pub(super) fn some_key(&self) -> wire::RangeRequest {
-        let key = format!("{}health", self.prefix).into();
+        let key = format!("{}health", self.place.root()).into();
         wire::RangeRequest { key, keys_only: true, ..wire::RangeRequest::default() }
     }
 }

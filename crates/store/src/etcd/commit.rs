@@ -81,7 +81,8 @@ impl Link {
             None => None,
         };
         loop {
-            match self.once(deadline, self.client.txn(transaction(write, lease))).await {
+            match self.once(deadline, self.client.txn(transaction(write, self.place.outside(&write.key), lease))).await
+            {
                 // The lease ran out, or someone revoked it: nothing was written.
                 Err(failure) if failure.is_not_found() && lease.is_some() => {
                     let Some(ttl) = write.ttl_seconds else { return Err(failure) };
@@ -95,8 +96,7 @@ impl Link {
 }
 
 /// The write in etcd's terms.
-fn transaction(write: &Write, lease: Option<i64>) -> TxnRequest {
-    let key = Bytes::copy_from_slice(write.key.as_bytes());
+fn transaction(write: &Write, key: Bytes, lease: Option<i64>) -> TxnRequest {
     let at = |result: CompareResult, revision| {
         vec![Compare {
             result: result.into(),

@@ -34,6 +34,8 @@ pub struct EtcdConfig {
     pub tls: Option<EtcdTls>,
     /// What all keys begin with.
     pub prefix: String,
+    /// What stands in its place in etcd: `--etcd-prefix`. `None`: the same.
+    pub root: Option<String>,
     /// How long the first connection is tried for: etcd may be starting beside us.
     pub connect_timeout: Duration,
     /// How long one call waits for etcd before it fails; upstream's `--request-timeout`.
@@ -49,6 +51,7 @@ impl EtcdConfig {
             endpoints,
             tls: None,
             prefix: "/registry/".to_owned(),
+            root: None,
             connect_timeout: Duration::from_secs(20),
             request_timeout: Duration::from_secs(60),
             compaction_interval: Some(Duration::from_secs(300)),

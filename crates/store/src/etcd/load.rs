@@ -24,7 +24,7 @@ impl Link {
 
     async fn load_once(&self) -> Result<Loaded, Failure> {
         let mut loaded = Loaded::default();
-        let mut start = self.prefix.clone().into_bytes();
+        let mut start = self.place.root().as_bytes().to_vec();
         loop {
             let page = self.page(start, loaded.revision).await?;
             if loaded.revision == Revision(0) {
@@ -32,7 +32,7 @@ impl Link {
             }
             let last = page.kvs.last().map(|kv| kv.key.clone());
             for kv in page.kvs {
-                let Ok(key) = std::str::from_utf8(&kv.key) else { continue }; // not one of ours
+                let Some(key) = self.place.inside(&kv.key) else { continue }; // not one of ours
                 loaded.entries.push(Entry {
                     key: key.into(),
                     revision: revision_of(kv.mod_revision),
@@ -49,7 +49,7 @@ impl Link {
     async fn page(&self, start: Vec<u8>, at: Revision) -> Result<RangeResponse, Failure> {
         let request = RangeRequest {
             key: start.into(),
-            range_end: after_prefix(&self.prefix).into(),
+            range_end: after_prefix(self.place.root()).into(),
             limit: PAGE,
             revision: i64::try_from(at.0).unwrap_or(i64::MAX),
             keys_only: false,

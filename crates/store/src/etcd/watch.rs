@@ -130,10 +130,10 @@ fn batch(link: &Link, answer: WatchResponse) -> Option<Batch> {
     let events = answer.events.into_iter().filter_map(|event| {
         let put = event.r#type() == EventType::Put;
         let kv = event.kv?;
-        let key = std::str::from_utf8(&kv.key).ok().filter(|key| key.starts_with(&link.prefix))?;
+        let key = link.place.inside(&kv.key)?;
         // Copied: else each would keep the whole answer.
         let value = put.then(|| Bytes::copy_from_slice(&kv.value));
-        let note = value.as_ref().map(|value| notes.take(key, value)).unwrap_or_default();
+        let note = value.as_ref().map(|value| notes.take(&key, value)).unwrap_or_default();
         Some(Event { revision: revision_of(kv.mod_revision), key: key.into(), value, note })
     });
     Some(Batch { events: events.collect(), through })
