@@ -39,6 +39,7 @@ mod services;
 mod storage;
 mod streaming;
 mod tokens;
+mod turns;
 pub mod user;
 
 pub use authn::{StaticTokenError, StaticTokens, impersonate};

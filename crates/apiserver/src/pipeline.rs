@@ -9,6 +9,7 @@ use crate::chain::{Decision, Operation};
 use crate::endpoints;
 use crate::request::RequestInfo;
 use crate::server::Api;
+use crate::turns::{Level, TooMany};
 use crate::user::UserInfo;
 use api::status::Status;
 use bytes::Bytes;
@@ -20,13 +21,9 @@ use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The longest body of a write, in bytes: upstream's `MaxRequestBodyBytes`.
 const MAX_BODY_BYTES: usize = 3 << 20;
-
-/// How long a request may wait for its turn before it is told to come back later.
-const MAX_QUEUED: Duration = Duration::from_secs(10);
 
 /// Who is at the other end.
 pub enum Identity {
@@ -152,10 +149,10 @@ async fn serve(
     let permit = match info.verb.as_str() {
         "watch" => None,
         _ => {
-            let places = if reads { &api.reads } else { &api.writes };
-            match clock::timeout(&*api.clock, MAX_QUEUED, places.acquire()).await {
-                Some(Ok(permit)) => Some(permit),
-                _ => return too_many(),
+            let turns = if reads { &api.reads } else { &api.writes };
+            match turns.take(Level::of(&user, &info), &user.name, &*api.clock).await {
+                Ok(seat) => Some(seat),
+                Err(TooMany) => return too_many(),
             }
         }
     };

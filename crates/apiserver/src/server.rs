@@ -17,6 +17,7 @@ use crate::rows::Rows;
 use crate::services::repair::{self, Suspects};
 use crate::services::{Claims, Services};
 use crate::storage::Storage;
+use crate::turns::Turns;
 use crate::user::UserInfo;
 use clock::SharedClock;
 use std::net::{IpAddr, SocketAddr};
@@ -24,7 +25,6 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use store::Store;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -104,8 +104,8 @@ pub struct Api {
     pub metrics: Metrics,
     /// Cancelled when the server stops: watches end.
     pub stopping: CancellationToken,
-    pub(crate) reads: Semaphore,
-    pub(crate) writes: Semaphore,
+    pub(crate) reads: Turns,
+    pub(crate) writes: Turns,
 }
 
 /// A running server.
@@ -166,8 +166,8 @@ impl Server {
             quotas: crate::quota::Quotas::default(),
             metrics: Metrics::default(),
             stopping: CancellationToken::new(),
-            reads: Semaphore::new(MAX_READS_IN_FLIGHT),
-            writes: Semaphore::new(MAX_WRITES_IN_FLIGHT),
+            reads: Turns::new(MAX_READS_IN_FLIGHT),
+            writes: Turns::new(MAX_WRITES_IN_FLIGHT),
         });
         let extensions = tokio::spawn(Extensions::start(api.clone()).await.run());
         let mut caretakers = Vec::new();
