@@ -18,14 +18,19 @@ use crate::user::{ALL_AUTHENTICATED, UserInfo};
 use api::status::Status;
 use clock::SharedClock;
 use rustls_pki_types::CertificateDer;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Where upstream keeps what identifies the credential itself.
 pub(crate) const CREDENTIAL_ID: &str = "authentication.kubernetes.io/credential-id";
 
+/// Client certificates whose users are remembered: parsing one takes longer than all else about a `GET`. Some 2 kB each.
+const MAX_CERTIFICATES: usize = 1024;
+
 /// All authenticators of the server.
 pub struct Authenticators {
+    /// Who shows a certificate is written in it and never changes, so it is read once.
+    certificates: RwLock<HashMap<CertificateDer<'static>, Option<UserInfo>>>,
     reader: SharedReader,
     clock: SharedClock,
     static_tokens: StaticTokens,
@@ -40,7 +45,21 @@ impl Authenticators {
         static_tokens: StaticTokens,
         service_accounts: Arc<ServiceAccountTokens>,
     ) -> Self {
-        Self { reader, clock, static_tokens, service_accounts }
+        Self { certificates: RwLock::default(), reader, clock, static_tokens, service_accounts }
+    }
+
+    fn certificate_user(&self, certificate: &CertificateDer<'static>) -> Option<UserInfo> {
+        let known = self.certificates.read().unwrap_or_else(PoisonError::into_inner).get(certificate).cloned();
+        if let Some(user) = known {
+            return user;
+        }
+        let user = certificate_user(certificate).map(authenticated);
+        let mut certificates = self.certificates.write().unwrap_or_else(PoisonError::into_inner);
+        if certificates.len() >= MAX_CERTIFICATES {
+            certificates.clear(); // rare enough that who is in use comes back at once
+        }
+        certificates.insert(certificate.clone(), user.clone());
+        user
     }
 
     /// Who holds a token, if it is good for one of the audiences (empty: for the server's own).
@@ -63,8 +82,8 @@ impl Authenticator for Authenticators {
         peer_certificates: &[CertificateDer<'static>],
     ) -> Result<Option<UserInfo>, Status> {
         // TLS has verified the chain; a certificate without a name is no credential.
-        if let Some(user) = peer_certificates.first().and_then(certificate_user) {
-            return Ok(Some(authenticated(user)));
+        if let Some(user) = peer_certificates.first().and_then(|certificate| self.certificate_user(certificate)) {
+            return Ok(Some(user));
         }
         let Some(token) = bearer::token(headers) else {
             return Ok(None);

@@ -16,6 +16,11 @@ mod upstream_flags;
 use clap::Parser;
 use std::process::ExitCode;
 
+/// An API server is mostly small allocations that one thread makes and another frees: glibc's malloc took a fifth of a `GET`
+/// and a quarter of a `POST` (perf, 16 and 64 connections).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     if let Some(code) = runtime::shim::run_if_asked(std::env::args_os()) {
         return code;
