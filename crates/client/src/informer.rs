@@ -6,6 +6,7 @@
 //!
 //! Informers of one client and one selection are one: whoever starts the second joins the first, and shares its objects.
 
+use crate::lean::Trim;
 use crate::sharing::{self, Running};
 use crate::store::IndexFn;
 use crate::subscription::Mailbox;
@@ -39,6 +40,7 @@ pub struct InformerBuilder<K> {
     indices: Vec<(&'static str, IndexFn<K>)>,
     handlers: Vec<Handler<K>>,
     running: Arc<Running>,
+    trim: Option<Trim<K>>,
 }
 
 /// A running informer. Cheap to clone; it runs until its shutdown token is cancelled.
@@ -47,6 +49,7 @@ pub struct Informer<K> {
     listeners: Arc<Mutex<Listeners<K>>>,
     synced: cell::Receiver<bool>,
     user: u64,
+    trim: Option<Trim<K>>,
 }
 
 /// Each with the number of the user that it belongs to.
@@ -63,6 +66,7 @@ impl<K> Clone for Informer<K> {
             listeners: self.listeners.clone(),
             synced: self.synced.clone(),
             user: self.user,
+            trim: self.trim,
         }
     }
 }
@@ -86,24 +90,30 @@ impl<K: Object> InformerBuilder<K> {
         K: Resource<DynamicType = ()>,
     {
         let url_path = K::url_path(&(), selection.namespace.as_deref());
-        Self::at_path(client, clock, selection, url_path, K::metadata_api())
+        let metadata_only = K::metadata_api();
+        let source = Source { client: client.kube().clone(), url_path, selection, metadata_only, built_in: true };
+        Self::of(client, clock, source)
     }
 
     /// Objects of a resource known only at run time. With `K` = [`crate::PartialObjectMeta`] only metadata is sent.
     pub fn dynamic(client: &Client, clock: SharedClock, selection: Selection, resource: &K::DynamicType) -> Self {
         let url_path = K::url_path(resource, selection.namespace.as_deref());
-        Self::at_path(client, clock, selection, url_path, K::metadata_api())
+        let metadata_only = K::metadata_api();
+        let source = Source { client: client.kube().clone(), url_path, selection, metadata_only, built_in: false };
+        Self::of(client, clock, source)
     }
 
-    fn at_path(
-        client: &Client,
-        clock: SharedClock,
-        selection: Selection,
-        url_path: String,
-        metadata_only: bool,
-    ) -> Self {
-        let source = Source { client: client.kube().clone(), url_path, selection, metadata_only };
-        Self { source, clock, indices: Vec::new(), handlers: Vec::new(), running: client.informers().clone() }
+    fn of(client: &Client, clock: SharedClock, source: Source) -> Self {
+        let (indices, handlers, running) = (Vec::new(), Vec::new(), client.informers().clone());
+        Self { source, clock, indices, handlers, running, trim: None }
+    }
+
+    /// Takes out of each object what none of its users reads, before it is kept: client-go's `SetTransform`. Informers
+    /// with trims of different names are not shared.
+    #[must_use]
+    pub fn trim(mut self, trim: Trim<K>) -> Self {
+        self.trim = Some(trim);
+        self
     }
 
     /// Adds an index: [`Store::by_index`] finds objects by any of the values that `of` gives.
@@ -124,12 +134,13 @@ impl<K: Object> InformerBuilder<K> {
     /// Starts it on the current tokio runtime, or joins the one that runs already for the same selection. `shutdown` ends
     /// this user's part; the last one's ends the informer.
     pub fn start(self, shutdown: Shutdown) -> Informer<K> {
-        let Self { source, clock, indices, handlers, running } = self;
-        let key = sharing::Key::of::<K>(&source);
-        let (informer, user) = running.join(key.clone(), |stopped| Informer::run(source, clock, stopped));
+        let Self { source, clock, indices, handlers, running, trim } = self;
+        let key = sharing::Key::of::<K>(&source, trim);
+        let (informer, user) = running.join(key.clone(), |stopped| Informer::run(source, clock, trim, stopped));
         let (own_synced, synced) = cell::channel(false);
         let all_synced = informer.synced.clone();
-        let own = Informer { store: informer.store.join(user, indices), listeners: informer.listeners, synced, user };
+        let Informer { store, listeners, trim, .. } = informer;
+        let own = Informer { store: store.join(user, indices), listeners, synced, user, trim };
         handlers.into_iter().for_each(|handler| own.add(handler));
         let leaving = own.clone();
         tokio::spawn(async move {
@@ -154,10 +165,11 @@ impl<K: Object> InformerBuilder<K> {
 }
 
 impl<K: Object> Informer<K> {
-    fn run(source: Source, clock: SharedClock, stopped: Shutdown) -> Self {
+    fn run(source: Source, clock: SharedClock, trim: Option<Trim<K>>, stopped: Shutdown) -> Self {
         let listeners = Listeners { handlers: Vec::new(), mailboxes: Vec::new(), stopped: false };
         let (synced_sender, synced) = cell::channel(false);
-        let informer = Self { store: Store::new(), listeners: Arc::new(Mutex::new(listeners)), synced, user: 0 };
+        let listeners = Arc::new(Mutex::new(listeners));
+        let informer = Self { store: Store::new(), listeners, synced, user: 0, trim };
         let runner = Runner { source, clock, informer: informer.clone(), synced_sender };
         tokio::spawn(async move {
             let stopped = stopped.cancelled_owned();
@@ -235,7 +247,13 @@ impl<K: Object> Informer<K> {
 
     fn apply(&self, mut object: K) {
         object.meta_mut().managed_fields = None;
-        let new = Arc::new(object);
+        if let Some(trim) = self.trim {
+            (trim.of)(&mut object);
+        }
+        // A copy has lists of just their length; decoded ones have room for four: for containers and volumes of a pod that
+        // is three quarters of it.
+        let new = Arc::new(object.clone());
+        drop(object);
         let key = ObjectKey::of(&*new);
         let mut listeners = self.lock(); // held over both: a subscriber sees an object once, in the store or as a change
         let old = self.store.insert(new.clone());

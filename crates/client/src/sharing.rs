@@ -1,6 +1,7 @@
 //! The informers that run on one client: a second one of the same kind and selection joins the first, so that a process
 //! holds each object once, however many of its parts look at it.
 
+use crate::lean::Trim;
 use crate::watch::Source;
 use crate::{Informer, Object, Selection, Shutdown};
 use std::any::{Any, TypeId};
@@ -14,15 +15,18 @@ pub(crate) struct Key {
     url_path: String,
     selection: Selection,
     metadata_only: bool,
+    /// What trims objects.
+    trim: Option<&'static str>,
 }
 
 impl Key {
-    pub(crate) fn of<K: Object>(source: &Source) -> Self {
+    pub(crate) fn of<K: Object>(source: &Source, trim: Option<Trim<K>>) -> Self {
         Self {
             object: TypeId::of::<K>(),
             url_path: source.url_path.clone(),
             selection: source.selection.clone(),
             metadata_only: source.metadata_only,
+            trim: trim.map(|trim| trim.name),
         }
     }
 }

@@ -3,11 +3,13 @@
 //! What not: back-off and the store; [`crate::informer`] does those. A failed step leaves the state from which to try
 //! again: from the last seen resource version where the server may still know it, from a new list where it does not.
 
+use crate::lean::without_managed_fields;
 use crate::{Error, Object};
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{AsyncBufRead, AsyncBufReadExt, StreamExt};
 use kube::api::{ListParams, WatchEvent, WatchParams};
-use kube::core::{ObjectList, Request};
+use kube::core::{ObjectList, Request, Status};
+use std::borrow::Cow;
 
 /// Objects in one answer of a list: bounds the memory that one answer takes. As client-go's pager.
 const PAGE_SIZE: u32 = 500;
@@ -64,6 +66,8 @@ pub(crate) enum Step<K> {
     Ended,
 }
 
+type Events<K> = BoxStream<'static, Result<WatchEvent<K>, Error>>;
+
 /// Where the protocol stands.
 pub(crate) enum State<K> {
     /// Nothing is known.
@@ -71,7 +75,7 @@ pub(crate) enum State<K> {
     /// Everything up to this version is known, and no watch is open.
     Known { resource_version: String },
     /// A watch is open.
-    Watching { resource_version: String, stream: BoxStream<'static, kube::Result<WatchEvent<K>>> },
+    Watching { resource_version: String, stream: Events<K> },
 }
 
 /// What to ask: fixed for the life of an informer.
@@ -81,6 +85,8 @@ pub(crate) struct Source {
     pub url_path: String,
     pub selection: Selection,
     pub metadata_only: bool,
+    /// Whether `managedFields` are metadata wherever they stand: not so in the data of custom resources.
+    pub built_in: bool,
 }
 
 /// One request or one event further. The state for the next step comes back in any case.
@@ -97,7 +103,7 @@ pub(crate) async fn step<K: Object>(source: &Source, state: State<K>) -> (State<
         },
         State::Watching { resource_version, mut stream } => match stream.next().await {
             Some(Ok(event)) => on_event(event, resource_version, stream),
-            Some(Err(error)) => after_error(error.into(), resource_version),
+            Some(Err(error)) => after_error(error, resource_version),
             None => (State::Known { resource_version }, Ok(Step::Ended)),
         },
     }
@@ -106,7 +112,7 @@ pub(crate) async fn step<K: Object>(source: &Source, state: State<K>) -> (State<
 fn on_event<K: Object>(
     event: WatchEvent<K>,
     resource_version: String,
-    stream: BoxStream<'static, kube::Result<WatchEvent<K>>>,
+    stream: Events<K>,
 ) -> (State<K>, Result<Step<K>, Error>) {
     let version_of = |object: &K| object.meta().resource_version.clone().unwrap_or_else(|| resource_version.clone());
     match event {
@@ -145,7 +151,8 @@ impl Source {
         loop {
             let target = Request::new(&self.url_path);
             let request = if self.metadata_only { target.list_metadata(&params) } else { target.list(&params) }?;
-            let page: ObjectList<K> = self.client.request(request).await?;
+            let text = self.client.request_text(request).await?;
+            let page: ObjectList<K> = serde_json::from_slice(&self.lean(text.as_bytes())).map_err(Error::Decode)?;
             items.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params.continue_token = Some(token),
@@ -154,10 +161,12 @@ impl Source {
         }
     }
 
-    async fn open_watch<K: Object>(
-        &self,
-        resource_version: &str,
-    ) -> Result<BoxStream<'static, kube::Result<WatchEvent<K>>>, Error> {
+    /// What is worth decoding.
+    fn lean<'a>(&self, json: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.metadata_only || self.built_in { without_managed_fields(json) } else { Cow::Borrowed(json) }
+    }
+
+    async fn open_watch<K: Object>(&self, resource_version: &str) -> Result<Events<K>, Error> {
         let params = WatchParams {
             label_selector: self.selection.labels.clone(),
             field_selector: self.selection.fields.clone(),
@@ -166,12 +175,40 @@ impl Source {
             send_initial_events: false,
         };
         let target = Request::new(&self.url_path);
-        let request = if self.metadata_only {
+        let mut request = if self.metadata_only {
             target.watch_metadata(&params, resource_version)
         } else {
             target.watch(&params, resource_version)
         }?;
-        let stream = self.client.request_events::<K>(request).await?;
-        Ok(stream.boxed())
+        // Events would wait for a compressor to have enough of them.
+        let plain = http::HeaderValue::from_static("identity");
+        request.headers_mut().insert(http::header::ACCEPT_ENCODING, plain);
+        let lines = Box::pin(self.client.request_stream(request).await?);
+        let state = (lines, self.clone(), Vec::new());
+        Ok(futures::stream::unfold(state, |(mut lines, source, mut line)| async move {
+            let event = source.next_event(&mut lines, &mut line).await?;
+            Some((event, (lines, source, line)))
+        })
+        .boxed())
+    }
+
+    /// The next line of a watch; `None` at its end, to which half a line belongs.
+    async fn next_event<K: Object>(
+        &self,
+        lines: &mut (impl AsyncBufRead + Unpin),
+        line: &mut Vec<u8>,
+    ) -> Option<Result<WatchEvent<K>, Error>> {
+        line.clear();
+        if let Err(error) = lines.read_until(b'\n', line).await {
+            return Some(Err(Error::Transport(kube::Error::ReadEvents(error))));
+        }
+        if !line.ends_with(b"\n") {
+            return None;
+        }
+        Some(serde_json::from_slice(&self.lean(line)).map_err(|error| {
+            // A server may answer with the bare status of an error.
+            serde_json::from_slice::<Status>(line)
+                .map_or(Error::Decode(error), |status| Error::Status(Box::new(status)))
+        }))
     }
 }

@@ -136,9 +136,16 @@ const CONTROLLERS: &[Controller] = &[
     }),
 ];
 
-/// Runs all selected controllers until shutdown.
+/// Runs all selected controllers until shutdown, each as a task of its own: in one, they would share one core and be
+/// looked at whenever any of them has something to do.
 pub async fn run(context: Context) {
-    let selected = CONTROLLERS.iter().filter(|one| context.settings.selection.includes(one.name, one.alias));
-    let all = selected.map(|one| (one.run)(context.clone(), (context.client_for)(one.account)));
-    futures::future::join_all(all).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for one in CONTROLLERS.iter().filter(|one| context.settings.selection.includes(one.name, one.alias)) {
+        tasks.spawn((one.run)(context.clone(), (context.client_for)(one.account)));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a controller has ended");
+        }
+    }
 }

@@ -18,6 +18,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::from_config(config, "kube-scheduler/v1.36.2")?;
     let rng = Box::new(rand::rngs::SmallRng::seed_from_u64(1));
     let config = Config { scheduler_name: "default-scheduler".to_owned(), hostname: "here".to_owned() };
-    scheduler::run(config, Dependencies { client, clock: clock::system(), rng }, Shutdown::new()).await;
+    scheduler::run(
+        config,
+        Dependencies { informers: client.clone(), client, clock: clock::system(), rng },
+        Shutdown::new(),
+    )
+    .await;
     Ok(())
 }

@@ -5,8 +5,8 @@ use crate::fit_error::FitError;
 use crate::pod::PodInfo;
 use crate::view::View;
 use client::{
-    Change, Client, Error, EventRecorder, EventSource, EventType, InformerBuilder, Object, ObjectKey, PatchKind,
-    Selection, Shutdown, Subscription, reference,
+    CONTROL_PLANE_PODS, Change, Client, Error, EventRecorder, EventSource, EventType, InformerBuilder, Object,
+    ObjectKey, PatchKind, Selection, Shutdown, Subscription, reference,
 };
 use clock::SharedClock;
 use futures::StreamExt;
@@ -38,6 +38,8 @@ pub struct Config {
 pub struct Dependencies {
     /// The API, under the identity `system:kube-scheduler`.
     pub client: Client,
+    /// What informers read with: the same, or one whose informers other parts of this process share.
+    pub informers: Client,
     /// Time.
     pub clock: SharedClock,
     /// Chooses among equal nodes.
@@ -52,17 +54,19 @@ impl std::fmt::Debug for Dependencies {
 
 /// Schedules until `shutdown`.
 pub async fn run(config: Config, dependencies: Dependencies, shutdown: Shutdown) {
-    let Dependencies { client, clock, rng } = dependencies;
+    let Dependencies { client, informers, clock, rng } = dependencies;
     let source = EventSource::Series {
         controller: config.scheduler_name.clone(),
         instance: format!("{}-{}", config.scheduler_name, config.hostname),
     };
     let (recorder, task) = EventRecorder::new(client.clone(), clock.clone(), source);
     tokio::spawn(task.run(shutdown.clone()));
-    let pods = InformerBuilder::<Pod>::new(&client, clock.clone(), Selection::all()).start(shutdown.clone());
-    let nodes = InformerBuilder::<Node>::new(&client, clock.clone(), Selection::all()).start(shutdown.clone());
-    let services = InformerBuilder::<Service>::new(&client, clock.clone(), Selection::all()).start(shutdown.clone());
-    let sets = InformerBuilder::<ReplicaSet>::new(&client, clock.clone(), Selection::all()).start(shutdown.clone());
+    let pods = InformerBuilder::<Pod>::new(&informers, clock.clone(), Selection::all())
+        .trim(CONTROL_PLANE_PODS)
+        .start(shutdown.clone());
+    let nodes = InformerBuilder::<Node>::new(&informers, clock.clone(), Selection::all()).start(shutdown.clone());
+    let services = InformerBuilder::<Service>::new(&informers, clock.clone(), Selection::all()).start(shutdown.clone());
+    let sets = InformerBuilder::<ReplicaSet>::new(&informers, clock.clone(), Selection::all()).start(shutdown.clone());
     let inputs = Inputs {
         pods: pods.subscribe(),
         nodes: nodes.subscribe(),

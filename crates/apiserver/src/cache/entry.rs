@@ -5,6 +5,7 @@ use api::meta::ObjectMeta;
 use bytes::Bytes;
 use registry::Resource;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
@@ -122,6 +123,13 @@ impl Entry {
     /// The object in a list of a built-in type: what follows `{"kind":…,"apiVersion":…,`. Put `{` before it.
     pub fn json_without_type(&self) -> Bytes {
         self.frame.slice(self.prefix + self.metadata..self.frame.len() - FRAME_END.len())
+    }
+
+    /// The object's `metadata`, as it stands in [`Entry::json`].
+    pub fn json_of_metadata(&self) -> &str {
+        let json = &self.frame[self.prefix + self.metadata + b"\"metadata\":".len()..];
+        let first = serde_json::Deserializer::from_slice(json).into_iter::<&RawValue>().next();
+        first.and_then(Result::ok).map_or("{}", RawValue::get) // canonical bytes always parse
     }
 
     /// The watch frame of the change that made this entry, shared by all who watch it.

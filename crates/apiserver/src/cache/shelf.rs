@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 /// Changes kept per resource. A watch or a page older than that gets 410 Expired.
 const MAX_CHANGES: usize = 10_000;
 /// The bytes that those changes may hold together (objects that are still current count too, though they cost nothing).
-const MAX_CHANGE_BYTES: usize = 32 << 20;
+/// With 5,000 nodes or 10,000 pods it is this that counts; each change also holds the state before it.
+const MAX_CHANGE_BYTES: usize = 16 << 20;
 /// Changes that may wait for one watcher before it is cut off; it comes back from where it was.
 const MAX_QUEUED_CHANGES: usize = 4096;
 

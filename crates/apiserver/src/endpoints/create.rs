@@ -148,10 +148,13 @@ pub fn check_namespace(call: &Call<'_>, object: &mut Value) -> Result<(), Status
 /// From a decoded, defaulted and tracked object to a stored one.
 pub async fn new_object(call: &mut Call<'_>, object: Value) -> Result<Written, Status> {
     let generates = object.name().is_empty() && !object.meta_str("generateName").is_empty();
+    if !generates {
+        return attempt_create(call, object).await;
+    }
     let mut attempt = 1;
     loop {
         match attempt_create(call, object.clone()).await {
-            Err(status) if generates && status.reason == "AlreadyExists" && attempt < MAX_NAME_ATTEMPTS => attempt += 1,
+            Err(status) if status.reason == "AlreadyExists" && attempt < MAX_NAME_ATTEMPTS => attempt += 1,
             other => return other,
         }
     }

@@ -227,14 +227,12 @@ impl Watcher {
     fn push(&mut self, kind: ChangeKind, entry: &Entry) {
         let frame = match (self.form, &self.row.storage, self.media) {
             (Form::Object, Storage::Own, Media::Json) => entry.frame_as(kind),
+            (Form::Partial, Storage::Own, Media::Json) => {
+                partial_frame(kind, self.meta_version, entry.json_of_metadata())
+            }
             _ => {
                 let object = self.transform(view::served_value(&self.row, entry));
-                let kind = match kind {
-                    ChangeKind::Added => "ADDED",
-                    ChangeKind::Modified => "MODIFIED",
-                    ChangeKind::Deleted => "DELETED",
-                };
-                frame(self.media, kind, &object)
+                frame(self.media, word(kind), &object)
             }
         };
         self.pending.push_back(frame);
@@ -275,6 +273,24 @@ impl Watcher {
         };
         self.pending.push_back(frame(self.media, "BOOKMARK", &object));
     }
+}
+
+fn word(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Added => "ADDED",
+        ChangeKind::Modified => "MODIFIED",
+        ChangeKind::Deleted => "DELETED",
+    }
+}
+
+/// An event with an object's metadata, cut out of its bytes: the garbage collector watches everything in this form.
+fn partial_frame(kind: ChangeKind, meta_version: &str, metadata: &str) -> Bytes {
+    let kind = word(kind);
+    format!(
+        "{{\"type\":\"{kind}\",\"object\":{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"{meta_version}\",\"metadata\":\
+         {metadata}}}}}\n"
+    )
+    .into()
 }
 
 /// One event, as the client reads it.

@@ -5,7 +5,7 @@ use super::resources::{Discovered, discover};
 use crate::Context;
 use client::{
     ApiResource, Change, Client, DynamicObject, Informer, InformerBuilder, ObjectKey, PartialObjectMeta, Selection,
-    Shutdown, WorkQueue,
+    Shutdown, Trim, WorkQueue,
 };
 use clock::SharedClock;
 use std::collections::HashSet;
@@ -203,9 +203,20 @@ fn is_collected(resource: &Discovered) -> bool {
     resource.can(&["delete", "list", "watch"]) && resource.api.plural != "events"
 }
 
+/// Of metadata, what the collector reads.
+const ONLY_OWNERSHIP: Trim<Meta> = Trim {
+    name: "ownership",
+    of: |object| {
+        object.types = None;
+        object.metadata.labels = None;
+        object.metadata.annotations = None;
+    },
+};
+
 fn start(context: &Context, api: ApiResource) -> Monitor {
     let stop = context.shutdown.child_token();
     let informer = InformerBuilder::<Meta>::dynamic(&context.informers, context.clock.clone(), Selection::all(), &api)
+        .trim(ONLY_OWNERSHIP)
         .index(BY_UID, |object| object.metadata.uid.clone().into_iter().collect())
         .index(BY_OWNER, |object| {
             object.metadata.owner_references.iter().flatten().map(|owner| owner.uid.clone()).collect()

@@ -5,7 +5,9 @@ mod conditions;
 mod content;
 
 use crate::Context;
-use client::{Client, Error, InformerBuilder, ObjectKey, Outcome, Selection, WorkQueue, run_workers};
+use client::{
+    CONTROL_PLANE_PODS, Client, Error, InformerBuilder, ObjectKey, Outcome, Selection, WorkQueue, run_workers,
+};
 use conditions::Findings;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use serde_json::Value;
@@ -28,6 +30,7 @@ pub async fn run(context: Context, client: Client) {
         .start(context.shutdown.clone());
     // pods are what a namespace usually waits for: their end is told, not asked for
     let pods = InformerBuilder::<Pod>::new(&context.informers, context.clock.clone(), Selection::all())
+        .trim(CONTROL_PLANE_PODS)
         .on_change(move |change| {
             if change.new.is_none() {
                 on_pod.add(ObjectKey::cluster(change.key.namespace.clone()));

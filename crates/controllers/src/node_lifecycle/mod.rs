@@ -6,8 +6,8 @@ mod plan;
 
 use crate::Context;
 use client::{
-    Client, Error, EventRecorder, EventSource, EventType, InformerBuilder, ObjectKey, Outcome, PatchKind, Selection,
-    WorkQueue, reference, run_workers,
+    CONTROL_PLANE_PODS, Client, Error, EventRecorder, EventSource, EventType, InformerBuilder, ObjectKey, Outcome,
+    PatchKind, Selection, WorkQueue, reference, run_workers,
 };
 use heartbeat::Heartbeats;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -56,6 +56,7 @@ pub async fn run(context: Context, client: Client) {
             .start(context.shutdown.clone());
     let by_node = |pod: &Pod| pod.spec.iter().filter_map(|spec| spec.node_name.clone()).collect();
     let pods = InformerBuilder::<Pod>::new(&context.informers, context.clock.clone(), Selection::all())
+        .trim(CONTROL_PLANE_PODS)
         .index(BY_NODE, by_node)
         .start(context.shutdown.clone());
     if !(nodes.wait_synced().await && leases.wait_synced().await && pods.wait_synced().await) {
@@ -99,7 +100,11 @@ async fn carry_out(client: &Client, key: &ObjectKey, verdict: &Verdict) -> Resul
             "metadata": {"resourceVersion": verdict.resource_version},
             "spec": {"taints": taints},
         });
-        ignore_gone(client.patch::<Node>(key, PatchKind::Merge, &patch).await)?;
+        match client.patch::<Node>(key, PatchKind::Merge, &patch).await {
+            // the informer brings the newer node, and with it this key again
+            Err(error) if error.is_conflict() => {}
+            outcome => ignore_gone(outcome)?,
+        }
     }
     Ok(())
 }

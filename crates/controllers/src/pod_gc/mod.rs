@@ -5,7 +5,8 @@
 
 use crate::Context;
 use client::{
-    Client, DeleteParams, Error, InformerBuilder, ListParams, ObjectKey, PatchKind, Preconditions, Selection,
+    CONTROL_PLANE_PODS, Client, DeleteParams, Error, InformerBuilder, ObjectKey, PatchKind, Preconditions, Selection,
+    Store,
 };
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -32,8 +33,11 @@ enum Why {
 /// Runs until shutdown.
 pub async fn run(context: Context, client: Client) {
     let pods = InformerBuilder::<Pod>::new(&context.informers, context.clock.clone(), Selection::all())
+        .trim(CONTROL_PLANE_PODS)
         .start(context.shutdown.clone());
-    if !pods.wait_synced().await {
+    let nodes = InformerBuilder::<Node>::new(&context.informers, context.clock.clone(), Selection::all())
+        .start(context.shutdown.clone());
+    if !(pods.wait_synced().await && nodes.wait_synced().await) {
         return;
     }
     let sweep = async {
@@ -42,13 +46,7 @@ pub async fn run(context: Context, client: Client) {
             context.clock.sleep(PERIOD).await;
             let pods = pods.store().list();
             let now = context.clock.monotonic();
-            let gone = match gone_nodes(&client, &pods, &mut missing_since, now).await {
-                Ok(gone) => gone,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot list nodes");
-                    continue;
-                }
-            };
+            let gone = gone_nodes(&client, nodes.store(), &pods, &mut missing_since, now).await;
             for (pod, why) in plan(&pods, &gone, TERMINATED_KEPT) {
                 if let Err(error) = remove(&context, &client, &pod, why).await {
                     tracing::warn!(pod = %ObjectKey::of(&*pod), ?why, %error, "cannot remove a pod");
@@ -65,27 +63,31 @@ fn node_of(pod: &Pod) -> Option<&str> {
     pod.spec.as_ref()?.node_name.as_deref().filter(|name| !name.is_empty())
 }
 
-/// Nodes that pods name and that have been missing for the quarantine.
+/// Nodes that pods name and that have been missing for the quarantine. The API has the last word: the informer may lag.
 async fn gone_nodes(
     client: &Client,
+    nodes: &Store<Node>,
     pods: &[Arc<Pod>],
     missing_since: &mut HashMap<String, Duration>,
     now: Duration,
-) -> Result<HashSet<String>, Error> {
+) -> HashSet<String> {
     let named: HashSet<&str> = pods.iter().filter_map(|pod| node_of(pod)).collect();
-    let nodes =
-        if named.is_empty() { Vec::new() } else { client.list::<Node>(None, &ListParams::default()).await?.items };
-    let there: HashSet<&str> = nodes.iter().filter_map(|node| node.metadata.name.as_deref()).collect();
-    let missing: HashSet<&str> = named.difference(&there).copied().collect();
+    let is_missing = |name: &&str| nodes.get(&ObjectKey::cluster(*name)).is_none();
+    let missing: HashSet<&str> = named.into_iter().filter(is_missing).collect();
     missing_since.retain(|name, _| missing.contains(name.as_str()));
     let mut gone = HashSet::new();
     for name in missing {
         let since = *missing_since.entry(name.to_owned()).or_insert(now);
-        if now.saturating_sub(since) >= QUARANTINE {
-            gone.insert(name.to_owned());
+        if now.saturating_sub(since) < QUARANTINE {
+            continue;
+        }
+        match client.get_opt::<Node>(&ObjectKey::cluster(name)).await {
+            Ok(None) => drop(gone.insert(name.to_owned())),
+            Ok(Some(_)) => {}
+            Err(error) => tracing::warn!(node = name, %error, "cannot tell whether a node is gone"),
         }
     }
-    Ok(gone)
+    gone
 }
 
 /// Which pods to remove.

@@ -6,7 +6,9 @@
 mod count;
 
 use crate::Context;
-use client::{Client, Informer, InformerBuilder, ObjectKey, Outcome, Selection, WorkQueue, run_workers};
+use client::{
+    CONTROL_PLANE_PODS, Client, Informer, InformerBuilder, ObjectKey, Outcome, Selection, WorkQueue, run_workers,
+};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, ResourceQuota, Service};
 use std::time::Duration;
 
@@ -27,9 +29,9 @@ pub async fn run(context: Context, client: Client) {
         return;
     }
     let quotas = std::sync::Arc::new(quotas);
-    let pods = watch::<Pod>(&context, &queue, &quotas);
-    let services = watch::<Service>(&context, &queue, &quotas);
-    let claims = watch::<PersistentVolumeClaim>(&context, &queue, &quotas);
+    let pods = watch(informer::<Pod>(&context).trim(CONTROL_PLANE_PODS), &context, &queue, &quotas);
+    let services = watch(informer::<Service>(&context), &context, &queue, &quotas);
+    let claims = watch(informer::<PersistentVolumeClaim>(&context), &context, &queue, &quotas);
     if !(pods.wait_synced().await && services.wait_synced().await && claims.wait_synced().await) {
         return;
     }
@@ -53,17 +55,22 @@ pub async fn run(context: Context, client: Client) {
     .await;
 }
 
-/// Counts the quotas of a namespace again whenever something of a kind changes there.
-fn watch<K>(
-    context: &Context,
-    queue: &WorkQueue<ObjectKey>,
-    quotas: &std::sync::Arc<Informer<ResourceQuota>>,
-) -> Informer<K>
+fn informer<K>(context: &Context) -> InformerBuilder<K>
 where
     K: client::Object + kube::Resource<DynamicType = ()>,
 {
+    InformerBuilder::new(&context.informers, context.clock.clone(), Selection::all())
+}
+
+/// Counts the quotas of a namespace again whenever something of a kind changes there.
+fn watch<K: client::Object>(
+    of_kind: InformerBuilder<K>,
+    context: &Context,
+    queue: &WorkQueue<ObjectKey>,
+    quotas: &std::sync::Arc<Informer<ResourceQuota>>,
+) -> Informer<K> {
     let (queue, quotas) = (queue.clone(), quotas.clone());
-    InformerBuilder::<K>::new(&context.informers, context.clock.clone(), Selection::all())
+    of_kind
         .on_change(move |change| {
             let keys = quotas.store().keys().into_iter();
             keys.filter(|quota| quota.namespace == change.key.namespace).for_each(|quota| queue.add(quota));

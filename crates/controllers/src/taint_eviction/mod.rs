@@ -5,8 +5,8 @@ mod plan;
 
 use crate::Context;
 use client::{
-    Client, DeleteParams, Error, EventRecorder, EventSource, EventType, InformerBuilder, ObjectKey, Outcome, PatchKind,
-    Preconditions, Selection, WorkQueue, reference, run_workers,
+    CONTROL_PLANE_PODS, Client, DeleteParams, Error, EventRecorder, EventSource, EventType, InformerBuilder, ObjectKey,
+    Outcome, PatchKind, Preconditions, Selection, WorkQueue, reference, run_workers,
 };
 use k8s_openapi::api::core::v1::{Node, Pod};
 use plan::Eviction;
@@ -25,6 +25,7 @@ pub async fn run(context: Context, client: Client) {
     tokio::spawn(task.run(context.shutdown.clone()));
     let on_pod = queue.clone();
     let pods = InformerBuilder::<Pod>::new(&context.informers, context.clock.clone(), Selection::all())
+        .trim(CONTROL_PLANE_PODS)
         .index(BY_NODE, |pod| pod.spec.iter().filter_map(|spec| spec.node_name.clone()).collect())
         .on_change(move |change| on_pod.add(change.key.clone()))
         .start(context.shutdown.clone());

@@ -53,14 +53,14 @@ pub async fn run(mut flags: SchedulerFlags, clock: SharedClock) -> Result<(), Bo
     let client = Client::from_kubeconfig(&kubeconfig, &format!("{NAME}/{KUBELET_VERSION}")).await?;
     health::serve(flags.bind_address, flags.secure_port, flags.serving, clock.clone(), shutdown.clone()).await?;
     let hostname = nix::unistd::gethostname()?.to_string_lossy().to_lowercase();
-    let work = |stop| schedule(client.clone(), clock.clone(), hostname, stop);
+    let work = |stop| schedule(client.clone(), client.clone(), clock.clone(), hostname, stop);
     flags.election.run(NAME, &client, &clock, &shutdown, work).await
 }
 
-/// The scheduler itself; also what `pintle server` runs.
-pub async fn schedule(client: Client, clock: SharedClock, hostname: String, shutdown: Shutdown) {
+/// The scheduler itself; also what `pintle server` runs, where `informers` is shared with the controllers.
+pub async fn schedule(client: Client, informers: Client, clock: SharedClock, hostname: String, shutdown: Shutdown) {
     let rng = Box::new(rand::make_rng::<rand::rngs::StdRng>());
-    let dependencies = scheduler::Dependencies { client, clock, rng };
+    let dependencies = scheduler::Dependencies { client, informers, clock, rng };
     let config = scheduler::Config { scheduler_name: "default-scheduler".to_owned(), hostname };
     scheduler::run(config, dependencies, shutdown).await;
 }

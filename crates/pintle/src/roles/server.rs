@@ -225,16 +225,17 @@ fn control_plane(
     shutdown: &Shutdown,
 ) -> Result<Vec<Component>, Box<dyn Error>> {
     let mut tasks = Vec::new();
+    // One for the scheduler and all controllers: each object is decoded and kept once in this process.
+    let informers = client(server, UserInfo::new("system:kube-controller-manager", &[AUTHENTICATED]), CONTROLLERS)?;
     if !flags.disable_scheduler {
         let user = UserInfo::new("system:kube-scheduler", &[AUTHENTICATED]);
         let client = client(server, user, "kube-scheduler")?;
         let (clock, hostname) = (place.clock.clone(), place.node_name.clone());
-        let own = client.clone();
-        let work = move |stop| scheduler::schedule(own, clock, hostname, stop);
+        let (own, shared) = (client.clone(), informers.clone());
+        let work = move |stop| scheduler::schedule(own, shared, clock, hostname, stop);
         tasks.push(spawn(flags, place, (scheduler::NAME, client), shutdown, work));
     }
     if !flags.disable_controller_manager {
-        let informers = client(server, UserInfo::new("system:kube-controller-manager", &[AUTHENTICATED]), CONTROLLERS)?;
         let client_for = controller_clients(server, informers.clone());
         let settings = controllers::Settings {
             cluster_cidr: flags.cluster_cidr.to_string(),

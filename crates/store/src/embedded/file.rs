@@ -17,7 +17,7 @@ const EXPIRIES: TableDefinition<'static, &str, u64> = TableDefinition::new("expi
 const REVISION: &str = "revision";
 
 /// Pages that redb may keep in memory, in bytes. Reads never come here after start, so only the tree's inner pages pay.
-const CACHE_BYTES: usize = 16 << 20;
+const CACHE_BYTES: usize = 8 << 20;
 
 /// Key → revision of its last write.
 pub(super) type Index = HashMap<Arc<str>, Revision>;
