@@ -81,6 +81,27 @@ fn split(text: &str) -> Result<Parts<'_>, QuantityError> {
     Ok(Parts { negative: text.starts_with('-'), whole, fraction, suffix })
 }
 
+impl Parts<'_> {
+    /// The digits as a number times a power of ten. Zeroes at either end do not count as digits, so that the canonical
+    /// form, which may end with zeroes, can be read wherever the amount can.
+    fn number(&self) -> Result<(i128, i32), QuantityError> {
+        let fraction = self.fraction.trim_end_matches('0');
+        let zeroes = self.whole.len();
+        let whole = if fraction.is_empty() { self.whole.trim_end_matches('0') } else { self.whole };
+        let scale = i32::try_from(zeroes - whole.len()).ok().zip(i32::try_from(fraction.len()).ok());
+        let (zeroes, places) = scale.ok_or(QuantityError::Numeric)?;
+        let digits = whole.bytes().chain(fraction.bytes()).skip_while(|digit| *digit == b'0');
+        let mut mantissa = 0i128;
+        for (count, digit) in digits.enumerate() {
+            if count == MAX_DIGITS {
+                return Err(QuantityError::Numeric);
+            }
+            mantissa = mantissa * 10 + i128::from(digit - b'0');
+        }
+        Ok((mantissa, zeroes - places))
+    }
+}
+
 /// Base, exponent and format that a suffix stands for.
 fn interpret(suffix: &str) -> Option<(u32, i32, Format)> {
     if let Some((exponent, _)) = DECIMAL_SUFFIXES.iter().find(|(_, s)| *s == suffix) {
@@ -110,23 +131,21 @@ impl Quantity {
     /// `ParseQuantity`
     ///
     /// # Errors
-    /// When the text is no quantity. More than 30 digits are refused.
+    /// When the text is no quantity. More than 30 digits are refused; zeroes at the ends are none.
     pub fn parse(text: &str) -> Result<Self, QuantityError> {
         let parts = split(text)?;
         let (base, exponent, mut format) = interpret(parts.suffix).ok_or(QuantityError::Suffix)?;
-        if parts.whole.len() + parts.fraction.len() > MAX_DIGITS {
-            return Err(QuantityError::Numeric);
-        }
-        let digits = parts.whole.bytes().chain(parts.fraction.bytes());
-        let mut mantissa = digits.fold(0i128, |sum, digit| sum * 10 + i128::from(digit - b'0'));
-        // At most MAX_DIGITS, so that it fits.
-        let mut scale = -(parts.fraction.len() as i32);
-        if base == 10 {
+        let (mantissa, mut scale) = parts.number()?;
+        let mut amount = if base == 10 {
             scale += exponent;
+            if scale > MAX_EXPONENT {
+                return Err(QuantityError::Numeric); // could be written, but not read again
+            }
+            Self { mantissa, exponent: scale, format }
         } else {
-            mantissa = mantissa.checked_mul(1i128 << exponent).unwrap_or(i128::MAX);
+            Self { mantissa, exponent: scale, format }.times_power_of_1024(exponent / 10)
         }
-        let mut amount = Self { mantissa, exponent: scale, format }.rounded_up(MIN_EXPONENT);
+        .rounded_up(MIN_EXPONENT);
         if format == Format::BinarySi {
             if amount.compare(&Self::new(i64::MAX, format)) == Ordering::Greater {
                 amount = Self::new(i64::MAX, format);
@@ -139,6 +158,19 @@ impl Quantity {
             amount.mantissa = -amount.mantissa;
         }
         Ok(Self { format, ..amount })
+    }
+
+    /// The amount (not negative) times `1024^power`. Of more digits than can be held the last of the fraction are rounded up,
+    /// which are far beyond nanos; what is too large is the greatest amount.
+    fn times_power_of_1024(self, power: i32) -> Self {
+        let mut amount = self;
+        for _ in 0..power {
+            while amount.mantissa > i128::MAX / 1024 && amount.exponent < 0 {
+                amount = amount.rounded_up(amount.exponent + 1);
+            }
+            amount.mantissa = amount.mantissa.saturating_mul(1024);
+        }
+        amount
     }
 
     /// Rounds away from zero to a multiple of `10^exponent`.

@@ -43,6 +43,11 @@ fn canonical_forms() {
     check(".5", expect!["500m"]);
     check("9Ei", expect!["9223372036854775807"]);
     check("100000000000000000000", expect!["100E"]);
+    // Zeroes at the ends are no digits: what is written can be read again.
+    check("6999999999999999999.20604192006T", expect!["6999999999999999999206041920060"]);
+    check("6999999999999999999206041920060", expect!["6999999999999999999206041920060"]);
+    check("0.123456789012345678901234567891Ei", expect!["142335986942043633765524428n"]);
+    check("1e1000", expect!["10e999"]);
 }
 
 #[test]
