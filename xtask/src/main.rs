@@ -1,10 +1,11 @@
-//! Everything a developer types: `cargo xtask up | test | tidy | images | kubectl | e2e | bench | torture`.
+//! Everything a developer types: `cargo xtask up | test | tidy | images | kubectl | e2e | bench | torture | fuzz`.
 //!
 //! Each verb is a file. What not: nothing here is part of the product; the verbs call `cargo`, `apt-get` and the built
 //! binary as a person would.
 
 mod bench;
 mod command;
+mod fuzz;
 mod images;
 mod kubectl;
 mod prerequisites;
@@ -42,6 +43,8 @@ enum Verb {
     Bench(bench::Bench),
     /// The store through a thousand crashes, on disks that tear, reorder, lose and refuse writes.
     Torture(torture::Torture),
+    /// Bytes that nobody would send, to every decoder, validator and evaluator: the targets of fuzz/, ten minutes each.
+    Fuzz(fuzz::Fuzz),
     /// Make the test images from Debian packages: target/images/NAME.tar.
     Images,
     /// Fetch the real kubectl 1.36 and print where it is.
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Verb::Tidy => tidy::run(),
         Verb::Bench(bench) => bench::run(&bench),
         Verb::Torture(torture) => torture::run(&torture),
+        Verb::Fuzz(fuzz) => fuzz::run(&fuzz),
         Verb::Images => prerequisites::ensure(&prerequisites::IMAGES).and_then(|()| images::run()),
         Verb::Kubectl => kubectl::print(),
     };

@@ -27,7 +27,7 @@ mod metrics;
 mod nonresource;
 pub mod openapi;
 mod pipeline;
-mod protobuf;
+pub mod protobuf;
 mod quota;
 pub mod reader;
 pub mod request;
