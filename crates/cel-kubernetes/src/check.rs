@@ -64,6 +64,12 @@ impl Checker<'_> {
             Kind::Literal(value) => type_of_literal(value),
             Kind::Variable(name) => self.variable(expression.at, name),
             Kind::Select { operand, field, how } => {
+                if let Some((root, _)) = expression.qualified_type()
+                    && !self.locals.iter().any(|(local, _)| local == root)
+                    && !self.environment.variables.contains_key(root)
+                {
+                    return Type::Type;
+                }
                 let operand = self.of(operand);
                 self.select(expression.at, &operand, field, *how)
             }

@@ -82,6 +82,12 @@ impl Run<'_, '_> {
                 self.variable(name)
             }
             Kind::Select { operand, field, how } => {
+                if let Some((root, name)) = expression.qualified_type()
+                    && !self.locals.iter().any(|(local, _)| local == root)
+                    && !self.variables.contains_key(root)
+                {
+                    return Ok(Value::Type(name.into()));
+                }
                 if let Some(found) = self.lazy_field(operand, field, *how)? {
                     return Ok(found);
                 }

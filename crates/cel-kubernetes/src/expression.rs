@@ -121,3 +121,37 @@ impl Expression {
         found
     }
 }
+
+/// Types whose names are qualified.
+const QUALIFIED: [&str; 7] = [
+    "google.protobuf.Duration",
+    "google.protobuf.Timestamp",
+    "kubernetes.Quantity",
+    "kubernetes.Semver",
+    "kubernetes.URL",
+    "net.CIDR",
+    "net.IP",
+];
+
+impl Expression {
+    /// The type that a selection names (`net.IP`), and the first word of the name: a variable of that name hides it.
+    pub(crate) fn qualified_type(&self) -> Option<(&str, &'static str)> {
+        let mut rest = self;
+        let mut words = Vec::new();
+        loop {
+            match &rest.kind {
+                Kind::Select { operand, field, how: Select::Plain } if words.len() < 2 => {
+                    words.push(field.as_str());
+                    rest = operand;
+                }
+                Kind::Variable(root) => {
+                    let of = |name: &&str| {
+                        name.split('.').eq([root.as_str()].into_iter().chain(words.iter().rev().copied()))
+                    };
+                    return QUALIFIED.iter().find(|name| of(name)).map(|name| (root.as_str(), *name));
+                }
+                _ => return None,
+            }
+        }
+    }
+}

@@ -1,10 +1,14 @@
 //! The functions: CEL's own, and Kubernetes' libraries (`k8s.io/apiserver/pkg/cel/library`).
 
+mod duration;
+mod format;
 mod net;
 mod text;
+mod url;
+mod version;
 
 use crate::evaluate::{EvaluateError, Run};
-use crate::value::{Key, Url, Value, timestamp};
+use crate::value::{Key, Value, timestamp};
 use api::quantity::{Format, Quantity};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,28 +19,26 @@ use std::sync::Arc;
 pub(crate) const NAMESPACES: [&str; 10] =
     ["optional", "format", "sets", "math", "base64", "lists", "strings", "ip", "cidr", "jsonpatch"];
 
-/// The formats that `format.…()` knows, by upstream's names.
-const FORMATS: [(&str, &str); 15] = [
-    ("dns1123Label", "dns1123label"),
-    ("dns1123Subdomain", "dns1123subdomain"),
-    ("dns1035Label", "dns1035label"),
-    ("qualifiedName", "qualifiedname"),
-    ("dns1123LabelPrefix", "dns1123labelprefix"),
-    ("dns1123SubdomainPrefix", "dns1123subdomainprefix"),
-    ("dns1035LabelPrefix", "dns1035labelprefix"),
-    ("labelValue", "labelvalue"),
-    ("uri", "uri"),
-    ("uuid", "uuid"),
-    ("byte", "byte"),
-    ("date", "date"),
-    ("datetime", "datetime"),
-    ("duration", "duration"),
-    ("ipv4", "ipv4"),
+/// The formats that `format.…()` knows (`k8s.io/apiserver/pkg/cel/library/format.go`).
+const FORMATS: [&str; 13] = [
+    "dns1123Label",
+    "dns1123Subdomain",
+    "dns1035Label",
+    "qualifiedName",
+    "dns1123LabelPrefix",
+    "dns1123SubdomainPrefix",
+    "dns1035LabelPrefix",
+    "labelValue",
+    "uri",
+    "uuid",
+    "byte",
+    "date",
+    "datetime",
 ];
 
 /// The format behind a function of `format`.
 pub(crate) fn named_format(function: &str) -> Option<&'static str> {
-    FORMATS.iter().find(|(name, _)| *name == function).map(|(name, _)| *name)
+    FORMATS.into_iter().find(|name| *name == function)
 }
 
 pub(crate) fn base64_decode(text: &str) -> Option<Vec<u8>> {
@@ -47,33 +49,7 @@ pub(crate) fn base64_encode(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Precedence of semantic versions: a pre-release comes before its release.
-pub(crate) fn compare_versions(a: &(u64, u64, u64, String), b: &(u64, u64, u64, String)) -> Ordering {
-    (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)).then_with(|| match (a.3.is_empty(), b.3.is_empty()) {
-        (true, true) => Ordering::Equal,
-        (true, false) => Ordering::Greater,
-        (false, true) => Ordering::Less,
-        (false, false) => {
-            let (mut left, mut right) = (a.3.split('.'), b.3.split('.'));
-            loop {
-                let order = match (left.next(), right.next()) {
-                    (None, None) => return Ordering::Equal,
-                    (None, Some(_)) => Ordering::Less,
-                    (Some(_), None) => Ordering::Greater,
-                    (Some(x), Some(y)) => match (x.parse::<u64>(), y.parse::<u64>()) {
-                        (Ok(x), Ok(y)) => x.cmp(&y),
-                        (Ok(_), Err(_)) => Ordering::Less,
-                        (Err(_), Ok(_)) => Ordering::Greater,
-                        (Err(_), Err(_)) => x.cmp(y),
-                    },
-                };
-                if order != Ordering::Equal {
-                    return order;
-                }
-            }
-        }
-    })
-}
+pub(crate) use version::compare as compare_versions;
 
 type Outcome = Result<Value, EvaluateError>;
 
@@ -90,6 +66,10 @@ pub(crate) fn call(run: &mut Run<'_, '_>, name: &str, target: Option<&Value>, ar
         "sets.contains" | "sets.intersects" | "sets.equivalent" => {
             args.iter().map(Value::size).fold(10, u64::saturating_mul)
         }
+        "lists.range" => match args {
+            [Value::Int(n)] => u64::try_from(*n).unwrap_or(0).saturating_mul(10),
+            _ => 1,
+        },
         "distinct" => target.map_or(1, Value::size).saturating_mul(target.map_or(1, Value::size)).saturating_mul(10),
         _ => target.into_iter().chain(args).map(Value::size).fold(0, u64::saturating_add),
     };
@@ -112,8 +92,7 @@ pub(crate) fn call(run: &mut Run<'_, '_>, name: &str, target: Option<&Value>, ar
 fn format_of(name: &str, args: &[Value]) -> Outcome {
     match (name, args) {
         ("named", [Value::String(wanted)]) => {
-            let found = FORMATS.iter().find(|(own, lower)| **wanted == **own || wanted.to_lowercase() == *lower);
-            Ok(Value::Optional(found.map(|(name, _)| Box::new(Value::Format(name)))))
+            Ok(Value::Optional(named_format(wanted).map(|name| Box::new(Value::Format(name)))))
         }
         (name, []) => named_format(name).map(Value::Format).ok_or(EvaluateError::NoOverload),
         _ => Err(EvaluateError::NoOverload),
@@ -147,7 +126,6 @@ fn one(name: &str, a: &Value) -> Outcome {
             value.checked_neg().map_or_else(|| failed("integer overflow"), |n| Ok(Value::Int(n)))
         }
         ("-_", Value::Double(value)) => Ok(Value::Double(-value)),
-        ("-_", Value::Duration(value)) => Ok(Value::Duration(value.saturating_neg())),
         ("size", value) => size(value),
         ("dyn", value) => Ok(value.clone()),
         ("type", value) => Ok(Value::Type(value.type_name().into())),
@@ -165,6 +143,7 @@ fn one(name: &str, a: &Value) -> Outcome {
             };
             if zero { Ok(Value::Optional(None)) } else { optional(value.clone()) }
         }
+        ("optional.unwrap", Value::List(list)) => text::unwrapped(list),
         ("base64.decode", Value::String(text)) => {
             base64_decode(text).map_or_else(|| failed("illegal base64 data"), |bytes| Ok(Value::Bytes(bytes.into())))
         }
@@ -172,7 +151,8 @@ fn one(name: &str, a: &Value) -> Outcome {
         ("jsonpatch.escapeKey", Value::String(text)) => Ok(Value::text(&text.replace('~', "~0").replace('/', "~1"))),
         ("strings.quote", Value::String(text)) => Ok(Value::text(&api::field::go_quote(text))),
         ("lists.range", Value::Int(n)) => {
-            Ok(Value::List(Arc::new((0..(*n).clamp(0, 100_000)).map(Value::Int).collect())))
+            // Paid for already, and so bounded by the budget.
+            Ok(Value::List(Arc::new((0..*n).map(Value::Int).collect())))
         }
         ("math.abs", Value::Int(value)) => {
             value.checked_abs().map_or_else(|| failed("integer overflow"), |n| Ok(Value::Int(n)))
@@ -198,6 +178,12 @@ fn conversion(name: &str, a: &Value) -> Outcome {
         }
         #[expect(clippy::cast_possible_truncation, reason = "checked against the range")]
         ("int", Value::Double(value)) if value.abs() < 9.2e18 => Ok(Value::Int(*value as i64)),
+        ("int", Value::Double(_)) => failed("integer overflow"),
+        ("int", Value::Duration(nanoseconds)) => Ok(Value::Int(*nanoseconds)),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked against the range")]
+        ("uint", Value::Double(value)) if (0.0..1.8e19).contains(value) => Ok(Value::Uint(*value as u64)),
+        ("uint", Value::Double(_)) => failed("unsigned integer overflow"),
+        ("duration", Value::Int(nanoseconds)) => Ok(Value::Duration(*nanoseconds)),
         ("int", Value::Timestamp(moment)) => Ok(Value::Int(moment.as_second())),
         ("int", Value::String(text)) => text.parse().map_or_else(
             |_| failed(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")),
@@ -219,23 +205,23 @@ fn conversion(name: &str, a: &Value) -> Outcome {
             |n| Ok(Value::Double(n)),
         ),
         ("bool", Value::String(text)) => match &**text {
-            "true" | "True" | "TRUE" | "t" | "1" => Ok(Value::Bool(true)),
-            "false" | "False" | "FALSE" | "f" | "0" => Ok(Value::Bool(false)),
+            "true" | "True" | "TRUE" | "t" | "T" | "1" => Ok(Value::Bool(true)),
+            "false" | "False" | "FALSE" | "f" | "F" | "0" => Ok(Value::Bool(false)),
             _ => failed(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
         },
         ("bytes", Value::String(text)) => Ok(Value::Bytes(text.as_bytes().into())),
-        ("timestamp", Value::String(text)) => timestamp(text)
+        ("timestamp", Value::String(text)) => rfc3339(text)
             .map_or_else(|| failed(format!("parsing time {text:?}")), |moment| Ok(Value::Timestamp(moment))),
         ("timestamp", Value::Int(seconds)) => jiff::Timestamp::from_second(*seconds)
             .map_or_else(|_| failed("timestamp overflow"), |moment| Ok(Value::Timestamp(moment))),
-        ("duration", Value::String(text)) => api::structural::format::duration_nanoseconds(text)
+        ("duration", Value::String(text)) => duration::parse(text)
             .map_or_else(|| failed(format!("time: invalid duration {text:?}")), |n| Ok(Value::Duration(n))),
         ("quantity" | "isQuantity", Value::String(text)) => match (Quantity::parse(text), name) {
             (parsed, "isQuantity") => Ok(Value::Bool(parsed.is_ok())),
             (Ok(quantity), _) => Ok(Value::Quantity(Arc::new(quantity))),
             (Err(error), _) => failed(error.to_string()),
         },
-        ("url" | "isURL", Value::String(text)) => match (parse_url(text), name) {
+        ("url" | "isURL", Value::String(text)) => match (url::parse(text), name) {
             (parsed, "isURL") => Ok(Value::Bool(parsed.is_some())),
             (Some(url), _) => Ok(Value::Url(Arc::new(url))),
             (None, _) => failed(format!(
@@ -245,6 +231,14 @@ fn conversion(name: &str, a: &Value) -> Outcome {
         ("semver" | "isSemver", Value::String(text)) => semver(name, text, false),
         _ => net::function(name, a),
     }
+}
+
+/// A moment with its time of day; a date alone is one only in fields of the format `date`.
+fn rfc3339(text: &str) -> Option<jiff::Timestamp> {
+    let zone = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let is_offset = |zone: &[u8]| matches!(zone, [b'+' | b'-', a, b, b':', c, d] if [a, b, c, d].iter().all(|b| b.is_ascii_digit()));
+    let shaped = text.as_bytes().get(10) == Some(&b'T') && (zone == "Z" || is_offset(zone.as_bytes()));
+    shaped.then(|| timestamp(text)).flatten()
 }
 
 fn size(value: &Value) -> Outcome {
@@ -259,56 +253,12 @@ fn size(value: &Value) -> Outcome {
 }
 
 fn semver(name: &str, text: &str, normalize: bool) -> Outcome {
-    let parsed = parse_version(text, normalize);
+    let parsed = version::parse(text, normalize);
     match (name, parsed) {
         ("isSemver", parsed) => Ok(Value::Bool(parsed.is_some())),
         (_, Some(version)) => Ok(Value::SemVer(Arc::new(version))),
         (_, None) => failed(format!("Invalid character(s) found in version {text:?}")),
     }
-}
-
-fn parse_version(text: &str, normalize: bool) -> Option<(u64, u64, u64, String)> {
-    let text = if normalize { text.trim_start_matches('v') } else { text };
-    let text = text.split_once('+').map_or(text, |(version, _)| version);
-    let (core, pre) = text.split_once('-').unwrap_or((text, ""));
-    if text.contains('-') && pre.is_empty() {
-        return None;
-    }
-    let mut numbers: Vec<u64> = Vec::new();
-    for part in core.split('.') {
-        let leading = part.len() > 1 && part.starts_with('0');
-        if part.is_empty() || !part.bytes().all(|b| b.is_ascii_digit()) || (leading && !normalize) {
-            return None;
-        }
-        numbers.push(part.parse().ok()?);
-    }
-    while normalize && numbers.len() < 3 {
-        numbers.push(0);
-    }
-    match numbers.as_slice() {
-        [major, minor, patch] => Some((*major, *minor, *patch, pre.to_owned())),
-        _ => None,
-    }
-}
-
-fn parse_url(text: &str) -> Option<Url> {
-    if text.chars().any(|c| c.is_control() || c == ' ') || text.is_empty() {
-        return None;
-    }
-    let (rest, query) = text.split_once('?').unwrap_or((text, ""));
-    let (scheme, after) = match rest.split_once("://") {
-        Some((scheme, after)) => (scheme, after),
-        None if rest.starts_with('/') => return Some(url(text, "", "", rest, query)),
-        None => return None,
-    };
-    let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
-    let at = after.find('/').unwrap_or(after.len());
-    valid.then(|| url(text, scheme, after[..at].rsplit('@').next().unwrap_or_default(), &after[at..], query))
-}
-
-fn url(text: &str, scheme: &str, host: &str, path: &str, query: &str) -> Url {
-    Url { text: text.into(), scheme: scheme.to_lowercase(), host: host.into(), path: path.into(), query: query.into() }
 }
 
 /// Functions of two arguments, operators above all.
@@ -352,6 +302,7 @@ fn two(name: &str, a: &Value, b: &Value) -> Outcome {
 fn arithmetic(name: &str, a: &Value, b: &Value) -> Outcome {
     let int = |value: Option<i64>| value.map_or_else(|| failed("integer overflow"), |n| Ok(Value::Int(n)));
     let uint = |value: Option<u64>| value.map_or_else(|| failed("unsigned integer overflow"), |n| Ok(Value::Uint(n)));
+    let duration = |value: Option<i64>| value.map_or_else(|| failed("duration overflow"), |n| Ok(Value::Duration(n)));
     let zero = matches!(b, Value::Int(0) | Value::Uint(0));
     match (name, a, b) {
         ("_/_", Value::Int(_) | Value::Uint(_), _) if zero => failed("division by zero"),
@@ -373,8 +324,8 @@ fn arithmetic(name: &str, a: &Value, b: &Value) -> Outcome {
         ("_+_", Value::String(a), Value::String(b)) => Ok(Value::text(&format!("{a}{b}"))),
         ("_+_", Value::Bytes(a), Value::Bytes(b)) => Ok(Value::Bytes([&**a, &**b].concat().into())),
         ("_+_", Value::List(a), Value::List(b)) => Ok(Value::List(Arc::new([a.as_slice(), b.as_slice()].concat()))),
-        ("_+_", Value::Duration(a), Value::Duration(b)) => Ok(Value::Duration(a.saturating_add(*b))),
-        ("_-_", Value::Duration(a), Value::Duration(b)) => Ok(Value::Duration(a.saturating_sub(*b))),
+        ("_+_", Value::Duration(a), Value::Duration(b)) => duration(a.checked_add(*b)),
+        ("_-_", Value::Duration(a), Value::Duration(b)) => duration(a.checked_sub(*b)),
         ("_+_", Value::Timestamp(at), Value::Duration(by)) | ("_+_", Value::Duration(by), Value::Timestamp(at)) => {
             moved(*at, *by)
         }
@@ -407,7 +358,7 @@ fn method(name: &str, target: &Value, args: &[Value]) -> Outcome {
         (_, Value::Host(host), args) => host.call(name, args),
         (_, Value::Quantity(quantity), args) => quantity_method(name, quantity, args),
         (_, Value::SemVer(version), args) => version_method(name, version, args),
-        (_, Value::Url(url), []) => url_part(name, url),
+        (_, Value::Url(url), []) => url::part(name, url),
         _ => net::method(name, target, args),
     }
 }
@@ -424,7 +375,11 @@ fn validate(format: &str, text: &str) -> Value {
         "dns1123LabelPrefix" => prefix(names::dns1123_label),
         "dns1123SubdomainPrefix" => prefix(names::dns1123_subdomain),
         "dns1035LabelPrefix" => prefix(names::dns1035_label),
-        other if api::structural::format::matches(other, text) => Vec::new(),
+        "uri" if url::parse(text).is_some() => Vec::new(),
+        "uri" => vec![format!("parse {}: invalid URI for request", api::field::go_quote(text))],
+        other if api::structural::format::matches(&other.to_lowercase(), text) => Vec::new(),
+        "uuid" => vec!["does not match the UUID format".to_owned()],
+        "byte" => vec!["invalid base64".to_owned()],
         other => vec![format!("invalid {other}")],
     };
     let list = wrong.iter().map(|words| Value::text(words)).collect();
@@ -503,29 +458,6 @@ fn version_method(name: &str, version: &(u64, u64, u64, String), args: &[Value])
         ("compareTo", [Value::SemVer(other)]) => Ok(Value::Int(compare_versions(version, other) as i64)),
         ("isLessThan", [Value::SemVer(other)]) => Ok(Value::Bool(compare_versions(version, other).is_lt())),
         ("isGreaterThan", [Value::SemVer(other)]) => Ok(Value::Bool(compare_versions(version, other).is_gt())),
-        _ => Err(EvaluateError::NoOverload),
-    }
-}
-
-fn url_part(name: &str, url: &Url) -> Outcome {
-    let (hostname, port) = match url.host.rsplit_once(':') {
-        Some((hostname, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (hostname, port),
-        _ => (url.host.as_str(), ""),
-    };
-    match name {
-        "getScheme" => Ok(Value::text(&url.scheme)),
-        "getHost" => Ok(Value::text(&url.host)),
-        "getHostname" => Ok(Value::text(hostname.trim_matches(['[', ']']))),
-        "getPort" => Ok(Value::text(port)),
-        "getEscapedPath" => Ok(Value::text(&url.path)),
-        "getQuery" => {
-            let mut map: std::collections::BTreeMap<Key, Vec<Value>> = std::collections::BTreeMap::new();
-            for pair in url.query.split('&').filter(|pair| !pair.is_empty()) {
-                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                map.entry(Key::String(key.into())).or_default().push(Value::text(value));
-            }
-            Ok(Value::Map(Arc::new(map.into_iter().map(|(key, list)| (key, Value::List(Arc::new(list)))).collect())))
-        }
         _ => Err(EvaluateError::NoOverload),
     }
 }

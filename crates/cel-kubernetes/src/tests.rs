@@ -1,5 +1,7 @@
 //! What expressions are, cost and say.
 
+mod libraries;
+
 use super::*;
 use proptest::prelude::*;
 

@@ -185,15 +185,17 @@ impl Value {
             Self::Bool(value) => value.to_string(),
             Self::Int(value) => value.to_string(),
             Self::Uint(value) => value.to_string(),
-            Self::Double(value) => value.to_string(),
+            Self::Double(value) => go_float(*value),
             Self::String(value) => value.to_string(),
             Self::Bytes(value) => String::from_utf8(value.to_vec()).ok()?,
             Self::Duration(nanoseconds) => {
-                let (seconds, rest) = (nanoseconds / 1_000_000_000, (nanoseconds % 1_000_000_000).abs());
+                let sign = if *nanoseconds < 0 { "-" } else { "" };
+                let size = nanoseconds.unsigned_abs();
+                let (seconds, rest) = (size / 1_000_000_000, size % 1_000_000_000);
                 if rest == 0 {
-                    format!("{seconds}s")
+                    format!("{sign}{seconds}s")
                 } else {
-                    format!("{seconds}.{rest:09}").trim_end_matches('0').to_owned() + "s"
+                    format!("{sign}{seconds}.{rest:09}").trim_end_matches('0').to_owned() + "s"
                 }
             }
             Self::Timestamp(moment) => moment.to_string(),
@@ -294,6 +296,28 @@ impl Value {
             Self::Host(host) => host.type_name(),
         }
     }
+}
+
+/// The shortest text that reads back as the number, as Go's `%g` prints it: with an exponent from a million on.
+fn go_float(value: f64) -> String {
+    if !value.is_finite() {
+        return if value.is_nan() {
+            "NaN"
+        } else if value > 0.0 {
+            "+Inf"
+        } else {
+            "-Inf"
+        }
+        .to_owned();
+    }
+    let scientific = format!("{value:e}");
+    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    let exponent: i64 = exponent.parse().unwrap_or_default();
+    if !(-4..6).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.abs());
+    }
+    value.to_string()
 }
 
 /// RFC 3339, or a date alone.

@@ -5,10 +5,17 @@ use crate::evaluate::EvaluateError;
 use crate::value::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// An address; IPv4 in the clothes of IPv6 is refused, as upstream does.
+fn parse_ip(text: &str) -> Option<IpAddr> {
+    let mapped = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+    text.parse().ok().filter(|address| !mapped(address))
+}
+
 fn parse_cidr(text: &str) -> Option<(IpAddr, u8)> {
     let (address, bits) = text.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
-    let bits: u8 = bits.parse().ok()?;
+    let address = parse_ip(address)?;
+    let plain = bits.bytes().all(|b| b.is_ascii_digit()) && (bits == "0" || !bits.starts_with('0'));
+    let bits: u8 = bits.parse().ok().filter(|_| plain)?;
     (bits <= width(&address)).then_some((address, bits))
 }
 
@@ -37,12 +44,12 @@ fn holds(range: (IpAddr, u8), address: IpAddr) -> bool {
 /// Functions of one text.
 pub(super) fn function(name: &str, a: &Value) -> Outcome {
     let Value::String(text) = a else { return Err(EvaluateError::NoOverload) };
-    let address = text.parse::<IpAddr>();
+    let address = parse_ip(text);
     match (name, address) {
-        ("isIP", address) => Ok(Value::Bool(address.is_ok())),
-        ("ip", Ok(address)) => Ok(Value::Ip(address)),
-        ("ip.isCanonical", Ok(address)) => Ok(Value::Bool(address.to_string() == **text)),
-        ("ip" | "ip.isCanonical", Err(_)) => {
+        ("isIP", address) => Ok(Value::Bool(address.is_some())),
+        ("ip", Some(address)) => Ok(Value::Ip(address)),
+        ("ip.isCanonical", Some(address)) => Ok(Value::Bool(address.to_string() == **text)),
+        ("ip" | "ip.isCanonical", None) => {
             failed(format!("IP Address {text:?} parse error during conversion from string"))
         }
         ("isCIDR", _) => Ok(Value::Bool(parse_cidr(text).is_some())),
@@ -72,9 +79,9 @@ pub(super) fn method(name: &str, target: &Value, args: &[Value]) -> Outcome {
 fn contains(name: &str, range: (IpAddr, u8), other: &Value) -> Outcome {
     match (name, other) {
         ("containsIP", Value::Ip(address)) => Ok(Value::Bool(holds(range, *address))),
-        ("containsIP", Value::String(text)) => match text.parse() {
-            Ok(address) => Ok(Value::Bool(holds(range, address))),
-            Err(_) => failed(format!("IP Address {text:?} parse error during conversion from string")),
+        ("containsIP", Value::String(text)) => match parse_ip(text) {
+            Some(address) => Ok(Value::Bool(holds(range, address))),
+            None => failed(format!("IP Address {text:?} parse error during conversion from string")),
         },
         ("containsCIDR", Value::Cidr(address, bits)) => Ok(Value::Bool(*bits >= range.1 && holds(range, *address))),
         ("containsCIDR", Value::String(text)) => match parse_cidr(text) {

@@ -38,7 +38,7 @@ pub(super) fn method(name: &str, target: &Value, args: &[Value]) -> Outcome {
         }
         ("charAt" | "substring", args) => part(name, text, args),
         ("indexOf" | "lastIndexOf", [Value::String(wanted), rest @ ..]) => index(name, text, wanted, rest),
-        ("format", [Value::List(values)]) => format(text, values),
+        ("format", [Value::List(values)]) => super::format::format(text, values),
         _ => Err(EvaluateError::NoOverload),
     }
 }
@@ -118,62 +118,6 @@ fn index(name: &str, text: &str, wanted: &str, rest: &[Value]) -> Outcome {
     }))
 }
 
-/// `'%s is %d'.format([…])`: `%s`, `%d`, `%f`, `%e`, `%b`, `%x`, `%X`, `%o`, `%%`.
-fn format(text: &str, values: &[Value]) -> Outcome {
-    let mut out = String::new();
-    let mut values = values.iter();
-    let mut characters = text.chars().peekable();
-    while let Some(c) = characters.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        let mut precision = None;
-        if characters.next_if_eq(&'.').is_some() {
-            let mut digits = String::new();
-            while let Some(digit) = characters.next_if(char::is_ascii_digit) {
-                digits.push(digit);
-            }
-            precision = digits.parse::<usize>().ok().map(|n| n.min(100));
-        }
-        let verb = characters.next();
-        if verb == Some('%') {
-            out.push('%');
-            continue;
-        }
-        let Some(value) = values.next() else { return failed("index out of range: not enough arguments to format") };
-        let whole = match value {
-            Value::Int(n) => Some(i128::from(*n)),
-            Value::Uint(n) => Some(i128::from(*n)),
-            _ => None,
-        };
-        let float = match value {
-            Value::Double(n) => Some(*n),
-            #[expect(clippy::cast_precision_loss, reason = "printed with six digits")]
-            _ => whole.map(|n| n as f64),
-        };
-        let printed = match (verb, whole, float) {
-            (Some('s'), ..) => value.printed().or_else(|| value.to_json().map(|json| json.to_string())),
-            (Some('d'), Some(n), _) => Some(n.to_string()),
-            (Some('d'), None, Some(n)) => Some(n.to_string()),
-            (Some('b'), Some(n), _) => Some(format!("{n:b}")),
-            (Some('b'), None, _) => match value {
-                Value::Bool(value) => Some(u8::from(*value).to_string()),
-                _ => None,
-            },
-            (Some('x'), Some(n), _) => Some(format!("{n:x}")),
-            (Some('X'), Some(n), _) => Some(format!("{n:X}")),
-            (Some('o'), Some(n), _) => Some(format!("{n:o}")),
-            (Some('f'), _, Some(n)) => Some(format!("{n:.*}", precision.unwrap_or(6))),
-            (Some('e'), _, Some(n)) => Some(format!("{n:.*e}", precision.unwrap_or(6))),
-            _ => None,
-        };
-        let Some(printed) = printed else { return failed("error during formatting: unsupported clause or value") };
-        out.push_str(&printed);
-    }
-    Ok(Value::text(&out))
-}
-
 /// Functions on a list.
 pub(super) fn list_method(name: &str, list: &Arc<Vec<Value>>, args: &[Value]) -> Outcome {
     match (name, args) {
@@ -228,6 +172,7 @@ pub(super) fn list_method(name: &str, list: &Arc<Vec<Value>>, args: &[Value]) ->
                 |part| Ok(Value::List(Arc::new(part.to_vec()))),
             )
         }
+        ("unwrapOpt", []) => unwrapped(list),
         ("flatten", []) => Ok(Value::List(Arc::new(flatten(list, 1)))),
         ("flatten", [Value::Int(depth)]) => usize::try_from(*depth).map_or_else(
             |_| failed("level must be non-negative"),
@@ -235,6 +180,18 @@ pub(super) fn list_method(name: &str, list: &Arc<Vec<Value>>, args: &[Value]) ->
         ),
         _ => Err(EvaluateError::NoOverload),
     }
+}
+
+/// What the optionals of a list hold.
+pub(super) fn unwrapped(list: &[Value]) -> Outcome {
+    let mut held = Vec::new();
+    for item in list {
+        match item {
+            Value::Optional(inner) => held.extend(inner.as_deref().cloned()),
+            _ => return Err(EvaluateError::NoOverload),
+        }
+    }
+    Ok(Value::List(Arc::new(held)))
 }
 
 fn flatten(list: &[Value], depth: usize) -> Vec<Value> {
