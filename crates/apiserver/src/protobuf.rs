@@ -5,7 +5,7 @@
 
 mod encode;
 mod table;
-mod wire;
+pub(crate) mod wire;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -3,13 +3,13 @@
 //!
 //! Printed from the rows and the schema table when somebody asks, and not kept: the documents are large and seldom
 //! wanted (`kubectl explain`, and one look at the parameters before the first write of a kind). Their entity tags are
-//! known without them. What not: v2 in its protobuf form (clients since kubectl 1.27 ask for v3 first), and whether a
-//! client may ask.
+//! known without them. What not: v3 in its protobuf form (client-go reads JSON), and whether a client may ask.
 
 mod custom;
 mod descriptions;
 mod operations;
 mod parameters;
+mod protobuf;
 mod render;
 mod schemas;
 
@@ -31,7 +31,7 @@ pub(crate) enum Dialect {
 pub enum Answer {
     /// 404
     NotFound,
-    /// 406: only JSON is spoken here.
+    /// 406: JSON is spoken here, and protobuf for v2.
     NotAcceptable,
     /// 304 with this `ETag`.
     NotModified(String),
@@ -109,7 +109,12 @@ impl OpenApi {
     /// The answer to `GET path` below `/openapi`; empty headers are missing ones.
     pub fn respond(&self, path: &str, accept: &str, if_none_match: &str) -> Answer {
         match path.trim_matches('/') {
-            "openapi/v2" => self.large(accept, if_none_match, &self.hash, || self.v2()),
+            "openapi/v2" if !accepts_json(accept) && accepts_protobuf(accept) => {
+                // another form, so another tag
+                let tag = hash(format!("{}{}", self.hash, protobuf::ANSWERED).as_bytes());
+                large(protobuf::ANSWERED, if_none_match, &tag, || protobuf::encode(&self.v2()))
+            }
+            "openapi/v2" => json(accept, if_none_match, &self.hash, || self.v2()),
             "openapi/v3" => {
                 if self.index.matches(if_none_match) {
                     return Answer::NotModified(self.index.etag.clone());
@@ -119,22 +124,9 @@ impl OpenApi {
             path => {
                 let subject = path.strip_prefix("openapi/v3/").and_then(|path| self.subjects.get_key_value(path));
                 let Some((path, (hash, subject))) = subject else { return Answer::NotFound };
-                self.large(accept, if_none_match, hash, || self.v3(path, subject))
+                json(accept, if_none_match, hash, || self.v3(path, subject))
             }
         }
-    }
-
-    /// A document that is only printed when the client has not got it yet.
-    fn large(&self, accept: &str, if_none_match: &str, hash: &str, print: impl FnOnce() -> Value) -> Answer {
-        if !accepts_json(accept) {
-            return Answer::NotAcceptable;
-        }
-        let etag = format!("\"{hash}\"");
-        let empty = Document { content_type: "application/json", etag, body: bytes::Bytes::new() };
-        if empty.matches(if_none_match) {
-            return Answer::NotModified(empty.etag);
-        }
-        Answer::Document(Document { body: print().to_string().into(), ..empty })
     }
 
     fn v3(&self, path: &str, subject: &Subject) -> Value {
@@ -165,6 +157,29 @@ impl OpenApi {
             "security": [{"BearerToken": []}],
         })
     }
+}
+
+/// Whether an `Accept` header names the protobuf form of v2.
+fn accepts_protobuf(accept: &str) -> bool {
+    let mut forms = accept.split(',').map(|form| form.split(';').next().unwrap_or_default().trim());
+    forms.any(|form| matches!(form, protobuf::ASKED | protobuf::ANSWERED))
+}
+
+/// A document in JSON, where that is accepted.
+fn json(accept: &str, if_none_match: &str, hash: &str, print: impl FnOnce() -> Value) -> Answer {
+    if !accepts_json(accept) {
+        return Answer::NotAcceptable;
+    }
+    large("application/json", if_none_match, hash, || print().to_string().into_bytes())
+}
+
+/// A document that is only printed when the client has not got it yet.
+fn large(form: &'static str, if_none_match: &str, hash: &str, print: impl FnOnce() -> Vec<u8>) -> Answer {
+    let empty = Document { content_type: form, etag: format!("\"{hash}\""), body: bytes::Bytes::new() };
+    if empty.matches(if_none_match) {
+        return Answer::NotModified(empty.etag);
+    }
+    Answer::Document(Document { body: print().into(), ..empty })
 }
 
 fn security() -> Value {

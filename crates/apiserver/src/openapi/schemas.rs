@@ -9,6 +9,17 @@ use std::collections::BTreeSet;
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
+/// Where upstream says what is so anyway, or does not say it: definition, field, keyword, value.
+const AGAINST_THE_RULE: &[(&str, &str, &str, Option<&str>)] = &[
+    (
+        "io.k8s.api.core.v1.PersistentVolumeClaimStatus",
+        "allocatedResourceStatuses",
+        "x-kubernetes-map-type",
+        Some("granular"),
+    ),
+    ("io.k8s.apimachinery.pkg.apis.meta.v1.APIResource", "verbs", "x-kubernetes-list-type", None),
+];
+
 /// The definitions named in `wanted` and all that they refer to, by name.
 /// `custom` has those that are not in the table, and what they refer to is wanted too.
 pub(super) fn definitions(
@@ -150,6 +161,14 @@ impl Printer {
         }
         if field.atomic_list {
             put("x-kubernetes-list-type", "atomic".into());
+        }
+        for (_, _, keyword, said) in
+            AGAINST_THE_RULE.iter().filter(|rule| rule.0 == definition && *rule.1 == *field.name)
+        {
+            match said {
+                Some(said) => value[keyword] = (*said).into(),
+                None => drop(value.as_object_mut().and_then(|value| value.remove(*keyword))),
+            }
         }
         // In v3 nothing may stand beside a reference.
         if !extras.is_empty() && self.dialect == Dialect::V3 && value.get("$ref").is_some() {

@@ -4,6 +4,7 @@
 //! pointers, and reads absent ones as zero, so that leaving them out means the same.
 
 use super::table::{self, Field, Kind, Shape};
+use super::wire::{put_bytes, put_tag, put_varint};
 use super::{MAGIC, STANDARD};
 use base64::Engine;
 use serde_json::{Map, Value};
@@ -12,7 +13,6 @@ use serde_json::{Map, Value};
 const META_KINDS: [&str; 3] = ["DeleteOptions", "PartialObjectMetadata", "Status"];
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
-const BYTES: u32 = 2;
 
 /// Whether objects of this type can be written.
 pub fn knows(api_version: &str, kind: &str) -> bool {
@@ -75,24 +75,6 @@ fn put_list(list: &Value, item: &[Field], out: &mut Vec<u8>) {
         put_message(object, item, &mut bytes);
         put_bytes(2, &bytes, out);
     }
-}
-
-fn put_varint(mut number: u64, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn put_tag(number: u32, wire: u32, out: &mut Vec<u8>) {
-    put_varint(u64::from(number << 3 | wire), out);
-}
-
-fn put_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
-    put_tag(number, BYTES, out);
-    put_varint(bytes.len() as u64, out);
-    out.extend_from_slice(bytes);
 }
 
 fn put_message(object: &Map<String, Value>, fields: &[Field], out: &mut Vec<u8>) {

@@ -91,3 +91,24 @@ pub fn packed(mut bytes: &[u8]) -> impl Iterator<Item = Result<u64, WireError>> 
         Some(next)
     })
 }
+
+/// Appends a number of type 0, after its tag or alone.
+pub fn put_varint(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Appends the tag of a field: its number and its wire type.
+pub fn put_tag(number: u32, wire: u32, out: &mut Vec<u8>) {
+    put_varint(u64::from(number << 3 | wire), out);
+}
+
+/// Appends a field of type 2.
+pub fn put_bytes(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    put_tag(number, 2, out);
+    put_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
