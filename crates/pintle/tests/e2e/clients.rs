@@ -1,6 +1,7 @@
-//! Unmodified clients other than kubectl: the official Python client, and kube-rs with a controller of its own.
+//! Unmodified clients: kubectl, the official Python client, and kube-rs with a controller of its own.
 
 mod controller;
+mod kubectl;
 
 use crate::cluster::Cluster;
 use std::path::Path;
