@@ -7,7 +7,7 @@ use regex_lite::Regex;
 use std::path::Path;
 
 /// What the page exports on the control plane.
-const KUBECONFIG: &str = "KUBECONFIG=/etc/kubernetes/admin.conf";
+pub const KUBECONFIG: &str = "KUBECONFIG=/etc/kubernetes/admin.conf";
 
 #[test]
 fn both_languages_show_the_same_commands() {
@@ -74,7 +74,7 @@ fn the_page_can_be_followed() {
 }
 
 /// Nothing of a node's time in a cluster is left after `reset`.
-fn is_clean(cluster: &Cluster, node: &str) {
+pub fn is_clean(cluster: &Cluster, node: &str) {
     let on_node = |command: &str| cluster.ok(&Cluster::on_node(node, "", command));
     let files = on_node("find /etc/kubernetes -type f; find /var/lib/kubelet /run/pintle/sandboxes -mindepth 1");
     assert_eq!(files, "");
@@ -90,7 +90,7 @@ fn is_clean(cluster: &Cluster, node: &str) {
 }
 
 /// `init` on the first of these bare machines, with these further words.
-fn control_plane(nodes: &str, words: &str) -> Cluster {
+pub fn control_plane(nodes: &str, words: &str) -> Cluster {
     let cluster = Cluster::prepare();
     cluster.ok(&format!("pintle up --bare --nodes {nodes}"));
     cluster.ok(&format!("pintle node exec master -- pintle init {words}"));

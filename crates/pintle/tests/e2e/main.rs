@@ -5,6 +5,7 @@ mod article;
 mod bad_input;
 mod clients;
 mod cluster;
+mod etcd;
 mod faults;
 mod kubeadm;
 mod page;
