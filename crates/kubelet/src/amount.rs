@@ -23,9 +23,14 @@ const SUFFIXES: [(&str, i128); 12] = [
 ];
 
 impl Milli {
+    /// Reads a quantity; `None` if it is none.
+    pub fn parse(quantity: &Quantity) -> Option<Self> {
+        parse(quantity.0.trim())
+    }
+
     /// Reads a quantity. What does not parse is zero: the API server has validated it.
     pub fn of(quantity: &Quantity) -> Self {
-        parse(quantity.0.trim()).unwrap_or_default()
+        Self::parse(quantity).unwrap_or_default()
     }
 
     /// Whole units, rounded up (`Value`).

@@ -11,6 +11,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod retention;
+
+pub use retention::{Retention, RetentionFields};
+
 /// The version that nodes report.
 pub const KUBELET_VERSION: &str = "v1.36.2";
 
@@ -82,6 +86,8 @@ pub struct Config {
     pub capacity: BTreeMap<String, String>,
     /// `allowedUnsafeSysctls`
     pub allowed_unsafe_sysctls: Vec<String>,
+    /// How long images and logs are kept.
+    pub retention: Retention,
 }
 
 impl Default for Config {
@@ -119,6 +125,7 @@ impl Default for Config {
             serialize_image_pulls: false,
             capacity: BTreeMap::new(),
             allowed_unsafe_sysctls: Vec::new(),
+            retention: Retention::default(),
         }
     }
 }
@@ -147,6 +154,9 @@ pub enum ConfigError {
         /// Why not.
         reason: &'static str,
     },
+    /// Values that do not go together, in upstream's words.
+    #[error("invalid configuration: {0}")]
+    Rule(String),
 }
 
 /// The fields of the file that this kubelet knows. Others are let pass, as upstream's lenient decoding does.
@@ -198,6 +208,7 @@ impl Config {
             return Err(ConfigError::Kind { api_version, kind });
         }
         let file: File = serde_json::from_value(document.clone())?;
+        self.retention.apply(&serde_json::from_value(document.clone())?)?;
         self.apply_sources(&file)?;
         let set = |to: &mut String, from: Option<String>| {
             if let Some(from) = from.filter(|f| !f.is_empty()) {

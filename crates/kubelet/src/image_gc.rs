@@ -94,7 +94,12 @@ impl ImageRecords {
     }
 
     /// What may go, the longest unused first (`imagesInEvictionOrder`): neither in use, nor pinned, nor too young.
-    fn candidates(&self, in_use: &BTreeSet<ImageId>, minimum_age: Duration, now: Timestamp) -> Vec<(&ImageId, &Record)> {
+    fn candidates(
+        &self,
+        in_use: &BTreeSet<ImageId>,
+        minimum_age: Duration,
+        now: Timestamp,
+    ) -> Vec<(&ImageId, &Record)> {
         let old = |record: &Record| record.first_detected.is_none_or(|at| elapsed(at, now) >= minimum_age);
         let may_go = |(id, record): &(&ImageId, &Record)| !in_use.contains(*id) && !record.pinned && old(record);
         let mut all: Vec<_> = self.records.iter().filter(may_go).collect();

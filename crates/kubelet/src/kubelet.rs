@@ -5,6 +5,8 @@ use crate::allocation::AllocationManager;
 use crate::api_access::KubeletApi;
 use crate::config::Config;
 use crate::events::{EventSink, LogSink, PodEvents, node_reference};
+use crate::image_gc;
+use crate::log_rotation;
 use crate::mirror::MirrorManager;
 use crate::network::PodNetworking;
 use crate::node;
@@ -160,6 +162,8 @@ impl Kubelet {
         let (updates_sender, mut updates) = mpsc::channel(SOURCE_UPDATES_MAX);
         let mut expected = self.start_sources(&updates_sender, &mut tasks, &shutdown);
         tasks.spawn(dispatch(container_events, self.clone(), shutdown.clone()));
+        tasks.spawn(image_gc::run(self.shared.clone(), shutdown.clone()));
+        tasks.spawn(log_rotation::run(self.shared.clone(), shutdown.clone()));
         let mut pods = None;
         if let Some(client) = self.client.clone() {
             let informer = self.start_api(client, &mut tasks, &shutdown);

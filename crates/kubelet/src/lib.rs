@@ -15,8 +15,10 @@ pub mod dns;
 pub mod env;
 mod events;
 mod hooks;
+mod image_gc;
 mod image_name;
 mod kubelet;
+mod log_rotation;
 pub mod mirror;
 mod network;
 mod node;
@@ -43,7 +45,8 @@ mod worker;
 
 pub use api_access::{Answer, IssuedToken, KubeletApi, TokenWish};
 pub use config::{
-    Config, ConfigError, KUBELET_VERSION, ManifestUrl, parse_duration, parse_header, parse_labels, parse_taints,
+    Config, ConfigError, KUBELET_VERSION, ManifestUrl, Retention, RetentionFields, parse_duration, parse_header,
+    parse_labels, parse_taints,
 };
 pub use events::EventSink;
 pub use kubelet::{Dependencies, Kubelet, run};

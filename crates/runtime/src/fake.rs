@@ -14,7 +14,7 @@ pub use script::{Call, Script};
 use crate::events::EventHub;
 use crate::service::{
     ContainerConfig, ContainerEvent, ContainerEventKind, ContainerId, ContainerState, ContainerStats, ContainerStatus,
-    ExecOutput, ExitReason, Image, ImageId, PodSandboxConfig, PodSandboxStatus, SandboxId, SandboxState,
+    ExecOutput, ExitReason, Image, ImageFsUsage, ImageId, PodSandboxConfig, PodSandboxStatus, SandboxId, SandboxState,
 };
 use clock::SharedClock;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -40,6 +40,7 @@ struct Inner {
     execs: HashMap<Vec<String>, ExecOutput>,
     calls: Vec<Call>,
     stats: ContainerStats,
+    image_fs_usage: ImageFsUsage,
 }
 
 #[derive(Debug)]
@@ -83,6 +84,11 @@ impl FakeRuntime {
     pub fn script_exec(&self, command: &[&str], output: ExecOutput) {
         let command = command.iter().map(|word| (*word).to_owned()).collect();
         self.lock().execs.insert(command, output);
+    }
+
+    /// Says what the image store uses.
+    pub fn set_image_fs_usage(&self, usage: ImageFsUsage) {
+        self.lock().image_fs_usage = usage;
     }
 
     /// Says what every container and every pod uses.

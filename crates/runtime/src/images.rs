@@ -10,6 +10,7 @@
 mod adopt;
 mod archive;
 mod index;
+mod members;
 mod pull;
 mod reference;
 mod store;

@@ -144,6 +144,7 @@ impl NativeRuntime {
             config,
         });
         inner.recover().await?;
+        inner.collect_images().await?;
         Ok(Self { inner })
     }
 

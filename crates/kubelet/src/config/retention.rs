@@ -83,7 +83,11 @@ impl Retention {
             high,
             &mut self.image_gc_high_threshold_percent,
         )?;
-        percent("imageGCLowThresholdPercent (--image-gc-low-threshold)", low, &mut self.image_gc_low_threshold_percent)?;
+        percent(
+            "imageGCLowThresholdPercent (--image-gc-low-threshold)",
+            low,
+            &mut self.image_gc_low_threshold_percent,
+        )?;
         if self.image_gc_low_threshold_percent >= self.image_gc_high_threshold_percent {
             return Err(rule(format!(
                 "imageGCLowThresholdPercent (--image-gc-low-threshold) {} must be less than imageGCHighThresholdPercent \

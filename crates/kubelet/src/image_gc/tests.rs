@@ -55,7 +55,8 @@ fn age_counts_from_the_last_use_and_from_the_kubelets_start() {
 fn from_the_high_threshold_down_to_the_low_one() {
     let usage = |available_bytes| ImageFsUsage { capacity_bytes: 1000, available_bytes, ..ImageFsUsage::default() };
     let wanted = |available| bytes_to_free(&Retention::default(), &usage(available)).unwrap();
-    assert_eq!([wanted(151), wanted(150), wanted(20)], [0, 50, 180]);
+    // whole percents of what is free, as upstream has it
+    assert_eq!([wanted(160), wanted(151), wanted(150), wanted(20)], [0, 49, 50, 180]);
     let nothing = ImageFsUsage::default();
     assert_eq!(bytes_to_free(&Retention::default(), &nothing), Err(ImageGcError::InvalidCapacity));
 }
@@ -73,7 +74,9 @@ async fn a_full_disk_is_told_of_when_it_stays_full() {
     assert!(!world.events().contains("ImageGCFailed"));
     assert_eq!(world.shared.images.list_images().await.unwrap(), [], "what nobody uses went");
     world.advance(300).await;
-    world.until("it failed again", |w| w.events().contains("Warning ImageGCFailed pod: Failed to garbage collect")).await;
+    world
+        .until("it failed again", |w| w.events().contains("Warning ImageGCFailed pod: Failed to garbage collect"))
+        .await;
     world.shutdown.cancel();
     task.await.unwrap();
 }

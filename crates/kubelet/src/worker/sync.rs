@@ -4,13 +4,14 @@ use super::Worker;
 use super::references::VolumesError;
 use super::resize::Resized;
 use super::start::Started;
+use crate::log_rotation;
 use crate::plan::{self, BackingOff, KillContainer, PlanInput, PodActions};
 use crate::pod;
 use crate::status::{Failure, Waiting};
 use crate::step::step;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use runtime::service::ContainerState;
+use runtime::service::{ContainerId, ContainerState};
 use std::time::Duration;
 use tracing::Instrument;
 
@@ -161,8 +162,9 @@ impl Worker {
 
     async fn execute(&mut self, actions: &PodActions) -> Round {
         for id in &actions.remove {
-            if let Err(error) = self.shared.runtime.remove_container(id).await {
-                tracing::debug!(container = %id, %error, "cannot remove an old instance");
+            match self.shared.runtime.remove_container(id).await {
+                Ok(()) => self.remove_log(id),
+                Err(error) => tracing::debug!(container = %id, %error, "cannot remove an old instance"),
             }
         }
         for id in &actions.remove_sandboxes {
@@ -201,6 +203,23 @@ impl Worker {
             }
         }
         round
+    }
+
+    /// The log of an instance goes with it, and the link to it.
+    fn remove_log(&self, id: &ContainerId) {
+        let Some(gone) = self.observed.containers.iter().find(|c| c.id == *id) else { return };
+        // an instance that was made but never started has its number from the one that comes
+        let attempt = gone.metadata.attempt;
+        let mut others = self.observed.instances(&gone.metadata.name).filter(|c| c.id != *id);
+        if !others.any(|other| other.metadata.attempt == attempt) && !gone.log_path.as_os_str().is_empty() {
+            log_rotation::remove(&gone.log_path);
+        }
+        let link = self.shared.config.paths.log_link(&self.pod, &gone.metadata.name, &id.0);
+        if let Err(error) = std::fs::remove_file(&link)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::debug!(link = %link.display(), %error, "cannot remove the link to a log");
+        }
     }
 
     /// Stops a container beside the worker; its end wakes the worker.

@@ -1,5 +1,5 @@
 //! The images that a new cluster starts with: every archive of a directory, on every node. They are unpacked once; the
-//! nodes share the files.
+//! nodes share the files. They are pinned, as no registry has them.
 
 use super::layout::{Layout, Node};
 use super::lifecycle::{ClusterError, system};
@@ -23,7 +23,8 @@ fn import_blocking(roots: &[PathBuf], archives: &[PathBuf]) -> Result<(), ImageE
     let Some((first, others)) = roots.split_first() else { return Ok(()) };
     let first = ImageStore::open(first)?;
     for archive in archives {
-        first.import(archive, None)?;
+        let images: Vec<_> = first.import(archive, None)?.into_iter().map(|image| image.id).collect();
+        first.pin(&images)?;
     }
     others.iter().try_for_each(|root| ImageStore::open(root)?.adopt(&first).map(drop))
 }

@@ -76,6 +76,7 @@ impl ImageService for FakeRuntime {
     }
 
     fn image_fs_usage(&self) -> Reply<'_, ImageFsUsage, ImageError> {
-        Box::pin(async { Ok(ImageFsUsage::default()) })
+        let usage = self.lock().image_fs_usage.clone();
+        Box::pin(async { Ok(usage) })
     }
 }

@@ -54,6 +54,8 @@ pub enum Call {
     UpdatePodSandboxResources(ContainerResources),
     /// UpdateContainerResources of this container name, with what changes.
     UpdateContainerResources(String, ContainerResources),
+    /// ReopenContainerLog.
+    ReopenContainerLog(ContainerId),
     /// ExecSync of this command.
     ExecSync(Vec<String>),
 }

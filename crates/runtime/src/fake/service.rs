@@ -281,7 +281,8 @@ impl RuntimeService for FakeRuntime {
         })
     }
 
-    fn reopen_container_log<'a>(&'a self, _id: &'a ContainerId) -> Reply<'a, (), RuntimeError> {
+    fn reopen_container_log<'a>(&'a self, id: &'a ContainerId) -> Reply<'a, (), RuntimeError> {
+        self.lock().calls.push(Call::ReopenContainerLog(id.clone()));
         Box::pin(async { Ok(()) })
     }
 

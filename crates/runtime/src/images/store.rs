@@ -2,14 +2,38 @@
 
 use super::archive::{FoundImage, Source};
 use super::index::{ImageRecord, Index};
+use super::members::Membership;
 use super::reference::Reference;
 use super::unpack::unpack;
 use crate::service::{Image, ImageConfig, ImageError, ImageFsUsage, ImageId};
 use sha2::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The index as it was read last.
+#[derive(Debug)]
+struct Loaded {
+    index: Index,
+    /// Of the file that was read.
+    version: Option<Version>,
+}
+
+/// What tells one version of a file from another: it is replaced, never written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Version {
+    inode: u64,
+    changed: (i64, i64),
+}
+
+impl Version {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(Self { inode: metadata.ino(), changed: (metadata.ctime(), metadata.ctime_nsec()) })
+    }
+}
 
 /// Digits of a layer's digest in its directory's name: enough to tell layers apart, short enough for many of them to fit
 /// into overlayfs's mount options.
@@ -17,31 +41,33 @@ const LAYER_NAME_DIGITS: usize = 24;
 /// Layers of one image, as Docker limits them.
 const LAYERS_MAX: usize = 127;
 
-/// Images under one directory. One process at a time; any number of threads.
+/// Images under one directory, for any number of threads and processes: what one imports the others see at once.
 #[derive(Debug)]
 pub struct ImageStore {
     root: PathBuf,
-    index: Mutex<Index>,
+    members: Membership,
+    index: Mutex<Loaded>,
     /// Names of layers being added, how often each: no image names them yet, and still they must not be collected.
     held: Mutex<BTreeMap<String, usize>>,
 }
 
 impl ImageStore {
-    /// Opens the store, making its directories, and clears away what a crash left half done.
+    /// Opens the store, making its directories, and clears away what a crash left half done, unless another process is
+    /// at work there. Layers are not collected: only who knows the containers can tell which are of use.
     pub fn open(root: &Path) -> Result<Self, ImageError> {
         for directory in ["layers", "configs"] {
             let path = root.join(directory);
             std::fs::create_dir_all(&path).map_err(ImageError::io(format!("create {}", path.display())))?;
         }
         let tmp = root.join("tmp");
-        if tmp.exists() {
-            std::fs::remove_dir_all(&tmp).map_err(ImageError::io(format!("clear {}", tmp.display())))?;
-        }
+        let clear = || if tmp.exists() { std::fs::remove_dir_all(&tmp) } else { Ok(()) };
+        let members =
+            Membership::join(root, clear).map_err(ImageError::io(format!("open the store {}", root.display())))?;
         std::fs::create_dir_all(&tmp).map_err(ImageError::io(format!("create {}", tmp.display())))?;
-        let index = Index::load(&root.join("index.json"))?;
-        let store = Self { root: root.to_owned(), index: Mutex::new(index), held: Mutex::default() };
-        store.collect(&BTreeSet::new())?;
-        Ok(store)
+        let file = root.join("index.json");
+        let version = Version::of(&file);
+        let loaded = Loaded { index: Index::load(&file)?, version };
+        Ok(Self { root: root.to_owned(), members, index: Mutex::new(loaded), held: Mutex::default() })
     }
 
     /// The directory that holds the unpacked layers.
@@ -56,7 +82,7 @@ impl ImageStore {
 
     /// All images, by id.
     pub fn list(&self) -> Vec<Image> {
-        self.lock().images.iter().map(|(id, record)| record.to_image(id)).collect()
+        self.lock().index.images.iter().map(|(id, record)| record.to_image(id)).collect()
     }
 
     /// The image with this id, name or digest reference.
@@ -65,9 +91,9 @@ impl ImageStore {
     }
 
     pub(crate) fn find_record(&self, reference: &str) -> Option<(ImageId, ImageRecord)> {
-        let index = self.lock();
-        let id = find_id(&index, reference)?;
-        index.images.get(&id).map(|record| (id.clone(), record.clone()))
+        let loaded = self.lock();
+        let id = find_id(&loaded.index, reference)?;
+        loaded.index.images.get(&id).map(|record| (id.clone(), record.clone()))
     }
 
     /// Imports every image of a directory or archive. Blocks.
@@ -181,7 +207,7 @@ impl ImageStore {
 
     /// Every image with its record.
     pub(super) fn records(&self) -> Vec<(ImageId, ImageRecord)> {
-        self.lock().images.iter().map(|(id, record)| (id.clone(), record.clone())).collect()
+        self.lock().index.images.iter().map(|(id, record)| (id.clone(), record.clone())).collect()
     }
 
     /// Where an image's configuration is.
@@ -196,8 +222,8 @@ impl ImageStore {
                 index.insert(id.clone(), record.clone());
             }
         })?;
-        let index = self.lock();
-        Ok(added.iter().filter_map(|(id, _)| index.images.get(id).map(|record| record.to_image(id))).collect())
+        let loaded = self.lock();
+        Ok(added.iter().filter_map(|(id, _)| loaded.index.images.get(id).map(|record| record.to_image(id))).collect())
     }
 
     /// Removes a name or, by its id, a whole image. Layers stay until [`ImageStore::collect`].
@@ -218,10 +244,28 @@ impl ImageStore {
         })
     }
 
-    /// Deletes the layers and configurations that no image names and no container uses. Blocks.
+    /// Marks images as never to be collected: those that no registry has.
+    pub fn pin(&self, ids: &[ImageId]) -> Result<(), ImageError> {
+        self.change(|index| {
+            for id in ids {
+                if let Some(record) = index.images.get_mut(id) {
+                    record.pinned = true;
+                }
+            }
+        })
+    }
+
+    /// Deletes the layers and configurations that no image names and no container uses. Blocks. Nothing goes while another
+    /// process has the store open: what it adds no index names yet.
     pub fn collect(&self, in_use: &BTreeSet<String>) -> Result<(), ImageError> {
+        let doing = || ImageError::io(format!("collect {}", self.root.display()));
+        let gate = self.members.gate().map_err(doing())?;
+        if !self.members.is_alone(&gate).map_err(doing())? {
+            tracing::debug!(root = %self.root.display(), "another process uses the store: nothing is collected");
+            return Ok(());
+        }
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = self.lock().clone();
+        let index = self.lock().index.clone();
         let used: BTreeSet<String> = index.layers().into_iter().map(layer_name).collect();
         let keep = |name: &str| used.contains(name) || in_use.contains(name) || held.contains_key(name);
         sweep(&self.layers_directory(), keep)?;
@@ -239,7 +283,7 @@ impl ImageStore {
             .map_err(|error| ImageError::io(format!("statvfs {}", self.root.display()))(error.into()))?;
         Ok(ImageFsUsage {
             mountpoint: self.root.clone(),
-            used_bytes: self.lock().images.values().map(|record| record.size_bytes).sum(),
+            used_bytes: self.lock().index.images.values().map(|record| record.size_bytes).sum(),
             capacity_bytes: stat.f_blocks * stat.f_frsize,
             available_bytes: stat.f_bavail * stat.f_frsize,
         })
@@ -247,18 +291,30 @@ impl ImageStore {
 
     /// Changes the index in memory and on disk, or neither.
     fn change(&self, edit: impl FnOnce(&mut Index)) -> Result<(), ImageError> {
-        let mut index = self.lock();
-        let mut next = index.clone();
+        let file = self.root.join("index.json");
+        let _gate = self.members.gate().map_err(ImageError::io(format!("lock {}", file.display())))?;
+        let mut loaded = self.lock();
+        let mut next = loaded.index.clone();
         edit(&mut next);
-        if next != *index {
-            next.save(&self.root.join("index.json"))?;
-            *index = next;
+        if next != loaded.index {
+            next.save(&file)?;
+            *loaded = Loaded { index: next, version: Version::of(&file) };
         }
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The index, read again where another process has replaced it.
+    fn lock(&self) -> MutexGuard<'_, Loaded> {
+        let mut loaded = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = self.root.join("index.json");
+        let version = Version::of(&file);
+        if version != loaded.version {
+            match Index::load(&file) {
+                Ok(index) => *loaded = Loaded { index, version },
+                Err(error) => tracing::warn!(%error, "the index of images cannot be read again"),
+            }
+        }
+        loaded
     }
 
     /// Keeps these layers from being collected until the guard is dropped.

@@ -31,7 +31,7 @@ impl Inner {
     }
 
     /// Deletes layers that no image names and no container uses.
-    async fn collect_images(self: &Arc<Self>) -> Result<(), ImageError> {
+    pub(super) async fn collect_images(self: &Arc<Self>) -> Result<(), ImageError> {
         let in_use = {
             let state = self.lock();
             state.containers.values().flat_map(|container| container.record.layers.iter().cloned()).collect()
