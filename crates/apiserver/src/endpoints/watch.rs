@@ -163,7 +163,8 @@ impl Watcher {
             tokio::select! {
                 biased;
                 () = self.api.stopping.cancelled() => return None,
-                () = self.retired.cancelled() => return None,
+                // What has come is still told, the deletion of a definition's last instances above all; then `recv` ends.
+                () = self.retired.cancelled(), if !self.changes.is_closed() => self.changes.close(),
                 change = self.changes.recv() => {
                     let change = change?;
                     self.take(&change);
