@@ -143,11 +143,22 @@ type ByValue = HashMap<Box<str>, Vec<(Interest, Sender)>>;
 impl Watchers {
     fn add(&mut self, interest: Interest, sender: Sender) {
         match interest.field.clone() {
-            None => self.broad.push((interest, sender)),
+            None => push(&mut self.broad, interest, sender),
             Some((field, value)) => {
-                self.narrow.entry(field).or_default().entry(value).or_default().push((interest, sender));
+                let by_value = self.narrow.entry(field).or_default();
+                if by_value.len() == by_value.capacity() {
+                    by_value.retain(|_, watchers| watchers.iter().any(is_open));
+                    by_value.reserve(by_value.len());
+                }
+                push(by_value.entry(value).or_default(), interest, sender);
             }
         }
+    }
+
+    /// How many are remembered, open or not.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.broad.len() + self.narrow.values().flat_map(HashMap::values).map(Vec::len).sum::<usize>()
     }
 
     /// Hands a change to those who want it. Who does not take it is cut off; who has gone is forgotten.
@@ -167,6 +178,20 @@ impl Watchers {
             }
         }
     }
+}
+
+fn is_open((_, watcher): &(Interest, Sender)) -> bool {
+    !watcher.is_closed()
+}
+
+/// Adds a watcher. Before the list grows, those are forgotten who have gone: changes do that too, but where nothing
+/// changes, clients that come and go would fill the memory. Room for twice as many keeps it cheap.
+fn push(watchers: &mut Vec<(Interest, Sender)>, interest: Interest, sender: Sender) {
+    if watchers.len() == watchers.capacity() {
+        watchers.retain(is_open);
+        watchers.reserve(watchers.len().max(1));
+    }
+    watchers.push((interest, sender));
 }
 
 fn offer(watchers: &mut Vec<(Interest, Sender)>, change: &Arc<Change>) {
@@ -294,5 +319,27 @@ impl Shelf {
         state.watchers.publish(&change);
         self.generation.fetch_add(1, Ordering::Release);
         Some(change.entry.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten thousand clients come to a resource that never changes, and most of them go at once.
+    #[test]
+    fn watchers_who_have_gone_are_forgotten_although_nothing_changes() {
+        let shelf = Shelf::new("", "pods", 0);
+        let mut open = Vec::new();
+        for number in 0..10_000_u32 {
+            let field = (number % 2 == 0).then(|| ("spec.nodeName".into(), number.to_string().into()));
+            let subscription = shelf.watch(0, Interest { namespace: None, field }).unwrap();
+            if number % 100 < 2 {
+                open.push(subscription);
+            }
+        }
+        let remembered = shelf.state.read().unwrap().watchers.len();
+        assert!(remembered >= open.len(), "{remembered}");
+        assert!(remembered < 4 * open.len(), "{remembered} of {} that are open", open.len());
     }
 }
