@@ -21,9 +21,14 @@ use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The longest body of a write, in bytes: upstream's `MaxRequestBodyBytes`.
 const MAX_BODY_BYTES: usize = 3 << 20;
+
+/// How long a body may take to come, so that who stops half-way does not keep the place of other writes: upstream's
+/// `--request-timeout`.
+const MAX_BODY_WAIT: Duration = Duration::from_secs(60);
 
 /// Who is at the other end.
 pub enum Identity {
@@ -157,9 +162,13 @@ async fn serve(
         }
     };
     if !reads {
-        match read_body(body).await {
-            Ok(bytes) => call.body = bytes,
-            Err(status) => return endpoints::error(&status),
+        match clock::timeout(&*api.clock, MAX_BODY_WAIT, read_body(body)).await {
+            Some(Ok(bytes)) => call.body = bytes,
+            Some(Err(status)) => return endpoints::error(&status),
+            None => {
+                let message = "request did not complete within the allotted timeout";
+                return endpoints::error(&Status::timeout(message, 0));
+            }
         }
     }
     if info.verb != "watch" && &*call.row.plural == "endpoints" {

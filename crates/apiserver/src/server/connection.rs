@@ -19,6 +19,10 @@ const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
 /// Pause after `accept` fails, as it does when there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long the head of a request may take; upstream's `ReadHeaderTimeout`.
+const HEADER_LIMIT: Duration = Duration::from_secs(32);
+/// The longest list of headers of a request on HTTP/2, in bytes: room for a selector in the path, which may have 64 KiB.
+const MAX_HEADER_BYTES: u32 = 128 << 10;
 /// Streams that one HTTP/2 connection may have open; Go's default.
 const MAX_STREAMS: u32 = 250;
 
@@ -64,20 +68,25 @@ async fn connection(
     let _ = stream.set_nodelay(true); // slower without, not wrong
     let Some(acceptor) = acceptor else {
         let peer = Peer { address, certificates: Arc::from([]) };
-        return serve(api, TokioIo::new(stream), peer).await;
+        return serve(api, TokioIo::new(stream), peer, auto::Builder::new(TokioExecutor::new())).await;
     };
     match clock::timeout(&*api.clock.clone(), HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
         Some(Ok(stream)) => {
             let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
             let peer = Peer { address, certificates: certificates.iter().map(|c| c.clone().into_owned()).collect() };
-            serve(api, TokioIo::new(stream), peer).await;
+            // Said in the handshake, or HTTP/1.1, as upstream has it. Looking at the first bytes instead would wait for them
+            // without an end.
+            let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let builder = auto::Builder::new(TokioExecutor::new());
+            let builder = if is_http2 { builder.http2_only() } else { builder.http1_only() };
+            serve(api, TokioIo::new(stream), peer, builder).await;
         }
         Some(Err(error)) => tracing::debug!(%address, %error, "TLS handshake"),
         None => tracing::debug!(%address, "TLS handshake took too long"),
     }
 }
 
-async fn serve<S>(api: Arc<Api>, io: TokioIo<S>, peer: Peer)
+async fn serve<S>(api: Arc<Api>, io: TokioIo<S>, peer: Peer, mut builder: auto::Builder<TokioExecutor>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
@@ -89,9 +98,8 @@ where
             Ok::<_, Infallible>(pipeline::handle(api, request, Identity::Peer(certificates)).await)
         }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).pipeline_flush(true);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS);
+    builder.http1().timer(TokioTimer::new()).pipeline_flush(true).header_read_timeout(HEADER_LIMIT);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).max_header_list_size(MAX_HEADER_BYTES);
     let connection = builder.serve_connection_with_upgrades(io, service);
     tokio::pin!(connection);
     let outcome = tokio::select! {
