@@ -120,11 +120,15 @@ const CHECKS: [&str; 6] =
     ["ping", "log", "etcd", "etcd-readiness", "informer-sync", "poststarthook/start-apiserver-admission-initializer"];
 /// Those that say whether to send requests here, not whether to start the server anew.
 const READINESS_ONLY: [&str; 2] = ["etcd-readiness", "informer-sync"];
+/// Readiness asks the database in its own way, once.
+const NOT_READINESS: &str = "etcd";
 
 /// The checks of `healthz`, `livez` or `readyz`.
 fn checks(endpoint: &str) -> impl Iterator<Item = &'static str> + Send + use<> {
     let ready = endpoint == "readyz";
-    CHECKS.into_iter().filter(move |check| ready || !READINESS_ONLY.contains(check))
+    CHECKS
+        .into_iter()
+        .filter(move |check| if ready { *check != NOT_READINESS } else { !READINESS_ONLY.contains(check) })
 }
 
 /// One check; `None`: there is no such.
