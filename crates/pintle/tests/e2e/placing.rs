@@ -1,6 +1,9 @@
 //! Where pods go on three nodes: evenly, by label, and at once when a label makes room.
 
 use crate::cluster::Cluster;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, ChildStdout};
+use std::time::Duration;
 
 const NODES: &str = r#"kubectl get pods -o jsonpath='{range .items[*]}{.spec.nodeName}{"\n"}{end}' | sort | uniq -c"#;
 
@@ -8,8 +11,24 @@ fn counts(cluster: &Cluster) -> Vec<String> {
     cluster.ok(NODES).lines().map(|line| line.trim().to_owned()).collect()
 }
 
-/// The server's own times of a pod's PodScheduled=True and of the last change of a node's labels.
-const SCHEDULED_AT: &str = r#"{.status.conditions[?(@.type=="PodScheduled")].lastTransitionTime}"#;
+/// A watch whose lines are read as they come.
+struct Lines(BufReader<ChildStdout>);
+
+impl Lines {
+    fn of(process: &mut Child) -> Self {
+        Self(BufReader::new(process.stdout.take().expect("piped")))
+    }
+
+    /// When a line was first as it should be.
+    fn wait_for(&mut self, wanted: &str, clock: &dyn clock::Clock) -> Duration {
+        let mut line = String::new();
+        while line.trim() != wanted {
+            line.clear();
+            assert!(self.0.read_line(&mut line).expect("a line") > 0, "the watch ended before {wanted:?}");
+        }
+        clock.monotonic()
+    }
+}
 
 #[test]
 fn pods_spread_and_follow_labels() {
@@ -41,14 +60,22 @@ fn pods_spread_and_follow_labels() {
         ("1 node(s) had untolerated taint(s)", "2 node(s) didn't match Pod's node affinity/selector");
     assert!(message.starts_with(&format!("0/3 nodes are available: {untolerated}, {unmatched}. ")), "{message}");
 
-    // the watch shows when the label came and when the pod got its node: within one second
-    let labelled_at = cluster.ok("date -u +%s; kubectl label nodes node1 cloud=666 > /dev/null");
-    cluster.until(&format!("kubectl get pod late -o jsonpath='{SCHEDULED_AT} {{.spec.nodeName}}'"), |text| {
-        text.ends_with("node1")
+    // one watch shows when the label came, another when the pod got its node: within one second
+    let mut nodes = cluster.spawn(r#"kubectl get node node1 --watch -o jsonpath='{.metadata.labels.cloud}#{"\n"}'"#);
+    let mut pods = cluster.spawn(r#"kubectl get pod late --watch -o jsonpath='{.spec.nodeName}#{"\n"}'"#);
+    let (mut labels, mut places) = (Lines::of(&mut nodes), Lines::of(&mut pods));
+    let clock = clock::system();
+    labels.wait_for("#", &*clock);
+    places.wait_for("#", &*clock);
+    let waited = std::thread::scope(|scope| {
+        let labelled_at = scope.spawn(|| labels.wait_for("666#", &*clock));
+        let placed_at = scope.spawn(|| places.wait_for("node1#", &*clock));
+        cluster.ok("kubectl label nodes node1 cloud=666");
+        let placed_at = placed_at.join().expect("placed");
+        placed_at.saturating_sub(labelled_at.join().expect("labelled"))
     });
-    let at = cluster.ok(&format!("date -u -d $(kubectl get pod late -o jsonpath='{SCHEDULED_AT}') +%s"));
-    let seconds = |text: &str| text.trim().parse::<i64>().expect("seconds");
-    let waited = seconds(&at) - seconds(&labelled_at);
-    // the client's own start counts too, on a machine that may be busy
-    assert!((0..=2).contains(&waited), "scheduled {waited} s after the label");
+    for mut watch in [nodes, pods] {
+        watch.kill().and_then(|()| watch.wait().map(drop)).expect("the watch ends");
+    }
+    assert!(waited <= Duration::from_secs(1), "placed {waited:?} after the label");
 }
