@@ -22,7 +22,7 @@ use crate::user::UserInfo;
 use clock::SharedClock;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -102,6 +102,8 @@ pub struct Api {
     pub quotas: crate::quota::Quotas,
     /// Counters.
     pub metrics: Metrics,
+    /// The components that run in this process, and without a leader's lease.
+    pub hosted: RwLock<Vec<&'static str>>,
     /// Cancelled when the server stops: watches end.
     pub stopping: CancellationToken,
     pub(crate) reads: Turns,
@@ -165,6 +167,7 @@ impl Server {
             documents,
             quotas: crate::quota::Quotas::default(),
             metrics: Metrics::default(),
+            hosted: RwLock::default(),
             stopping: CancellationToken::new(),
             reads: Turns::new(MAX_READS_IN_FLIGHT),
             writes: Turns::new(MAX_WRITES_IN_FLIGHT),
@@ -186,6 +189,11 @@ impl Server {
         let serve = |listener| tokio::spawn(connection::listen(api.clone(), listener, config.tls.clone()));
         let listeners = all.into_iter().map(serve).collect();
         Ok(Self { api, address, listeners, feed, extensions, caretakers })
+    }
+
+    /// Says that a component (`kube-scheduler`, …) runs in this process without a lease: it lives as long as we do.
+    pub fn hosts(&self, component: &'static str) {
+        self.api.hosted.write().unwrap_or_else(PoisonError::into_inner).push(component);
     }
 
     /// Where it listens.

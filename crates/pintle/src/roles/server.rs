@@ -202,8 +202,8 @@ fn spawn<F: Future<Output = ()> + Send + 'static>(
     shutdown: &Shutdown,
     work: impl FnOnce(Shutdown) -> F + Send + 'static,
 ) -> Component {
-    let elects = flags.election.leader_elect && flags.datastore.is_shared();
-    let election = ElectionFlags { leader_elect: elects, leader_elect_resource_name: None, ..flags.election.clone() };
+    let election =
+        ElectionFlags { leader_elect: elects(flags), leader_elect_resource_name: None, ..flags.election.clone() };
     let (clock, shutdown) = (place.clock.clone(), shutdown.clone());
     tokio::spawn(async move {
         let ended = election.run(name, &client, &clock, &shutdown, work).await;
@@ -213,6 +213,11 @@ fn spawn<F: Future<Output = ()> + Send + 'static>(
             shutdown.cancel();
         })
     })
+}
+
+/// Whether there may be other servers to elect a leader with.
+fn elects(flags: &ServerFlags) -> bool {
+    flags.election.leader_elect && flags.datastore.is_shared()
 }
 
 const AUTHENTICATED: &str = "system:authenticated";
@@ -234,6 +239,9 @@ fn control_plane(
         let (own, shared) = (client.clone(), informers.clone());
         let work = move |stop| scheduler::schedule(own, shared, clock, hostname, stop);
         tasks.push(spawn(flags, place, (scheduler::NAME, client), shutdown, work));
+        if !elects(flags) {
+            server.hosts(scheduler::NAME);
+        }
     }
     if !flags.disable_controller_manager {
         let client_for = controller_clients(server, informers.clone());
@@ -249,6 +257,9 @@ fn control_plane(
             controllers::run(controllers::Context { client_for, informers, clock, shutdown: stop, settings })
         };
         tasks.push(spawn(flags, place, (CONTROLLERS, client), shutdown, work));
+        if !elects(flags) {
+            server.hosts(CONTROLLERS);
+        }
     }
     Ok(tasks)
 }
