@@ -122,11 +122,11 @@ const PROGRAMS: &[Program] = &[
         harmless: "fail-swap-on! cgroups-per-qos! rotate-server-certificates! runtime-cgroups
             kubelet-cgroups system-cgroups pod-infra-container-image volume-plugin-dir image-service-endpoint
             hairpin-mode enable-server! exit-on-lock-contention! lock-file streaming-connection-idle-timeout
-            enable-controller-attach-detach! local-storage-capacity-isolation! max-open-files minimum-image-ttl-duration
+            enable-controller-attach-detach! local-storage-capacity-isolation! max-open-files
             maximum-dead-containers maximum-dead-containers-per-container registry-burst registry-qps event-burst
             event-qps housekeeping-interval oom-score-adj protect-kernel-defaults! make-iptables-util-chains!
             node-status-max-images sync-frequency read-only-port healthz-port healthz-bind-address
-            container-log-max-files container-log-max-size cpu-cfs-quota! cpu-cfs-quota-period serialize-image-pulls!
+            cpu-cfs-quota! cpu-cfs-quota-period serialize-image-pulls!
             seccomp-default! config-dir image-credential-provider-config image-credential-provider-bin-dir",
         refused: &[
             ("container-runtime-endpoint", "this kubelet runs containers itself"),

@@ -73,3 +73,6 @@ async fn fetch(client: &HttpClient, url: &ManifestUrl) -> Result<bytes::Bytes, S
     let bytes = body.map_err(|error| error.to_string())?.to_bytes();
     if bytes.is_empty() { Err(format!("zero-length data received from {}", url.url)) } else { Ok(bytes) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use certs::KeyCertificate;
 use clap::{ArgAction, Args};
 use client::{Client, ClientSwap, Shutdown};
 use clock::SharedClock;
-use kubelet::{Config, KUBELET_VERSION, ManifestUrl, parse_header, parse_labels, parse_taints};
+use kubelet::{Config, KUBELET_VERSION, ManifestUrl, RetentionFields, parse_header, parse_labels, parse_taints};
 use serde_json::Value;
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -61,6 +61,21 @@ pub struct KubeletFlags {
     /// cgroupfs or systemd.
     #[arg(long, value_name = "DRIVER")]
     cgroup_driver: Option<String>,
+    /// The use of the disk, in percent, from which on images nobody uses go.
+    #[arg(long, value_name = "PERCENT")]
+    image_gc_high_threshold: Option<i32>,
+    /// The use of the disk, in percent, down to which they go.
+    #[arg(long, value_name = "PERCENT")]
+    image_gc_low_threshold: Option<i32>,
+    /// How long an image stays at the least.
+    #[arg(long, value_name = "DURATION")]
+    minimum_image_ttl_duration: Option<String>,
+    /// The size from which on a container's log is rotated.
+    #[arg(long, value_name = "BYTES")]
+    container_log_max_size: Option<String>,
+    /// How many files a container's log has at most.
+    #[arg(long, value_name = "NUMBER")]
+    container_log_max_files: Option<i32>,
     /// Where pods' files are kept.
     #[arg(long, value_name = "DIR", default_value = "/var/lib/kubelet")]
     root_dir: PathBuf,
@@ -185,6 +200,14 @@ fn apply_flags(config: &mut Config, flags: &KubeletFlags) -> Result<(), Box<dyn 
             to.clone_from(from);
         }
     }
+    config.retention.apply(&RetentionFields {
+        image_minimum_gc_age: flags.minimum_image_ttl_duration.clone(),
+        image_gc_high_threshold_percent: flags.image_gc_high_threshold,
+        image_gc_low_threshold_percent: flags.image_gc_low_threshold,
+        container_log_max_size: flags.container_log_max_size.clone(),
+        container_log_max_files: flags.container_log_max_files,
+        ..RetentionFields::default()
+    })?;
     Ok(())
 }
 
