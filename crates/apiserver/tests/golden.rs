@@ -81,15 +81,29 @@ async fn found_failures(store: Arc<dyn store::Store>, directory: &Path) -> Optio
     Some(found)
 }
 
-fn check(found: &BTreeSet<String>) {
+fn check(found: &BTreeSet<String>, directory: &Path) {
     let text = std::fs::read_to_string(expected_failures()).unwrap();
     let expected: BTreeSet<String> =
         text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect();
     let new: Vec<&String> = found.difference(&expected).collect();
     let partial = std::env::var_os("PINTLE_SCENARIOS").is_some();
     let healed: Vec<&String> = expected.difference(found).filter(|_| !partial).collect();
-    assert!(new.is_empty(), "fail, and should not: {new:#?}");
+    let reports: String = new.iter().map(|step| report_of(step, directory)).collect();
+    assert!(new.is_empty(), "fail, and should not: {new:#?}\n{reports}");
     assert!(healed.is_empty(), "pass: take them off expected-failures.txt: {healed:#?}");
+}
+
+/// What the replayer said of a step: whoever looks at a failure that does not come again has nothing else.
+fn report_of(step: &str, directory: &Path) -> String {
+    let scenario = step.split('/').next().unwrap_or_default();
+    let text = std::fs::read_to_string(directory.join(format!("{scenario}.json"))).unwrap_or_default();
+    let begins =
+        |line: &&str| line.strip_prefix("FAIL  ").is_some_and(|rest| rest.split_whitespace().next() == Some(step));
+    let Some(from) = text.lines().position(|line| begins(&line)) else { return text };
+    let is_next = |line: &&str| line.starts_with("FAIL  ") || line.starts_with("PASS  ");
+    let lines = text.lines().skip(from);
+    let more = lines.clone().skip(1).take_while(|line| !is_next(line));
+    lines.take(1).chain(more).map(|line| format!("{line}\n")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,7 +119,7 @@ async fn the_corpus_passes_but_for_the_expected_failures() {
         std::fs::write(expected_failures(), header + &lines).unwrap();
         return;
     }
-    check(&found);
+    check(&found, directory.path());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,6 +129,6 @@ async fn the_corpus_passes_on_etcd_too() {
     let config = store::EtcdConfig::new(vec![etcd.endpoint()]);
     let store = store::Etcd::connect(config, clock::system()).await.unwrap();
     if let Some(found) = found_failures(Arc::new(store), directory.path()).await {
-        check(&found);
+        check(&found, directory.path());
     }
 }
