@@ -105,7 +105,7 @@ pub async fn open(flags: &DatastoreFlags, clock: SharedClock) -> Result<Datastor
             let interval = flags.etcd_compaction_interval;
             let config = EtcdConfig {
                 tls,
-                root: Some(format!("/{}/", flags.etcd_prefix.trim_matches('/'))),
+                root: Some(root(&flags.etcd_prefix)),
                 compaction_interval: (!interval.is_zero()).then_some(interval),
                 ..EtcdConfig::new(endpoints)
             };
@@ -145,9 +145,22 @@ fn tls(flags: &DatastoreFlags, endpoints: &[String]) -> Result<Option<EtcdTls>, 
     Ok(secure.then_some(EtcdTls { ca_pem: read("etcd-cafile", ca)?, identity_pem }))
 }
 
+/// What keys in etcd begin with: `--etcd-prefix` between slashes, however it was typed.
+fn root(prefix: &str) -> String {
+    match prefix.trim_matches('/') {
+        "" => "/".to_owned(),
+        name => format!("/{name}/"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_prefix_stands_between_single_slashes() {
+        assert_eq!(["/registry", "two/registry/", "/", ""].map(root), ["/registry/", "/two/registry/", "/", "/"]);
+    }
 
     #[test]
     fn endpoints_are_urls_or_the_word() {
