@@ -155,7 +155,9 @@ pub async fn run(shared: Arc<Shared>, shutdown: Shutdown) {
     let mut records = ImageRecords::new(shared.clock.now());
     let settings = &shared.config.retention;
     // at 100 % nothing is ever too full; upstream does not look then
-    let off = settings.image_gc_high_threshold_percent == 100 && settings.image_maximum_gc_age.is_zero();
+    if settings.image_gc_high_threshold_percent == 100 && settings.image_maximum_gc_age.is_zero() {
+        return;
+    }
     if let Err(error) = detect(&shared, &mut records).await {
         tracing::warn!(%error, "cannot look for images");
     }
@@ -164,9 +166,6 @@ pub async fn run(shared: Arc<Shared>, shutdown: Shutdown) {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = shared.clock.sleep(PERIOD) => {}
-        }
-        if off {
-            continue;
         }
         match collect(&shared, &mut records).await {
             Ok(()) => failed_before = false,
@@ -221,7 +220,11 @@ pub async fn collect(shared: &Shared, records: &mut ImageRecords) -> Result<(), 
             break;
         }
         tracing::info!(image = %id, size_bytes, "removing an image to make room");
-        shared.images.remove_image(&id.0).await.map_err(store)?;
+        // one that cannot be removed does not keep the others: if they are not enough, that is told
+        if let Err(error) = shared.images.remove_image(&id.0).await {
+            tracing::warn!(image = %id, %error, "cannot remove an image");
+            continue;
+        }
         records.records.remove(&id);
         freed_bytes += size_bytes;
     }
