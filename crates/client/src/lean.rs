@@ -104,7 +104,30 @@ fn string_length(text: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::without_managed_fields;
+    use super::{trim_pod, without_managed_fields};
+    use serde_json::json;
+
+    #[test]
+    fn of_pods_what_places_and_counts_them_stays() {
+        let container = json!({"name": "c", "image": "i", "resources": {"requests": {"cpu": "1"}}, "restartPolicy": "Always",
+            "ports": [{"containerPort": 80, "hostPort": 80}]});
+        let kept = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"a": "b"}},
+            "spec": {"containers": [container], "initContainers": [container], "nodeName": "n", "nodeSelector": {"a": "b"},
+                "tolerations": [{"key": "t"}]},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        let mut whole = kept.clone();
+        whole["metadata"]["annotations"] = json!({"x": "y"});
+        whole["spec"]["volumes"] = json!([{"name": "v", "emptyDir": {}}]);
+        whole["status"]["containerStatuses"] =
+            json!([{"name": "c", "image": "i", "imageID": "", "ready": true, "restartCount": 0}]);
+        for kind in ["containers", "initContainers"] {
+            whole["spec"][kind][0]["env"] = json!([{"name": "E", "value": "1"}]);
+            whole["spec"][kind][0]["command"] = json!(["sh"]);
+        }
+        let mut pod = serde_json::from_value(whole).unwrap();
+        trim_pod(&mut pod);
+        assert_eq!(serde_json::to_value(pod).unwrap(), kept);
+    }
 
     #[test]
     fn arrays_of_managed_fields_are_emptied_and_nothing_else() {
