@@ -93,12 +93,6 @@ def watched():
             break
     writer.join()
     assert seen == [("ADDED", "1"), ("MODIFIED", "2"), ("DELETED", "2")], seen
-    # an old version is gone, and the client is told so in the stream
-    try:
-        for _ in watch.Watch().stream(core.list_namespaced_config_map, NAMESPACE, resource_version="1", timeout_seconds=1):
-            pass
-    except ApiException as error:
-        assert error.status == 410, error
 
 
 def applied():
@@ -119,8 +113,8 @@ def applied():
     assert taken.data.key == "b"
     typed = core.patch_namespaced_config_map(
         "applied", NAMESPACE, body("b"), field_manager="carol", _content_type="application/apply-patch+yaml")
-    assert [m.manager for m in typed.metadata.managed_fields if m.operation == "Apply"] == ["bob", "carol"] or "carol" in [
-        m.manager for m in typed.metadata.managed_fields]
+    appliers = [m.manager for m in typed.metadata.managed_fields if m.operation == "Apply"]
+    assert sorted(appliers) == ["bob", "carol"], appliers
 
 
 def dynamically():
