@@ -163,9 +163,10 @@ impl StatusManager {
         let target = Target::of(pod);
         if pod::is_mirror(pod) {
             let name = pod::full_name(pod);
+            // first known, then looked for: a status that is set meanwhile finds it
+            self.mirrors().insert(name.clone(), target.clone());
             let mine = |entry: &Entry| pod::full_name(&entry.pod) == name && target.mirrors(&entry.pod);
             let mine = self.entries().iter().find(|(_, entry)| mine(entry)).map(|(uid, _)| uid.clone());
-            self.mirrors.lock().unwrap_or_else(PoisonError::into_inner).insert(name, target);
             if let Some(uid) = mine {
                 self.queue.add(uid);
             }
@@ -187,12 +188,12 @@ impl StatusManager {
 
     /// The names of all mirror pods.
     pub fn mirror_names(&self) -> Vec<FullName> {
-        self.mirrors.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.mirrors().keys().cloned().collect()
     }
 
     /// A mirror pod is gone.
     pub fn mirror_gone(&self, name: &FullName) {
-        self.mirrors.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.mirrors().remove(name);
     }
 
     /// Sends until `shutdown`.
@@ -209,8 +210,7 @@ impl StatusManager {
                 Ok(answer) => self.sent(&uid, &answer, wanted),
                 // the object is gone, or another one has its name
                 Err(error) if error.is_not_found() || error.is_conflict() => {
-                    self.entries().remove(&uid);
-                    self.answered.notify_waiters();
+                    self.lost(&uid, &name, &target);
                     return Ok(Outcome::Done);
                 }
                 Err(error) => return Err(error),
@@ -225,6 +225,20 @@ impl StatusManager {
         Ok(Outcome::Done)
     }
 
+    /// The object that a status was for is no more. A static pod goes on without its mirror, and its status waits for the
+    /// next one.
+    fn lost(&self, uid: &PodUid, name: &FullName, target: &Target) {
+        if self.entries().get(uid).is_some_and(|entry| pod::is_static(&entry.pod)) {
+            let mut mirrors = self.mirrors();
+            if mirrors.get(name).is_some_and(|mirror| mirror.uid == target.uid) {
+                mirrors.remove(name);
+            }
+        } else {
+            self.forget(uid);
+        }
+        self.answered.notify_waiters();
+    }
+
     fn to_send(&self, uid: &PodUid) -> Option<(FullName, Target, Value, Arc<Pod>, bool)> {
         let entries = self.entries();
         let entry = entries.get(uid)?;
@@ -232,7 +246,7 @@ impl StatusManager {
         let target = match &entry.known {
             Some(target) => target.clone(),
             None => {
-                let mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+                let mirrors = self.mirrors();
                 mirrors.get(&name).filter(|target| target.mirrors(&entry.pod))?.clone()
             }
         };
@@ -245,11 +259,16 @@ impl StatusManager {
             entry.taken = Some(taken);
         }
         if pod::is_mirror(answer) {
-            self.mirrors.lock().unwrap_or_else(PoisonError::into_inner).insert(pod::full_name(answer), target);
+            self.mirrors().insert(pod::full_name(answer), target);
         } else if let Some(entry) = self.entries().get_mut(uid) {
             entry.known = Some(target);
         }
         self.answered.notify_waiters();
+    }
+
+    /// Never while entries are taken after it: `to_send` holds both in the other order.
+    fn mirrors(&self) -> MutexGuard<'_, HashMap<FullName, Target>> {
+        self.mirrors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<PodUid, Entry>> {

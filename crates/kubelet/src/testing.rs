@@ -21,7 +21,7 @@ use runtime::service::{
     PodSandboxMetadata, PodSandboxStatus, SandboxId, SandboxState,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub(crate) struct FakeApi {
     pub(crate) patches: Mutex<Vec<Value>>,
     pub(crate) deleted: Mutex<Vec<FullName>>,
     pub(crate) config_maps: Mutex<BTreeMap<String, ConfigMap>>,
+    /// Objects of these uids are there no more.
+    pub(crate) gone: Mutex<BTreeSet<String>>,
 }
 
 impl KubeletApi for FakeApi {
@@ -44,6 +46,10 @@ impl KubeletApi for FakeApi {
     fn patch_pod_status<'a>(&'a self, name: &'a FullName, patch: &'a Value) -> Answer<'a, Pod> {
         let mut patches = self.patches.lock().unwrap();
         patches.push(patch.clone());
+        if self.gone.lock().unwrap().contains(patch["metadata"]["uid"].as_str().unwrap_or_default()) {
+            let status = kube::core::Status::failure("gone", "NotFound").with_code(404);
+            return Box::pin(async { Err(client::Error::Status(status.boxed())) });
+        }
         let version = patches.len().to_string();
         let status = serde_json::from_value(merge(&json!({}), &patch["status"])).unwrap_or_default();
         let pod = Pod {

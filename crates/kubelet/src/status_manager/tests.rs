@@ -64,3 +64,25 @@ async fn a_static_pods_status_waits_for_its_own_mirror() {
     world.until("sent", |w| uids(w).len() == 2).await;
     assert_eq!(uids(&world)[1], "new");
 }
+
+#[tokio::test]
+async fn a_static_pods_status_outlives_its_mirror() {
+    let world = World::new();
+    let mirror = |uid: &str| {
+        let mut mirror = (*pod("0", "Pending")).clone();
+        let annotations = [(pod::CONFIG_SOURCE, "file"), (pod::CONFIG_HASH, "h"), (pod::CONFIG_MIRROR, "h")];
+        mirror.metadata.annotations = Some(annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+        mirror.metadata.uid = Some(uid.to_owned());
+        mirror
+    };
+    let mut of_file = mirror("u");
+    of_file.metadata.annotations.as_mut().unwrap().remove(pod::CONFIG_MIRROR);
+    world.api.gone.lock().unwrap().insert("first".to_owned());
+    world.shared.statuses.observe(&mirror("first"));
+    world.shared.statuses.set(&Arc::new(of_file), status("Running"));
+    world.until("the first one is found to be gone", |w| w.api.patches.lock().unwrap().len() == 1).await;
+    world.shared.statuses.observe(&mirror("second"));
+    world.until("sent", |w| w.api.patches.lock().unwrap().len() == 2).await;
+    let wanted = json!({"metadata": {"uid": "second"}, "status": {"phase": "Running"}});
+    assert_eq!(world.api.patches.lock().unwrap()[1], wanted);
+}
