@@ -313,19 +313,34 @@ async fn mark_control_plane(client: &Client, settings: &ClusterSettings, clock: 
             shown.join(" ")
         );
     }
+    // a new node has many writers: kubelet, address ranges, taints
+    for _ in 0..MARK_TRIES_MAX {
+        let node = client.get::<Node>(&key).await?;
+        match client.patch::<Node>(&key, PatchKind::Strategic, &mark(&node, &taints)?).await {
+            Err(error) if error.is_conflict() => clock.sleep(MARK_RETRY).await,
+            other => return other.map(drop).map_err(Into::into),
+        }
+    }
+    Err("execution phase mark-control-plane: the node changes faster than it can be marked".into())
+}
+
+/// How often marking the node is tried when somebody else has changed it meanwhile, and the pause between.
+const MARK_TRIES_MAX: usize = 20;
+const MARK_RETRY: Duration = Duration::from_millis(50);
+
+/// What the node lacks of a control plane's labels and taints. The list of taints is replaced as a whole, and so only as it was
+/// read: what others have put there stays.
+fn mark(node: &Node, taints: &[Value]) -> Result<Value, serde_json::Error> {
     let mut patch = json!({"metadata": {"labels": {CONTROL_PLANE: "", NO_BALANCERS: ""}}});
     if !taints.is_empty() {
-        // the list is replaced as a whole: what others have put there stays
-        let node = client.get::<Node>(&key).await?;
-        let present = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
+        let present = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
         let mut all: Vec<Value> = present.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
         let is_new = |taint: &&Value| !present.iter().any(|p| taint["key"] == p.key && taint["effect"] == p.effect);
         all.extend(taints.iter().filter(is_new).cloned());
         patch["spec"] = json!({"taints": all});
         patch["metadata"]["resourceVersion"] = json!(node.metadata.resource_version);
     }
-    client.patch::<Node>(&key, PatchKind::Strategic, &patch).await?;
-    Ok(())
+    Ok(patch)
 }
 
 async fn bootstrap(
