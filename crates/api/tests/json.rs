@@ -37,6 +37,16 @@ fn broken_json_in_gos_words() {
 }
 
 #[test]
+fn numbers_come_back_as_they_were() {
+    // each of them is one unit off when digits and exponent are multiplied out without care
+    for text in ["4.88888e+50", "2.2250738585072011e-308", "9007199254740993.5", "1.7976931348623157e308"] {
+        let read = decode_json(text.as_bytes()).unwrap().value;
+        assert_eq!(read.as_f64(), Some(text.parse::<f64>().unwrap()), "{text}");
+        assert_eq!(decode_json(read.to_string().as_bytes()).unwrap().value, read, "{text}");
+    }
+}
+
+#[test]
 fn depth_is_bounded() {
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     assert!(decode_json(nested(MAX_DEPTH).as_bytes()).is_ok());
