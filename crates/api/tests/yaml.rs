@@ -116,6 +116,14 @@ fn output_is_gos() {
         "#]],
     );
     writes(
+        json!({"<<": ["<<"], "<": 1}),
+        expect![[r#"
+            <: 1
+            "<<":
+            - <<
+        "#]],
+    );
+    writes(
         json!({"m": ["two\nlines\n", "no end\nhere", "many\n\n\n", "  lead\nx\n", "\n"]}),
         expect![[r#"
             m:

@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 const BEST_WIDTH: usize = 80;
 /// The longest key that stands on one line with its value.
 const MAX_SIMPLE_KEY: usize = 128;
+/// What as an unquoted key does not name an entry.
+const MERGE_KEY: &str = "<<";
 
 /// The document, with a line break at the end.
 pub(super) fn emit(value: &Value) -> String {
@@ -86,6 +88,9 @@ impl Emitter {
             self.string(key, indent);
             self.newline();
             self.indent(indent);
+        } else if key == MERGE_KEY {
+            // unquoted it would be read as the order to merge another mapping
+            self.double_quoted(key, indent, usize::MAX);
         } else {
             self.string_without_folding(key, indent);
         }
