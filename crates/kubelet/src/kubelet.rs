@@ -1,5 +1,10 @@
 //! The kubelet put together: sources of pods, workers, statuses, mirrors, the node.
 
+mod orphans;
+#[cfg(test)]
+mod simulation;
+mod static_pods;
+
 use crate::admission::{self, AdmissionInput};
 use crate::allocation::AllocationManager;
 use crate::api_access::KubeletApi;
@@ -10,11 +15,11 @@ use crate::log_rotation;
 use crate::mirror::MirrorManager;
 use crate::network::PodNetworking;
 use crate::node;
-use crate::pod::{self, FullName, PodUid, labels};
+use crate::pod::{self, FullName, PodUid};
 use crate::pod_workers::PodWorkers;
 use crate::shared::{NoServices, NodeFacts, ObservedCache, SandboxIndex, ServiceLister, Shared};
 use crate::sources::{self, Source, SourceUpdate};
-use crate::status;
+use crate::status::{self, Failure};
 use crate::status_manager::StatusManager;
 use crate::watches::ObjectWatches;
 use client::{
@@ -22,11 +27,10 @@ use client::{
 };
 use clock::SharedClock;
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Service};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use runtime::service::{ContainerEvent, ContainerFilter, ImageService, RuntimeService, SandboxFilter};
+use k8s_openapi::api::core::v1::{Pod, Service};
+use runtime::service::{ContainerEvent, ImageService, RuntimeService};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use tokio::sync::mpsc;
 
@@ -67,10 +71,9 @@ pub struct Kubelet {
     services: Option<Informer<Service>>,
     /// Every source has reported once: what is not wanted may go.
     sources_ready: Arc<AtomicBool>,
-    /// Pods that ran before this kubelet started; they are not admitted anew.
-    adopted: Mutex<BTreeSet<PodUid>>,
-    /// What was logged about manifests, so that each problem is logged once.
-    problems: Mutex<BTreeMap<String, String>>,
+    /// Pods that ran before this kubelet started, as far as the runtime knows them; they are not admitted anew.
+    adopted: Mutex<BTreeMap<PodUid, Arc<Pod>>>,
+    manifests: Mutex<static_pods::Manifests>,
 }
 
 #[derive(Debug)]
@@ -139,7 +142,7 @@ impl Kubelet {
             services,
             sources_ready,
             adopted: Mutex::default(),
-            problems: Mutex::default(),
+            manifests: Mutex::default(),
         })
     }
 
@@ -194,12 +197,12 @@ impl Kubelet {
                     Some(update) = updates.recv() => {
                         expected.remove(&update.source);
                         self.source_update(update);
-                        self.check_sources(expected.is_empty() && api_ready).await;
+                        self.check_sources(expected.is_empty() && api_ready);
                     }
                     Some(()) = api_synced.recv() => {
                         // the subscription has been told of all pods before: `biased` has them first
                         api_ready = true;
-                        self.check_sources(expected.is_empty()).await;
+                        self.check_sources(expected.is_empty());
                     }
                 }
             }
@@ -210,7 +213,7 @@ impl Kubelet {
                     Some(update) = updates.recv() => {
                         expected.remove(&update.source);
                         self.source_update(update);
-                        self.check_sources(expected.is_empty()).await;
+                        self.check_sources(expected.is_empty());
                     }
                 }
             }
@@ -227,22 +230,6 @@ impl Kubelet {
         }
         if let Err(error) = self.shared.network.set_pod_cidrs(pod_cidrs).await {
             tracing::error!(%error, "cannot set the pod network up");
-        }
-    }
-
-    /// Takes note of what runs: it is not admitted anew, and what nobody wants is found among it.
-    async fn adopt(&self) {
-        let found = self.shared.runtime.list_pod_sandboxes(SandboxFilter::default()).await;
-        match found {
-            Ok(sandboxes) => {
-                let mut adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
-                for sandbox in sandboxes {
-                    let uid = PodUid(sandbox.metadata.uid.clone());
-                    self.shared.sandbox_index.insert(sandbox.id.clone(), uid.clone());
-                    adopted.insert(uid);
-                }
-            }
-            Err(error) => tracing::error!(%error, "cannot list sandboxes"),
         }
     }
 
@@ -310,8 +297,8 @@ impl Kubelet {
     fn api_change(&self, change: &Change<Pod>) {
         let other_uid = |old: &Arc<Pod>| change.new.as_ref().is_none_or(|new| pod::uid(new) != pod::uid(old));
         if let Some(old) = change.old.as_ref().filter(|old| other_uid(old)) {
+            self.shared.statuses.object_gone(&pod::full_name(old));
             if pod::is_mirror(old) {
-                self.shared.statuses.mirror_gone(&pod::full_name(old));
                 self.mirrors.look(&pod::full_name(old));
             } else {
                 self.workers.remove(&pod::uid(old));
@@ -344,133 +331,43 @@ impl Kubelet {
         }
         let over = pod::is_terminal_phase(&pod) || pod.metadata.deletion_timestamp.is_some();
         let _deciding = self.shared.allocations.decide();
-        if known.is_none() && !over && !self.admit(&pod) {
-            return;
+        if known.is_none()
+            && !over
+            && let Err(failure) = self.admission(&pod)
+        {
+            return self.reject(&pod, &failure);
         }
         self.workers.update(pod);
     }
 
-    /// Whether the node takes a new pod; if not, its status says why.
-    fn admit(&self, pod: &Arc<Pod>) -> bool {
-        if self.adopted.lock().unwrap_or_else(PoisonError::into_inner).contains(&pod::uid(pod)) {
-            return true;
+    /// Whether the node takes a new pod.
+    fn admission(&self, pod: &Pod) -> Result<(), Failure> {
+        if self.lock_adopted().contains_key(&pod::uid(pod)) {
+            return Ok(());
         }
         let node = self.shared.node();
         let active = self.shared.allocations.active();
-        let decision = admission::admit(&AdmissionInput {
+        admission::admit(&AdmissionInput {
             pod,
             active: &active,
             allocatable: &node.allocatable,
             labels: &node.labels,
             node_name: &self.shared.config.node_name,
             allowed_unsafe_sysctls: &self.shared.config.allowed_unsafe_sysctls,
-        });
-        let Err(failure) = decision else { return true };
+        })
+    }
+
+    /// The status of a pod that the node does not take says why.
+    fn reject(&self, pod: &Arc<Pod>, failure: &Failure) {
         PodEvents { sink: &*self.shared.events, pod }.pod_warning(&failure.reason, &failure.message);
         let old = pod.status.clone().unwrap_or_default();
-        let status = status::rejected(pod, &old, &failure, self.shared.clock.now());
+        let status = status::rejected(pod, &old, failure, self.shared.clock.now());
         self.shared.statuses.set(pod, status);
-        false
-    }
-
-    /// A file or URL says what it has now.
-    fn source_update(&self, update: SourceUpdate) {
-        self.report_problems(&update);
-        let own = |pod: &Pod| pod::annotation(pod, pod::CONFIG_SOURCE) == Some(update.source.as_str());
-        let mut known = self.workers.static_pods();
-        let wanted: BTreeSet<PodUid> = update.pods.iter().map(pod::uid).collect();
-        for gone in known.iter().filter(|pod| own(pod) && !wanted.contains(&pod::uid(pod))) {
-            self.workers.remove(&pod::uid(gone));
-        }
-        known.retain(|pod| wanted.contains(&pod::uid(pod)) || !own(pod));
-        for pod in update.pods {
-            let uid = pod::uid(&pod);
-            if known.iter().any(|k| pod::uid(k) == uid) {
-                continue;
-            }
-            let name = pod::full_name(&pod);
-            if known.iter().any(|k| pod::full_name(k) == name) {
-                tracing::warn!(pod = %name, "another source has a pod of this name, which counts");
-                continue;
-            }
-            let pod = Arc::new(pod);
-            let _deciding = self.shared.allocations.decide();
-            if self.admit(&pod) {
-                known.push(pod.clone());
-                self.workers.update(pod);
-            }
-        }
-    }
-
-    fn report_problems(&self, update: &SourceUpdate) {
-        let mut known = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|file, _| update.problems.iter().any(|(f, _)| f == file));
-        for (file, problem) in &update.problems {
-            if known.insert(file.clone(), problem.clone()).as_ref() == Some(problem) {
-                continue;
-            }
-            tracing::error!(manifest = %file, %problem, "cannot use a manifest");
-            let message = format!("Cannot use the static pod manifest {file}: {problem}");
-            let node = node_reference(&self.shared.config.node_name);
-            self.shared.events.record(&node, EventType::Warning, "InvalidStaticPodManifest", &message);
-        }
-    }
-
-    /// Once every source has reported: what runs and is wanted by none is wound up.
-    async fn check_sources(&self, ready: bool) {
-        if !ready || self.sources_ready.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        for desired in self.workers.all() {
-            self.mirrors.look(&pod::full_name(&desired.pod));
-        }
-        let sandboxes = self.shared.runtime.list_pod_sandboxes(SandboxFilter::default()).await.unwrap_or_default();
-        let containers = self.shared.runtime.list_containers(ContainerFilter::default()).await.unwrap_or_default();
-        let mut orphans: BTreeMap<PodUid, Pod> = BTreeMap::new();
-        for sandbox in sandboxes {
-            let uid = PodUid(sandbox.metadata.uid.clone());
-            if self.workers.get(&uid).is_some() || !sandbox.labels.contains_key(labels::POD_UID) {
-                continue;
-            }
-            let pod = orphans.entry(uid).or_insert_with(|| orphan(&sandbox));
-            let of_it = containers.iter().filter(|c| c.sandbox_id == sandbox.id);
-            let spec = pod.spec.get_or_insert_default();
-            spec.containers.extend(of_it.map(|c| Container { name: c.metadata.name.clone(), ..Container::default() }));
-        }
-        for (uid, pod) in orphans {
-            tracing::info!(%uid, pod = %pod::full_name(&pod), "winding up a pod that is wanted no more");
-            self.workers.remove_orphan(Arc::new(pod));
-        }
-        self.remove_stale_mirrors();
-    }
-
-    /// Mirrors of static pods that went while no kubelet ran.
-    fn remove_stale_mirrors(&self) {
-        for name in self.shared.statuses.mirror_names() {
-            self.mirrors.look(&name);
-        }
     }
 
     /// The names of all static pods, for tests and the log.
     pub fn static_pod_names(&self) -> Vec<FullName> {
         self.workers.static_pods().iter().map(|pod| pod::full_name(pod)).collect()
-    }
-}
-
-/// A pod of which only the runtime knows.
-fn orphan(sandbox: &runtime::service::PodSandboxStatus) -> Pod {
-    let grace = sandbox.annotations.get(labels::GRACE_PERIOD_SECONDS).and_then(|text| text.parse().ok());
-    let source = sandbox.annotations.get(labels::CONFIG_SOURCE).cloned().unwrap_or_else(|| "api".to_owned());
-    Pod {
-        metadata: ObjectMeta {
-            name: Some(sandbox.metadata.name.clone()),
-            namespace: Some(sandbox.metadata.namespace.clone()),
-            uid: Some(sandbox.metadata.uid.clone()),
-            annotations: Some(BTreeMap::from([(pod::CONFIG_SOURCE.to_owned(), source)])),
-            ..ObjectMeta::default()
-        },
-        spec: Some(PodSpec { termination_grace_period_seconds: grace, ..PodSpec::default() }),
-        status: None,
     }
 }
 

@@ -117,14 +117,11 @@ impl MirrorManager {
                 let Some(node_uid) = self.shared.node().uid else { return Ok(Outcome::Done) };
                 let mirror = mirror_of(pod, &self.shared.config.node_name, &node_uid);
                 match api.create_pod(&mirror).await {
-                    Ok(created) => self.shared.statuses.observe(&created),
-                    // the informer has yet to show it, or a pod of the API has the name
-                    Err(error) if error.is_already_exists() => {
-                        return Ok(Outcome::RequeueAfter(RETRY.max));
-                    }
-                    Err(error) => return Err(error),
+                    Err(error) if !error.is_already_exists() => Err(error),
+                    // The watch has yet to show it, or a pod of the API has the name. Looked at once more: what came and went
+                    // between two lists the watch never shows.
+                    _ => Ok(Outcome::RequeueAfter(RETRY.max)),
                 }
-                Ok(Outcome::Done)
             }
             MirrorAction::Delete => {
                 let Some(mirror) = mirror else { return Ok(Outcome::Done) };

@@ -25,6 +25,14 @@ struct State {
     waiting: HashMap<FullName, Arc<Pod>>,
 }
 
+impl State {
+    /// The static pods of this name that have workers, wherever those stand.
+    fn static_pods_named<'a>(&'a self, name: &'a FullName) -> impl Iterator<Item = Desired> + 'a {
+        let named = move |desired: &Desired| pod::is_static(&desired.pod) && pod::full_name(&desired.pod) == *name;
+        self.workers.values().map(|inbox| inbox.peek()).filter(named)
+    }
+}
+
 impl std::fmt::Debug for PodWorkers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("PodWorkers")
@@ -47,11 +55,9 @@ impl PodWorkers {
         self.state().workers.values().map(|inbox| inbox.peek()).collect()
     }
 
-    /// The static pod with this name that runs, or is being wound up.
+    /// The static pod with this name that runs; if there is none, one that is being wound up.
     pub fn static_pod(&self, name: &FullName) -> Option<Desired> {
-        let state = self.state();
-        let mut found = state.workers.values().map(|inbox| inbox.peek());
-        found.find(|d| pod::is_static(&d.pod) && pod::full_name(&d.pod) == *name)
+        self.state().static_pods_named(name).min_by_key(|desired| desired.removed)
     }
 
     /// The static pods that run or wait to, and are not on their way out.
@@ -62,24 +68,25 @@ impl PodWorkers {
         running.chain(state.waiting.values().cloned()).collect()
     }
 
-    /// Starts a worker for a new pod, or tells the one that it has of a change.
+    /// Starts a worker for a new pod, or tells the one that it has of a change. A static pod waits until those of its
+    /// name before it are gone, and if it is itself the one that is being wound up (its file was away for a moment), it
+    /// begins anew after that.
     pub fn update(self: &Arc<Self>, pod: Arc<Pod>) {
-        let uid = pod::uid(&pod);
+        let name = pod::full_name(&pod);
         let mut state = self.state();
-        if let Some(inbox) = state.workers.get(&uid) {
-            inbox.update(pod);
+        let own = state.workers.get(&pod::uid(&pod));
+        let waits = pod::is_static(&pod)
+            && match own {
+                Some(own) => own.peek().removed,
+                None => state.static_pods_named(&name).next().is_some(),
+            };
+        if waits {
+            state.waiting.insert(name, pod);
             return;
         }
-        let name = pod::full_name(&pod);
-        if pod::is_static(&pod) {
-            let taken = |inbox: &Arc<Inbox>| {
-                let desired = inbox.peek();
-                pod::is_static(&desired.pod) && pod::full_name(&desired.pod) == name
-            };
-            if state.workers.values().any(taken) {
-                state.waiting.insert(name, pod);
-                return;
-            }
+        if let Some(own) = own {
+            own.update(pod);
+            return;
         }
         self.spawn(&mut state, pod);
         drop(state);
@@ -103,7 +110,9 @@ impl PodWorkers {
         let mut state = self.state();
         state.workers.remove(uid);
         self.shared.allocations.remove(uid);
-        if let Some(next) = state.waiting.remove(name) {
+        if state.static_pods_named(name).next().is_none()
+            && let Some(next) = state.waiting.remove(name)
+        {
             self.spawn(&mut state, next);
         }
         drop(state);
@@ -118,6 +127,12 @@ impl PodWorkers {
         if let Some(inbox) = state.workers.get(uid) {
             inbox.remove();
         }
+    }
+
+    /// Whether a pod has a worker, or waits for one.
+    pub fn knows(&self, uid: &PodUid) -> bool {
+        let state = self.state();
+        state.workers.contains_key(uid) || state.waiting.values().any(|pod| pod::uid(pod) == *uid)
     }
 
     /// A pod that only the runtime knows: a worker that winds it up.

@@ -1,5 +1,7 @@
 //! A kubelet's surroundings for tests: an API server, events and a network that only pretend.
 
+pub(crate) mod model_server;
+
 use crate::allocation::AllocationManager;
 use crate::api_access::{Answer, IssuedToken, KubeletApi, TokenWish};
 use crate::config::Config;
@@ -50,7 +52,8 @@ impl KubeletApi for FakeApi {
             let status = kube::core::Status::failure("gone", "NotFound").with_code(404);
             return Box::pin(async { Err(client::Error::Status(status.boxed())) });
         }
-        let version = patches.len().to_string();
+        // later than the versions that tests write themselves
+        let version = (10 * patches.len()).to_string();
         let status = serde_json::from_value(merge(&json!({}), &patch["status"])).unwrap_or_default();
         let pod = Pod {
             metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
@@ -111,7 +114,7 @@ impl EventSink for Recorded {
 }
 
 #[derive(Debug, Default)]
-struct FakeNetwork;
+pub(crate) struct FakeNetwork;
 
 impl PodNetworking for FakeNetwork {
     fn status(&self) -> Result<(), NetworkError> {
@@ -242,9 +245,7 @@ impl World {
             if holds(self) {
                 return;
             }
-            tokio::task::yield_now().await;
-            // files are written on other threads
-            tokio::task::spawn_blocking(std::thread::yield_now).await.unwrap();
+            turns(1).await;
         }
         panic!("never: {what}; events: {:#?}", self.events.0.lock().unwrap());
     }
@@ -265,6 +266,15 @@ impl World {
 
     pub(crate) fn now(&self) -> jiff::Timestamp {
         self.clock.now()
+    }
+}
+
+/// Lets everybody else do something, `count` times.
+pub(crate) async fn turns(count: usize) {
+    for _ in 0..count {
+        tokio::task::yield_now().await;
+        // files are written on other threads
+        tokio::task::spawn_blocking(std::thread::yield_now).await.unwrap();
     }
 }
 

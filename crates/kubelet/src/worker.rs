@@ -250,10 +250,8 @@ impl Worker {
         self.addresses.clone().unwrap_or_default()
     }
 
-    /// The status that was sent last, or that the object came with.
     fn old_status(&self) -> PodStatus {
-        let known = self.shared.statuses.get(&pod::uid(&self.pod));
-        known.or_else(|| self.pod.status.clone()).unwrap_or_default()
+        self.shared.statuses.known(&self.pod)
     }
 
     /// Computes the status and hands it to the status manager.

@@ -1,6 +1,7 @@
 //! Manifests in a file or directory: read as a whole whenever inotify says so, and every `fileCheckFrequency`.
 
 use super::{Source, SourceUpdate, decode::decode_manifest};
+use crate::pod;
 use client::Shutdown;
 use clock::SharedClock;
 use futures::StreamExt;
@@ -88,12 +89,12 @@ pub fn read(path: &Path, node_name: &str, now: jiff::Timestamp) -> io::Result<So
     Ok(update)
 }
 
-/// Of two manifests with one pod name the first counts.
+/// Of two manifests with one pod name or uid the first counts.
 fn take(update: &mut SourceUpdate, file: &Path, pods: Vec<Pod>) {
     for pod in pods {
-        let name = crate::pod::full_name(&pod);
-        if update.pods.iter().any(|known| crate::pod::full_name(known) == name) {
-            let problem = format!("pod {name} is already defined by another manifest, which counts");
+        let (name, uid) = (pod::full_name(&pod), pod::uid(&pod));
+        if update.pods.iter().any(|known| pod::full_name(known) == name || pod::uid(known) == uid) {
+            let problem = format!("pod {name} ({uid}) is already defined by another manifest, which counts");
             update.problems.push((file.display().to_string(), problem));
         } else {
             update.pods.push(pod);

@@ -159,16 +159,34 @@ async fn containers_of_a_kubelet_before_this_one_are_adopted() {
     assert_eq!(world.runtime.calls(), before);
 }
 
+fn of_file(uid: &str) -> Arc<Pod> {
+    let mut pod = (*pod_of(json!({"containers": [container("c")]}))).clone();
+    pod.metadata.uid = Some(uid.to_owned());
+    pod.metadata.annotations = Some([("kubernetes.io/config.source".to_owned(), "file".to_owned())].into());
+    Arc::new(pod)
+}
+
+#[tokio::test]
+async fn a_static_pod_whose_file_was_away_for_a_moment_begins_anew() {
+    let world = World::new();
+    let pod = of_file("u");
+    world.workers.update(pod.clone());
+    world.until("it runs", |w| w.phase(&pod) == "Running").await;
+    world.workers.remove(&pod::uid(&pod));
+    world.workers.update(pod.clone());
+    let starts = |w: &World| w.runtime.calls().iter().filter(|call| matches!(call, Call::StartContainer(_))).count();
+    world.until("it runs again", |w| starts(w) == 2 && w.phase(&pod) == "Running").await;
+    world.workers.remove(&pod::uid(&pod));
+    world.workers.update(pod.clone());
+    world.workers.remove(&pod::uid(&pod));
+    world.until("it is gone for good", |w| w.workers.all().is_empty()).await;
+    assert_eq!(starts(&world), 2);
+}
+
 #[tokio::test]
 async fn a_static_pod_waits_for_the_one_before_it() {
     let world = World::new();
     world.runtime.script("c", Script::Run { exit_code_on_stop: 0 });
-    let of_file = |uid: &str| {
-        let mut pod = (*pod_of(json!({"containers": [container("c")]}))).clone();
-        pod.metadata.uid = Some(uid.to_owned());
-        pod.metadata.annotations = Some([("kubernetes.io/config.source".to_owned(), "file".to_owned())].into());
-        Arc::new(pod)
-    };
     let (old, new) = (of_file("old"), of_file("new"));
     world.workers.update(old.clone());
     world.until("the first runs", |w| w.phase(&old) == "Running").await;
