@@ -118,3 +118,14 @@ proptest! {
         }
     }
 }
+
+/// Sixty thousand brackets are as many words, none of which looks at all that follow: it took a minute once.
+#[test]
+fn long_runs_of_operators_are_read_in_one_go() {
+    let error = LabelSelector::parse(&"(".repeat(60_000)).unwrap_err();
+    assert_eq!(error.to_string(), "found '(', expected: !, identifier, or 'end of string'");
+    let parse = |text: &str| LabelSelector::parse(text).map(|selector| selector.to_string());
+    assert_eq!(parse("a!=b").unwrap(), "a!=b");
+    assert_eq!(parse("a==b").unwrap(), "a=b");
+    assert!(parse("a===b").is_err() && parse("a!==b").is_err());
+}

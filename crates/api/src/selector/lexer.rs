@@ -20,6 +20,9 @@ pub(super) enum Token {
 }
 
 const SPECIAL: &[u8] = b"=!(),><";
+/// One character more than the longest operator has: further ones cannot change what is found. Looking at the whole run for
+/// each of its words would take a minute for a selector of 60,000 brackets.
+const MAX_RUN: usize = 3;
 const SPACE: &[u8] = b" \t\r\n";
 
 fn keyword(text: &str) -> Option<Token> {
@@ -73,7 +76,7 @@ pub(super) fn words(text: &str) -> Vec<(Token, String)> {
 
 /// The operator that `text` starts with and its length: the longest one of the run of special characters.
 fn special(text: &str) -> (Token, usize) {
-    let run = text.bytes().position(|b| !SPECIAL.contains(&b)).unwrap_or(text.len());
+    let run = text.bytes().take(MAX_RUN).take_while(|b| SPECIAL.contains(b)).count();
     let mut found = None;
     for length in 1..=run {
         match keyword(&text[..length]) {

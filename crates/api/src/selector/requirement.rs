@@ -116,13 +116,17 @@ impl Requirement {
     /// Whether the value of the label with this key (`None` when missing) meets the condition.
     pub fn matches_value(&self, value: Option<&str>) -> bool {
         match (self.operator, value) {
-            (Operator::In, Some(value)) => self.values.iter().any(|v| v == value),
-            (Operator::NotIn, Some(value)) => !self.values.iter().any(|v| v == value),
+            (Operator::In, Some(value)) => self.has(value),
+            (Operator::NotIn, Some(value)) => !self.has(value),
             (Operator::NotIn | Operator::DoesNotExist, None) | (Operator::Exists, Some(_)) => true,
             (Operator::GreaterThan, Some(value)) => self.compares(value).is_some_and(|(a, b)| a > b),
             (Operator::LessThan, Some(value)) => self.compares(value).is_some_and(|(a, b)| a < b),
             _ => false,
         }
+    }
+
+    fn has(&self, value: &str) -> bool {
+        self.values.binary_search_by(|own| own.as_str().cmp(value)).is_ok()
     }
 
     fn compares(&self, value: &str) -> Option<(i64, i64)> {
