@@ -1,6 +1,7 @@
 //! Validation errors with the path of the field, in upstream's words (`k8s.io/apimachinery/pkg/util/validation/field`).
 
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fmt;
 
 /// The path of a field, printed as upstream prints it: `spec.containers[0].name`, `metadata.labels[a/b]`.
@@ -242,13 +243,9 @@ impl fmt::Display for Error {
 
 /// The errors in one text, as `ErrorList.ToAggregate` prints them: one as it is, several in brackets, equal ones once.
 pub fn aggregate(errors: &[Error]) -> String {
-    let mut texts: Vec<String> = Vec::with_capacity(errors.len());
-    for error in errors {
-        let text = error.to_string();
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-    }
+    let mut seen = HashSet::with_capacity(errors.len());
+    let mut texts: Vec<String> = errors.iter().map(Error::to_string).collect();
+    texts.retain(|text| seen.insert(text.clone()));
     match texts.len() {
         1 => texts.swap_remove(0),
         _ => format!("[{}]", texts.join(", ")),
@@ -259,12 +256,28 @@ pub fn aggregate(errors: &[Error]) -> String {
 fn go_value(value: &Value) -> String {
     match value {
         Value::String(text) => go_quote(text),
-        Value::Array(_) | Value::Object(_) => {
-            // Go's encoder keeps HTML safe.
-            value.to_string().replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
-        }
-        other => other.to_string(),
+        other => go_json(other),
     }
+}
+
+/// A value as Go's JSON encoder writes it: safe inside HTML and JavaScript. Keys are sorted.
+pub fn go_json(value: &Value) -> String {
+    let plain = value.to_string();
+    if !plain.contains(['&', '<', '>', '\u{2028}', '\u{2029}']) {
+        return plain;
+    }
+    let mut text = String::with_capacity(plain.len() + 5);
+    for c in plain.chars() {
+        match c {
+            '&' => text.push_str("\\u0026"),
+            '<' => text.push_str("\\u003c"),
+            '>' => text.push_str("\\u003e"),
+            '\u{2028}' => text.push_str("\\u2028"),
+            '\u{2029}' => text.push_str("\\u2029"),
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 /// A text in quotes as Go's `%q` prints it.

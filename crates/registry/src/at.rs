@@ -3,6 +3,7 @@
 //! Missing fields read as Go's zero values, as upstream's validation sees them. The path is a chain of borrowed
 //! segments on the stack and becomes text only when something is wrong, so that a valid object costs no allocation.
 
+use crate::go_text::{go_list_text, go_text};
 use api::field::{Error, ErrorList, Path};
 use serde_json::{Map, Value};
 
@@ -190,6 +191,27 @@ impl<'p, 'v> At<'p, 'v> {
         Error::invalid(&self.path(), self.bad_value(), detail)
     }
 
+    /// `Invalid value`, quoting the Go struct here, which is the internal form of `definition`.
+    pub fn invalid_struct(&self, definition: &str, detail: impl Into<String>) -> Error {
+        self.invalid(detail).printed_as(self.go_text(definition))
+    }
+
+    /// `Invalid value`, quoting the list of such structs here.
+    pub fn invalid_structs(&self, definition: &str, detail: impl Into<String>) -> Error {
+        let list = self.value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        self.invalid(detail).printed_as(go_list_text(definition, list))
+    }
+
+    /// `Duplicate value`, quoting the Go struct here, which is the internal form of `definition`.
+    pub fn duplicate_struct(&self, definition: &str) -> Error {
+        self.duplicate().printed_as(self.go_text(definition))
+    }
+
+    /// The value here as Go prints the internal form of `definition`; what is not there is a nil pointer.
+    pub fn go_text(&self, definition: &str) -> String {
+        if self.exists() { go_text(definition, self.value) } else { "null".to_owned() }
+    }
+
     /// `Invalid value`, quoting another value.
     pub fn invalid_value(&self, value: impl Into<Value>, detail: impl Into<String>) -> Error {
         Error::invalid(&self.path(), value, detail)
@@ -271,11 +293,4 @@ impl<'p, 'v> At<'p, 'v> {
             errors.push(self.invalid("must be greater than or equal to 0"));
         }
     }
-}
-
-/// Go's struct that upstream prints inside a message: its fields in order, `null` or zero where absent. For
-/// `api::field::Error::printed_as`, as a JSON value would sort the fields.
-pub fn go_struct(fields: &[(&str, Value)]) -> String {
-    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-    format!("{{{}}}", fields.join(","))
 }

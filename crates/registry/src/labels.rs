@@ -6,6 +6,8 @@ use crate::names;
 use api::field::ErrorList;
 use serde_json::Value;
 
+/// The type of selectors, for messages that quote one.
+pub(crate) const LABEL_SELECTOR: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector";
 /// All annotations of an object together, keys and values, in bytes.
 const TOTAL_ANNOTATION_SIZE_LIMIT_BYTES: usize = 256 * 1024;
 

@@ -9,6 +9,7 @@ pub mod bootstrap;
 pub mod columns;
 pub mod custom;
 mod diff;
+mod go_text;
 mod kinds;
 mod labels;
 mod object;

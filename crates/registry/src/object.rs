@@ -85,3 +85,15 @@ pub(crate) fn validate_immutable(new: &crate::At, old: &crate::At, errors: &mut 
         errors.push(new.invalid("field is immutable"));
     }
 }
+
+/// The same of a Go struct, quoted as the internal form of `definition`.
+pub(crate) fn validate_immutable_struct(
+    new: &crate::At,
+    old: &crate::At,
+    definition: &str,
+    errors: &mut api::field::ErrorList,
+) {
+    if new.value() != old.value() {
+        errors.push(new.invalid_struct(definition, "field is immutable"));
+    }
+}

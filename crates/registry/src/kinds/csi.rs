@@ -1,10 +1,10 @@
 //! What CSI drivers tell a cluster: drivers, their nodes, capacities, classes of volume attributes.
 
-use crate::labels::validate_label_selector;
-use crate::object::{child, default, validate_immutable};
+use crate::labels::{LABEL_SELECTOR, validate_label_selector};
+use crate::object::{child, default, validate_immutable, validate_immutable_struct};
 use crate::quantity::Amount;
 use crate::{At, Strategy, Update, names};
-use api::field::{Error, ErrorList, Path};
+use api::field::{Error, ErrorList};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -136,7 +136,8 @@ impl Strategy for CsiNode {
         for new in drivers(update.new) {
             let old = drivers(update.old).into_iter().find(|old| old["name"] == new["name"]);
             if old.is_some_and(|old| fixed(&old) != fixed(&new)) {
-                errors.push(Error::invalid(&Path::new("CSINode"), new, "field is immutable"));
+                let node = At::named("CSINode", Some(&new));
+                errors.push(node.invalid_struct("io.k8s.api.storage.v1.CSINodeDriver", "field is immutable"));
             }
         }
         errors
@@ -185,9 +186,8 @@ impl Strategy for CsiStorageCapacity {
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         let mut errors = self.validate(update.new);
         let (new, old) = (At::root(update.new), At::root(update.old));
-        for field in ["nodeTopology", "storageClassName"] {
-            validate_immutable(&new.at(field), &old.at(field), &mut errors);
-        }
+        validate_immutable_struct(&new.at("nodeTopology"), &old.at("nodeTopology"), LABEL_SELECTOR, &mut errors);
+        validate_immutable(&new.at("storageClassName"), &old.at("storageClassName"), &mut errors);
         errors
     }
 }

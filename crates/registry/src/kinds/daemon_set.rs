@@ -5,8 +5,7 @@ use super::workload::{
     is_empty, validate_collisions, validate_counts, validate_runs_for_ever, validate_selector_kept,
     validate_template_labels,
 };
-use crate::at::go_struct;
-use crate::labels::validate_label_selector;
+use crate::labels::{LABEL_SELECTOR, validate_label_selector};
 use crate::object::{child_or_new, default, default_str, reset_status, str_at};
 use crate::pod::{default_pod_template, template_warnings, validate_pod_template};
 use crate::{At, Strategy, Subresource, Update};
@@ -75,7 +74,7 @@ impl Strategy for DaemonSet {
             validate_template_labels(&spec, &selector, &mut errors);
         }
         if selector.exists() && is_empty(&selector) {
-            errors.push(selector.invalid("empty selector is invalid for daemonset"));
+            errors.push(selector.invalid_struct(LABEL_SELECTOR, "empty selector is invalid for daemonset"));
         }
         validate_pod_template(&template, &mut errors);
         validate_runs_for_ever(&template, "DaemonSet", &mut errors);
@@ -130,8 +129,8 @@ fn validate_strategy(strategy: &At, errors: &mut ErrorList) {
                 _ => {}
             }
         }
-        other => {
-            let printed = go_struct(&[("Type", other.into()), ("RollingUpdate", Value::Null)]);
+        _ => {
+            let printed = strategy.go_text("io.k8s.api.apps.v1.DaemonSetUpdateStrategy");
             errors.push(strategy.not_supported(&["RollingUpdate", "OnDelete"]).printed_as(printed));
         }
     }

@@ -5,7 +5,6 @@ use super::workload::{
     validate_collisions, validate_count_order, validate_counts, validate_selector, validate_selector_kept,
     validate_template,
 };
-use crate::at::go_struct;
 use crate::object::{child_or_new, default, default_str, reset_status, str_at};
 use crate::pod::{default_pod_template, template_warnings};
 use crate::{At, Strategy, Subresource, Update};
@@ -90,8 +89,8 @@ fn validate_strategy(strategy: &At, errors: &mut ErrorList) {
             }
             validate_at_most_all(&unavailable, errors);
         }
-        other => {
-            let printed = go_struct(&[("Type", other.into()), ("RollingUpdate", Value::Null)]);
+        _ => {
+            let printed = strategy.go_text("io.k8s.api.apps.v1.DeploymentStrategy");
             errors.push(strategy.not_supported(&["Recreate", "RollingUpdate"]).printed_as(printed));
         }
     }

@@ -1,7 +1,6 @@
 //! Pod disruption budgets.
 
 use super::rolling::{validate_at_most_all, validate_int_or_percent};
-use crate::at::go_struct;
 use crate::labels::validate_label_selector;
 use crate::object::reset_status;
 use crate::{At, Strategy, Subresource, Update};
@@ -24,15 +23,8 @@ impl Strategy for DisruptionBudget {
         let spec = budget.at("spec");
         let (least, most) = (spec.at("minAvailable"), spec.at("maxUnavailable"));
         if least.exists() && most.exists() {
-            let field = |name: &str| spec.at(name).value().cloned().unwrap_or(Value::Null);
-            let printed = go_struct(&[
-                ("MinAvailable", field("minAvailable")),
-                ("Selector", field("selector")),
-                ("MaxUnavailable", field("maxUnavailable")),
-                ("UnhealthyPodEvictionPolicy", field("unhealthyPodEvictionPolicy")),
-            ]);
             let detail = "minAvailable and maxUnavailable cannot be both set";
-            errors.push(spec.invalid(detail).printed_as(printed));
+            errors.push(spec.invalid_struct("io.k8s.api.policy.v1.PodDisruptionBudgetSpec", detail));
         }
         for amount in [least, most].iter().filter(|amount| amount.exists()) {
             validate_int_or_percent(amount, &mut errors);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const MANDATORY: [&str; 2] = ["exempt", "catch-all"];
 
 /// Refuses another spec for a mandatory object.
-pub(super) fn validate_mandatory(all: fn() -> Vec<Value>, object: &At, errors: &mut ErrorList) {
+pub(super) fn validate_mandatory(all: fn() -> Vec<Value>, definition: &str, object: &At, errors: &mut ErrorList) {
     let metadata = object.at("metadata");
     let name = metadata.at("name").str();
     if !MANDATORY.contains(&name) {
@@ -29,7 +29,7 @@ pub(super) fn validate_mandatory(all: fn() -> Vec<Value>, object: &At, errors: &
         }
     }
     if own != wanted {
-        errors.push(spec.invalid(format!("spec of '{name}' must equal the fixed value")));
+        errors.push(spec.invalid_struct(definition, format!("spec of '{name}' must equal the fixed value")));
     }
 }
 

@@ -34,7 +34,8 @@ impl Strategy for FlowSchema {
         let root = At::root(object);
         let (spec, name) = (root.at("spec"), root.at("metadata").at("name").str());
         validate_spec(&spec, name, &mut errors);
-        flow_bootstrap::validate_mandatory(flow_bootstrap::flow_schemas, &root, &mut errors);
+        let definition = "io.k8s.api.flowcontrol.v1.FlowSchemaSpec";
+        flow_bootstrap::validate_mandatory(flow_bootstrap::flow_schemas, definition, &root, &mut errors);
         validate_conditions(&root.at("status").at("conditions"), &mut errors);
         errors
     }

@@ -1,6 +1,5 @@
 //! Nodes.
 
-use crate::at::go_struct;
 use crate::labels::validate_label_name;
 use crate::names;
 use crate::object::{child, keep, put, str_at};
@@ -53,11 +52,7 @@ impl Strategy for Node {
         let mut seen = Vec::new();
         for address in status.at("addresses").items() {
             if seen.contains(&address.value()) {
-                let printed = go_struct(&[
-                    ("Type", address.at("type").str().into()),
-                    ("Address", address.at("address").str().into()),
-                ]);
-                errors.push(address.duplicate().printed_as(printed));
+                errors.push(address.duplicate_struct("io.k8s.api.core.v1.NodeAddress"));
             }
             seen.push(address.value());
         }
@@ -119,12 +114,7 @@ fn validate_taints(node: &At, errors: &mut ErrorList) {
             validate_taint_effect(&effect, errors);
         }
         if !seen.insert((effect.str(), key.str())) {
-            let mut error = taint.duplicate().printed_as(go_struct(&[
-                ("Key", key.str().into()),
-                ("Value", value.str().into()),
-                ("Effect", effect.str().into()),
-                ("TimeAdded", taint.at("timeAdded").value().cloned().unwrap_or(Value::Null)),
-            ]));
+            let mut error = taint.duplicate_struct("io.k8s.api.core.v1.Taint");
             error.detail = "taints must be unique by key and effect pair".to_owned();
             errors.push(error);
         }

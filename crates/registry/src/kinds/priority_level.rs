@@ -43,7 +43,8 @@ impl Strategy for PriorityLevel {
         let mut errors = ErrorList::new();
         let root = At::root(object);
         validate_spec(&root.at("spec"), root.at("metadata").at("name").str(), &mut errors);
-        flow_bootstrap::validate_mandatory(flow_bootstrap::priority_levels, &root, &mut errors);
+        let definition = "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationSpec";
+        flow_bootstrap::validate_mandatory(flow_bootstrap::priority_levels, definition, &root, &mut errors);
         validate_conditions(&root.at("status").at("conditions"), &mut errors);
         errors
     }

@@ -1,6 +1,5 @@
 //! Roles and bindings of rbac.authorization.k8s.io. Escalation is the API server's concern; here is only their form.
 
-use crate::at::go_struct;
 use crate::labels::validate_label_selector;
 use crate::names;
 use crate::object::{child, children, default_str, str_at};
@@ -109,12 +108,7 @@ impl Strategy for Binding {
         let (new, old) = (At::root(update.new), At::root(update.old));
         let (role, old_role) = (new.at("roleRef"), old.at("roleRef"));
         if role.value() != old_role.value() {
-            let printed = go_struct(&[
-                ("APIGroup", role.at("apiGroup").str().into()),
-                ("Kind", role.at("kind").str().into()),
-                ("Name", role.at("name").str().into()),
-            ]);
-            errors.push(role.invalid("cannot change roleRef").printed_as(printed));
+            errors.push(role.invalid_struct("io.k8s.api.rbac.v1.RoleRef", "cannot change roleRef"));
         }
         errors
     }

@@ -1,9 +1,11 @@
 //! Reviews: questions that are answered, not stored (`k8s.io/kubernetes/pkg/apis/authorization/validation`).
 
-use crate::at::go_struct;
 use crate::{At, Strategy};
 use api::field::ErrorList;
 use serde_json::Value;
+
+/// What a question about a path is printed as.
+const NON_RESOURCE: &str = "io.k8s.api.authorization.v1.NonResourceAttributes";
 
 /// The strategy of the three access reviews.
 #[derive(Debug)]
@@ -21,10 +23,8 @@ impl Strategy for AccessReview {
         let spec = review.at("spec");
         let (resource, other) = (spec.at("resourceAttributes"), spec.at("nonResourceAttributes"));
         if resource.exists() && other.exists() {
-            let printed =
-                go_struct(&[("Path", other.at("path").str().into()), ("Verb", other.at("verb").str().into())]);
             let detail = "cannot be specified in combination with resourceAttributes";
-            errors.push(other.invalid(detail).printed_as(printed));
+            errors.push(other.invalid_struct(NON_RESOURCE, detail));
         }
         if !resource.exists() && !other.exists() {
             let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
@@ -41,7 +41,7 @@ impl Strategy for AccessReview {
             }
             if other.exists() {
                 let detail = "disallowed on this kind of request";
-                errors.push(other.invalid(detail));
+                errors.push(other.invalid_struct(NON_RESOURCE, detail));
             }
         }
         validate_selectors(&resource, &mut errors);

@@ -1,6 +1,6 @@
 //! Ranges of service addresses and the addresses taken from them (KEP-1880).
 
-use crate::object::{reset_status, validate_immutable};
+use crate::object::{reset_status, validate_immutable, validate_immutable_struct};
 use crate::{At, Strategy, Subresource, Update, names};
 use api::field::ErrorList;
 use serde_json::{Value, json};
@@ -105,7 +105,9 @@ impl Strategy for IpAddress {
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         let mut errors = ErrorList::new();
         let (new, old) = (At::root(update.new), At::root(update.old));
-        validate_immutable(&new.at("spec").at("parentRef"), &old.at("spec").at("parentRef"), &mut errors);
+        let definition = "io.k8s.api.networking.v1.ParentReference";
+        let (spec, old_spec) = (new.at("spec"), old.at("spec"));
+        validate_immutable_struct(&spec.at("parentRef"), &old_spec.at("parentRef"), definition, &mut errors);
         errors
     }
 

@@ -4,8 +4,7 @@ use super::rolling::{number, validate_at_most_all, validate_int_or_percent};
 use super::workload::{
     is_empty, validate_collisions, validate_counts, validate_runs_for_ever, validate_template_labels,
 };
-use crate::at::go_struct;
-use crate::labels::validate_label_selector;
+use crate::labels::{LABEL_SELECTOR, validate_label_selector};
 use crate::object::{child, child_or_new, children, default, default_str, put, reset_status, str_at};
 use crate::pod::{default_pod_template, template_warnings, validate_pod_template};
 use crate::{At, Strategy, Subresource, Update};
@@ -89,7 +88,7 @@ impl Strategy for StatefulSet {
         if selector.exists() {
             validate_label_selector(&selector, &mut errors);
             if is_empty(&selector) {
-                errors.push(selector.invalid("empty selector is invalid for statefulset"));
+                errors.push(selector.invalid_struct(LABEL_SELECTOR, "empty selector is invalid for statefulset"));
             } else {
                 validate_template_labels(&spec, &selector, &mut errors);
             }
@@ -149,11 +148,9 @@ fn validate_strategy(strategy: &At, errors: &mut ErrorList) {
         "" => errors.push(strategy.required("")),
         "OnDelete" => {
             if rolling.exists() {
-                let field = |name: &str| rolling.at(name).value().cloned().unwrap_or(Value::Null);
-                let printed =
-                    go_struct(&[("Partition", field("partition")), ("MaxUnavailable", field("maxUnavailable"))]);
                 let detail = "only allowed for updateStrategy 'RollingUpdate'";
-                errors.push(rolling.invalid(detail).printed_as(printed));
+                let definition = "io.k8s.api.apps.v1.RollingUpdateStatefulSetStrategy";
+                errors.push(rolling.invalid_struct(definition, detail));
             }
         }
         "RollingUpdate" => {
@@ -167,9 +164,9 @@ fn validate_strategy(strategy: &At, errors: &mut ErrorList) {
                 validate_at_most_all(&unavailable, errors);
             }
         }
-        other => {
-            let printed = go_struct(&[("Type", other.into()), ("RollingUpdate", Value::Null)]);
-            errors.push(strategy.invalid("must be 'RollingUpdate' or 'OnDelete'").printed_as(printed));
+        _ => {
+            let detail = "must be 'RollingUpdate' or 'OnDelete'";
+            errors.push(strategy.invalid_struct("io.k8s.api.apps.v1.StatefulSetUpdateStrategy", detail));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Storage classes and attachments.
 
 use super::csi::validate_driver_name;
-use crate::object::{default_str, reset_status, validate_immutable};
+use crate::object::{default_str, reset_status, validate_immutable, validate_immutable_struct};
 use crate::{At, Strategy, Update, names};
 use api::field::ErrorList;
 use serde_json::{Value, json};
@@ -88,7 +88,8 @@ impl Strategy for VolumeAttachment {
         let mut errors = ErrorList::new();
         validate_attachment_status(&At::root(update.new).at("status"), &mut errors);
         let (new, old) = (At::root(update.new), At::root(update.old));
-        validate_immutable(&new.at("spec"), &old.at("spec"), &mut errors);
+        let definition = "io.k8s.api.storage.v1.VolumeAttachmentSpec";
+        validate_immutable_struct(&new.at("spec"), &old.at("spec"), definition, &mut errors);
         errors
     }
 }

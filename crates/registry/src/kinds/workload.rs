@@ -1,8 +1,8 @@
 //! What deployments and sets share: a selector, a template that it must match, and counts in the status.
 
 use crate::At;
-use crate::labels::{selector_matches, validate_label_selector};
-use crate::object::validate_immutable;
+use crate::labels::{LABEL_SELECTOR, selector_matches, validate_label_selector};
+use crate::object::validate_immutable_struct;
 use crate::pod::validate_pod_template;
 use api::field::ErrorList;
 use serde_json::Value;
@@ -17,11 +17,11 @@ pub(super) fn validate_selector(spec: &At, errors: &mut ErrorList) -> bool {
     }
     validate_label_selector(&selector, errors);
     if is_empty(&selector) {
-        errors.push(selector.invalid("empty selector is invalid for deployment"));
+        errors.push(selector.invalid_struct(LABEL_SELECTOR, "empty selector is invalid for deployment"));
     }
     let usable = is_usable(&selector);
     if !usable {
-        errors.push(selector.invalid("invalid label selector"));
+        errors.push(selector.invalid_struct(LABEL_SELECTOR, "invalid label selector"));
     }
     usable
 }
@@ -76,7 +76,7 @@ pub(super) fn validate_runs_for_ever(template: &At, kind: &str, errors: &mut Err
 pub(super) fn validate_selector_kept(new: &Value, old: &Value, errors: &mut ErrorList) {
     let (new, old) = (At::root(new), At::root(old));
     let (spec, old_spec) = (new.at("spec"), old.at("spec"));
-    validate_immutable(&spec.at("selector"), &old_spec.at("selector"), errors);
+    validate_immutable_struct(&spec.at("selector"), &old_spec.at("selector"), LABEL_SELECTOR, errors);
 }
 
 /// Counts are not negative.

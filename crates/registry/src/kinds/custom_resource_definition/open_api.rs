@@ -4,10 +4,12 @@
 use super::rules::{self, Context};
 use super::{defaults, structural};
 use crate::At;
+use crate::go_text::go_text;
 use api::field::{Error, ErrorList, Path};
 use api::structural::format;
 use serde_json::Value;
 
+const JSON_SCHEMA: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
 /// What may stand beside `type` at the root when `status` is taken out of the schema.
 const ALLOWED_AT_ROOT: [&str; 13] = [
@@ -109,7 +111,8 @@ fn check_root_for_status(schema: &Value, path: &Path, errors: &mut ErrorList) {
                      MinLength Pattern MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs \
                      Example XPreserveUnknownFields XValidations] fields are allowed at the root of the schema if the \
                      status subresource is enabled";
-        errors.push(Error::invalid(path, schema.clone(), words));
+        let printed = go_text(JSON_SCHEMA, Some(schema));
+        errors.push(Error::invalid(path, schema.clone(), words).printed_as(printed));
     }
 }
 

@@ -1,11 +1,15 @@
 //! Jobs, and the job templates of cron jobs.
 
 mod failure_policy;
+mod template;
 mod validate;
 
 pub(super) use validate::validate_job_spec;
 
-use crate::object::{child, child_or_new, children, default, reset_status, str_at, validate_immutable};
+use crate::labels::LABEL_SELECTOR;
+use crate::object::{
+    child, child_or_new, children, default, reset_status, str_at, validate_immutable, validate_immutable_struct,
+};
 use crate::pod::{default_pod_template, template_warnings};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
@@ -80,12 +84,17 @@ impl Strategy for Job {
         if !elastic {
             validate_immutable(&spec.at("completions"), &old_spec.at("completions"), &mut errors);
         }
-        validate_immutable(&spec.at("selector"), &old_spec.at("selector"), &mut errors);
-        let (template, old_template) = (spec.at("template"), old_spec.at("template"));
-        validate_template_kept(&template, &old_template, old_spec.at("suspend").bool(), &mut errors);
-        for field in ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"] {
-            validate_immutable(&spec.at(field), &old_spec.at(field), &mut errors);
-        }
+        validate_immutable_struct(&spec.at("selector"), &old_spec.at("selector"), LABEL_SELECTOR, &mut errors);
+        template::validate_kept(&spec, &old, &mut errors);
+        let fixed = |field, errors: &mut _| validate_immutable(&spec.at(field), &old_spec.at(field), errors);
+        let policy = |field, definition, errors: &mut _| {
+            validate_immutable_struct(&spec.at(field), &old_spec.at(field), definition, errors);
+        };
+        fixed("completionMode", &mut errors);
+        policy("podFailurePolicy", "io.k8s.api.batch.v1.PodFailurePolicy", &mut errors);
+        fixed("backoffLimitPerIndex", &mut errors);
+        fixed("managedBy", &mut errors);
+        policy("successPolicy", "io.k8s.api.batch.v1.SuccessPolicy", &mut errors);
         errors
     }
 
@@ -107,22 +116,6 @@ impl Strategy for Job {
     fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {
         let succeeded = At::root(object).at("status").at("succeeded").int().unwrap_or(0);
         vec![("status.successful".into(), succeeded.to_string())]
-    }
-}
-
-/// What a job that waits for its start may change: where its pods run (KEP-2926).
-const SCHEDULING: [&str; 4] = ["affinity", "nodeSelector", "schedulingGates", "tolerations"];
-
-/// The template stays; of a suspended job all but the directives of scheduling.
-fn validate_template_kept(template: &At, old: &At, suspended: bool, errors: &mut ErrorList) {
-    let (spec, old_spec) = (template.at("spec"), old.at("spec"));
-    let strip = |spec: &At| {
-        let mut spec = spec.map().cloned().unwrap_or_default();
-        SCHEDULING.iter().filter(|_| suspended).for_each(|field| drop(spec.remove(*field)));
-        spec
-    };
-    if strip(&spec) != strip(&old_spec) {
-        errors.push(spec.invalid("field is immutable"));
     }
 }
 

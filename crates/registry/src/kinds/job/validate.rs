@@ -3,7 +3,7 @@
 use super::failure_policy::validate_failure_policy;
 use super::{NAME_LABEL, OLD_NAME_LABEL, OLD_UID_LABEL, UID_LABEL};
 use crate::At;
-use crate::labels::{selector_matches, validate_label_selector};
+use crate::labels::{LABEL_SELECTOR, selector_matches, validate_label_selector};
 use crate::pod::validate_pod_template;
 use api::field::{Error, ErrorList};
 use serde_json::Value;
@@ -45,7 +45,7 @@ pub(super) fn validate_generated_selector(job: &At, errors: &mut ErrorList) {
     let exact = selector.at("matchLabels");
     let generated = exact.len() == 1 && exact.key(UID_LABEL).str() == uid.str();
     if !generated || !selector.at("matchExpressions").is_empty() {
-        errors.push(selector.invalid("`selector` not auto-generated"));
+        errors.push(selector.invalid_struct(LABEL_SELECTOR, "`selector` not auto-generated"));
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::{is_externally_accessible, is_headless, needs_health_check};
 use crate::At;
-use crate::at::go_struct;
+use crate::go_text::go_text;
 use crate::kinds::endpoints::validate_non_special_ip;
 use crate::labels::validate_labels;
 use crate::names;
 use crate::pod::validate_port as validate_port_or_name;
 use api::field::{Error, ErrorList};
-use serde_json::Value;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -188,15 +188,9 @@ fn validate_port_numbers(spec: &At, errors: &mut ErrorList) {
     for port in ports.items() {
         let (protocol, own) = (port.at("protocol").str(), number(&port, "port"));
         if !seen.insert((protocol, own)) {
-            let printed = go_struct(&[
-                ("Name", "".into()),
-                ("Protocol", protocol.into()),
-                ("AppProtocol", Value::Null),
-                ("Port", own.into()),
-                ("TargetPort", 0.into()),
-                ("NodePort", 0.into()),
-            ]);
-            errors.push(port.duplicate().printed_as(printed));
+            // Upstream compares ports by a struct of these two alone, and prints that.
+            let key = json!({"protocol": protocol, "port": own});
+            errors.push(port.duplicate().printed_as(go_text("io.k8s.api.core.v1.ServicePort", Some(&key))));
         }
     }
 }

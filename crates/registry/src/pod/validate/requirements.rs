@@ -2,12 +2,10 @@
 
 use super::Context;
 use crate::At;
-use crate::at::go_struct;
 use crate::names;
 use crate::pod::resources::{aggregate_container_requests, is_supported_pod_level_resource, typed_spec};
 use crate::quantity::Amount;
 use api::field::{Error, ErrorList, Path};
-use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Which names a list of resources may hold.
@@ -232,20 +230,12 @@ pub(super) fn validate_pod_claims(claims: &At, errors: &mut ErrorList) {
             name.check(errors, names::dns1123_label);
         }
         let (direct, template) = (claim.at("resourceClaimName"), claim.at("resourceClaimTemplateName"));
-        let printed = || {
-            let pointer = |at: &At| at.value().cloned().unwrap_or(Value::Null);
-            go_struct(&[
-                ("Name", name.str().into()),
-                ("ResourceClaimName", pointer(&direct)),
-                ("ResourceClaimTemplateName", pointer(&template)),
-            ])
-        };
         let detail = match (direct.exists(), template.exists()) {
             (true, true) => Some("at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"),
             (false, false) => Some("must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"),
             _ => None,
         };
-        errors.extend(detail.map(|detail| claim.invalid(detail).printed_as(printed())));
+        errors.extend(detail.map(|detail| claim.invalid_struct("io.k8s.api.core.v1.PodResourceClaim", detail)));
         for at in [direct, template].iter().filter(|at| at.exists()) {
             at.check(errors, names::dns1123_subdomain);
         }

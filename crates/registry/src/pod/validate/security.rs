@@ -3,7 +3,6 @@
 use super::volume_source::validate_local_descending_path;
 use super::windows::validate_windows_options;
 use crate::At;
-use crate::at::go_struct;
 use crate::names;
 use api::field::ErrorList;
 use serde_json::Value;
@@ -114,7 +113,7 @@ pub(super) fn validate_security_context(context: &At, host_users: bool, errors: 
     if context.at("allowPrivilegeEscalation").value().and_then(Value::as_bool) == Some(false) {
         let wrong = |why: &str| {
             let detail = format!("cannot set `allowPrivilegeEscalation` to false and {why}");
-            context.invalid(detail).printed_as(printed_context(context))
+            context.invalid_struct("io.k8s.api.core.v1.SecurityContext", detail)
         };
         if context.at("privileged").bool() {
             errors.push(wrong("`privileged` to true"));
@@ -126,32 +125,6 @@ pub(super) fn validate_security_context(context: &At, host_users: bool, errors: 
     }
     validate_windows_options(&context.at("windowsOptions"), errors);
     validate_apparmor_profile(&context.at("appArmorProfile"), errors);
-}
-
-/// The container's context as Go prints its struct.
-fn printed_context(context: &At) -> String {
-    let field = |name: &str| context.at(name).value().cloned().unwrap_or(Value::Null);
-    let capabilities = context.at("capabilities");
-    let list = |name: &str| capabilities.at(name).value().cloned().unwrap_or(Value::Null);
-    let capabilities_text = if capabilities.exists() {
-        go_struct(&[("Add", list("add")), ("Drop", list("drop"))])
-    } else {
-        "null".to_owned()
-    };
-    let rest = go_struct(&[
-        ("Privileged", field("privileged")),
-        ("SELinuxOptions", field("seLinuxOptions")),
-        ("WindowsOptions", field("windowsOptions")),
-        ("RunAsUser", field("runAsUser")),
-        ("RunAsGroup", field("runAsGroup")),
-        ("RunAsNonRoot", field("runAsNonRoot")),
-        ("ReadOnlyRootFilesystem", field("readOnlyRootFilesystem")),
-        ("AllowPrivilegeEscalation", field("allowPrivilegeEscalation")),
-        ("ProcMount", field("procMount")),
-        ("SeccompProfile", field("seccompProfile")),
-        ("AppArmorProfile", field("appArmorProfile")),
-    ]);
-    format!("{{\"Capabilities\":{capabilities_text},{}", &rest[1..])
 }
 
 /// `validateSeccompProfileField`
@@ -173,7 +146,7 @@ fn validate_seccomp_profile(profile: &At, errors: &mut ErrorList) {
             errors.push(local.required("must be set when seccomp type is Localhost"));
         }
     } else if local.exists() {
-        let printed = go_struct(&[("Type", kind.str().into()), ("LocalhostProfile", local.str().into())]);
+        let printed = profile.go_text("io.k8s.api.core.v1.SeccompProfile");
         errors.push(local.invalid("can only be set when seccomp type is Localhost").printed_as(printed));
     }
 }

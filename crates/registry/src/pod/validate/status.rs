@@ -36,14 +36,14 @@ pub(crate) fn validate_status_update(new: &Value, old: &Value) -> ErrorList {
     let policy = old_spec.at("restartPolicy").str();
     validate_transitions(&status, &old_status, &old_spec, policy, &mut errors);
     validate_claim_statuses(&status, &spec, &mut errors);
-    validate_addresses(&status.at("podIPs"), &mut errors);
+    validate_addresses(&status.at("podIPs"), "io.k8s.api.core.v1.PodIP", &mut errors);
     let hosts = status.at("hostIPs");
     if let Some(first) = hosts.items().next()
         && first.at("ip").str() != status.at("hostIP").str()
     {
         errors.push(first.at("ip").invalid("must be equal to `hostIP`"));
     }
-    validate_addresses(&hosts, &mut errors);
+    validate_addresses(&hosts, "io.k8s.api.core.v1.HostIP", &mut errors);
     errors
 }
 
@@ -101,7 +101,7 @@ fn validate_claim_statuses(status: &At, spec: &At, errors: &mut ErrorList) {
 }
 
 /// `validatePodIPs`, `validateHostIPs`: at most one address of each family.
-fn validate_addresses(addresses: &At, errors: &mut ErrorList) {
+fn validate_addresses(addresses: &At, definition: &str, errors: &mut ErrorList) {
     for address in addresses.items() {
         let text = address.at("ip").str();
         errors.extend(names::ip(text).into_iter().map(|w| address.invalid_value(text, w)));
@@ -112,12 +112,12 @@ fn validate_addresses(addresses: &At, errors: &mut ErrorList) {
     let parsed: Vec<IpAddr> = addresses.items().filter_map(|a| a.at("ip").str().parse().ok()).collect();
     let dual = parsed.iter().any(IpAddr::is_ipv4) && parsed.iter().any(IpAddr::is_ipv6);
     if !dual || addresses.len() > 2 {
-        errors.push(addresses.invalid("may specify no more than one IP for each IP family"));
+        errors.push(addresses.invalid_structs(definition, "may specify no more than one IP for each IP family"));
     }
     let mut seen = BTreeSet::new();
     for address in addresses.items() {
         if !seen.insert(address.at("ip").str()) {
-            errors.push(address.duplicate());
+            errors.push(address.duplicate_struct(definition));
         }
     }
 }

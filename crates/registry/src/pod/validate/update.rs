@@ -9,6 +9,7 @@ use crate::object::put;
 use api::field::ErrorList;
 use serde_json::{Map, Value};
 
+const SELECTOR_TERM: &str = "io.k8s.api.core.v1.NodeSelectorTerm";
 const UPDATABLE: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
 /// `ValidatePodUpdate` without the generic metadata.
@@ -184,7 +185,7 @@ fn validate_node_affinity_mutation(new: &At, old: &At, errors: &mut ErrorList) {
     let (old_terms, new_terms) = (old_required.at("nodeSelectorTerms"), new_required.at("nodeSelectorTerms"));
     if old_terms.len() != new_terms.len() {
         let detail = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
-        errors.push(new_terms.invalid(detail));
+        errors.push(new_terms.invalid_structs(SELECTOR_TERM, detail));
     }
     for (old_term, new_term) in old_terms.items().zip(new_terms.items()) {
         let grown = ["matchExpressions", "matchFields"].iter().all(|field| {
@@ -193,7 +194,8 @@ fn validate_node_affinity_mutation(new: &At, old: &At, errors: &mut ErrorList) {
                 && old_list.items().zip(new_list.items()).all(|(a, b)| a.value() == b.value())
         });
         if !grown || old_term.is_empty() {
-            errors.push(new_term.invalid("only additions are allowed (no mutations or deletions)"));
+            let detail = "only additions are allowed (no mutations or deletions)";
+            errors.push(new_term.invalid_struct(SELECTOR_TERM, detail));
         }
     }
 }
