@@ -6,13 +6,17 @@
 pub(crate) mod encode;
 mod entry;
 mod feed;
+mod forms;
+mod queue;
 mod shelf;
+mod watchers;
 
 pub use encode::{canonical, splice_revision};
 pub(crate) use entry::key;
 pub use entry::{Entry, Header};
 pub(crate) use feed::store_key;
 pub use feed::{Fed, FeedError, follow};
+pub use queue::Changes;
 pub use shelf::{Change, ChangeKind, Expired, Interest, Shelf, Snapshot, Subscription};
 
 use crate::reader::ObjectReader;

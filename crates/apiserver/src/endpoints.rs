@@ -62,7 +62,7 @@ pub async fn serve(call: &mut Call<'_>) -> Result<Answer, Status> {
         return subresource::serve(call).await;
     }
     match call.info.verb.as_str() {
-        "get" => view::get(call),
+        "get" => view::get(call).await,
         "list" => list::list(call).await,
         "watch" => watch::watch(call).await,
         "create" => create::create(call).await,

@@ -54,7 +54,7 @@ impl Extensions {
                     () = stopping.cancelled() => return,
                     change = subscription.changes.recv() => if change.is_none() { break },
                 }
-                while subscription.changes.try_recv().is_ok() {}
+                while subscription.changes.try_recv().is_some() {}
                 self.reconcile().await;
             }
         }

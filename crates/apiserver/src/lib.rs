@@ -15,6 +15,7 @@ pub mod cache;
 mod call;
 pub mod chain;
 mod compress;
+mod conversion;
 mod decode;
 pub mod discovery;
 mod documents;
@@ -41,6 +42,7 @@ mod streaming;
 mod tokens;
 mod turns;
 pub mod user;
+mod webhook_client;
 
 pub use authn::{StaticTokenError, StaticTokens, impersonate};
 pub use authz::forbidden;

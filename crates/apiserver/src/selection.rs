@@ -1,7 +1,9 @@
 //! Which objects of a resource a list, watch or deletecollection is about: namespace, label selector, field selector.
 
-use crate::cache::{Entry, Header, Interest};
+use crate::cache::{Entry, Header, Interest, Snapshot};
+use crate::conversion;
 use crate::request::RequestInfo;
+use crate::server::Api;
 use api::selector::{FieldSelector, LabelSelector};
 use api::status::Status;
 use registry::Resource;
@@ -51,12 +53,37 @@ impl Selection {
         self.labels.is_everything() && self.fields.is_everything()
     }
 
-    /// Whether an entry is selected.
+    /// Has a webhook convert what [`Selection::selects`] looks into, where there is one.
+    ///
+    /// # Errors
+    /// It did not.
+    pub async fn prepare(&self, api: &Api, snapshot: &Snapshot) -> Result<(), Status> {
+        let Some(row) = self.converted.as_ref().filter(|row| conversion::asks_webhook(row)) else { return Ok(()) };
+        let concerned = snapshot.range(self.namespace.as_deref(), None);
+        let concerned: Vec<Arc<Entry>> = concerned.filter(|entry| self.matches_header(entry)).cloned().collect();
+        conversion::served_jsons(api, row, &concerned).await.map(drop)
+    }
+
+    /// The same for one entry.
+    ///
+    /// # Errors
+    /// It did not.
+    pub async fn prepare_one(&self, api: &Api, entry: &Entry) -> Result<(), Status> {
+        match self.converted.as_ref().filter(|row| conversion::asks_webhook(row)) {
+            Some(row) if self.matches_header(entry) => conversion::served_json(api, row, entry).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an entry is selected. Of rows whose versions a webhook converts it must have been prepared.
     pub fn selects(&self, entry: &Entry) -> bool {
+        self.matches_header(entry) && self.matches_fields(entry)
+    }
+
+    fn matches_header(&self, entry: &Entry) -> bool {
         let header: &Header = &entry.header;
         self.namespace.as_ref().is_none_or(|namespace| *namespace == header.namespace)
             && self.name.as_ref().is_none_or(|name| *name == header.name)
-            && self.matches_fields(entry)
             && self.labels.matches_by(|key| header.label(key))
     }
 

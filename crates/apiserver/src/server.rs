@@ -94,6 +94,10 @@ pub struct Api {
     pub chain: Chain,
     /// Policies and webhooks.
     pub dynamic: crate::dynamic::Dynamic,
+    /// Who asks webhooks.
+    pub(crate) webhooks: crate::webhook_client::Client,
+    /// Turns of asking for conversions.
+    pub conversions: crate::conversion::Conversions,
     /// Service addresses and ports.
     pub services: Services,
     /// Discovery and OpenAPI documents.
@@ -159,6 +163,8 @@ impl Server {
         let api = Arc::new(Api {
             chain: (config.chain)(cache.clone()),
             dynamic: crate::dynamic::Dynamic::new(&cache),
+            webhooks: crate::webhook_client::Client::default(),
+            conversions: crate::conversion::Conversions::default(),
             rows,
             cache,
             storage,

@@ -43,6 +43,10 @@ fn code(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
 }
 
+fn event(line: &[u8]) -> Value {
+    serde_json::from_slice(line).unwrap()
+}
+
 /// The server still serves, and nothing came of what was sent.
 async fn unharmed(server: &Server) {
     let (code, list) = send(&admin(server), Method::GET, MAPS, JSON, "").await;
@@ -164,12 +168,16 @@ async fn one_who_does_not_read_is_cut_off_and_holds_up_nobody() {
         }
         count += 20;
     }
-    // What waited is still handed out, then the watch ends, though the server goes on.
-    let mut events = 0;
+    // It is told so, then the watch ends, though the server goes on.
+    let mut told = Vec::new();
     while let Some(frame) = slow.frame().await {
-        events += frame.unwrap().into_data().unwrap().iter().filter(|byte| **byte == b'\n').count();
+        told.extend_from_slice(&frame.unwrap().into_data().unwrap());
     }
-    assert!(events < CHANGES, "{events} events");
+    let mut events: Vec<Value> = told.split_inclusive(|byte| *byte == b'\n').map(event).collect();
+    let last = events.pop().unwrap();
+    assert_eq!((&last["type"], &last["object"]["reason"]), (&json!("ERROR"), &json!("Expired")), "{last}");
+    assert_eq!(last["object"]["code"], 410);
+    assert!(events.len() < CHANGES, "{} events", events.len());
     let (code, _) = send(&admin, Method::GET, "/readyz", JSON, "").await;
     assert_eq!(code, 200);
     server.shutdown().await;

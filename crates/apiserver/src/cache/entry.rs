@@ -1,9 +1,11 @@
 //! One object in the cache: the bytes that clients get, and the little that is looked at without parsing them.
 
 use super::encode::splice_revision;
+use super::forms::Forms;
 use api::meta::ObjectMeta;
 use bytes::Bytes;
 use registry::Resource;
+use registry::custom::Custom;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -76,6 +78,8 @@ pub struct Entry {
     prefix: usize,
     metadata: usize,
     value: OnceLock<Arc<Value>>,
+    /// Of custom resources that someone has read.
+    forms: OnceLock<Box<Forms>>,
 }
 
 impl std::fmt::Debug for Entry {
@@ -97,7 +101,16 @@ impl Entry {
 
     fn framed(key: Arc<str>, revision: u64, stored: &[u8], header: Arc<Header>, prefix: &'static [u8]) -> Self {
         let (frame, metadata) = splice_revision(stored, revision, prefix, FRAME_END);
-        Self { key, revision, header, frame, prefix: prefix.len(), metadata, value: OnceLock::new() }
+        Self {
+            key,
+            revision,
+            header,
+            frame,
+            prefix: prefix.len(),
+            metadata,
+            value: OnceLock::new(),
+            forms: OnceLock::new(),
+        }
     }
 
     /// The last state of an object with the revision at which it was deleted, or left a selection: what a DELETED event
@@ -156,6 +169,16 @@ impl Entry {
             Some(value) => (**value).clone(),
             None => serde_json::from_slice(&self.json()).unwrap_or_default(), // canonical bytes always parse
         }
+    }
+
+    /// The JSON of a custom resource's version, if it was made before.
+    pub fn form(&self, custom: &Arc<Custom>) -> Option<Bytes> {
+        self.forms.get()?.get(custom, || self.json())
+    }
+
+    /// Keeps the JSON of a custom resource's version; `None`: it is [`Entry::json`].
+    pub fn keep_form(&self, custom: &Arc<Custom>, json: Option<Bytes>) {
+        self.forms.get_or_init(Box::default).keep(custom, json);
     }
 
     /// The object, parsed once and kept: for the resources that the server itself reads over and over.

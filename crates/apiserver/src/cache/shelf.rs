@@ -1,20 +1,19 @@
 //! One resource in the cache: its objects, its recent changes, its watchers.
 
 use super::entry::Entry;
+use super::queue::Changes;
+use super::watchers::Watchers;
 use imbl::OrdMap;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::mpsc;
 
 /// Changes kept per resource. A watch or a page older than that gets 410 Expired.
 const MAX_CHANGES: usize = 10_000;
 /// The bytes that those changes may hold together (objects that are still current count too, though they cost nothing).
 /// With 5,000 nodes or 10,000 pods it is this that counts; each change also holds the state before it.
-const MAX_CHANGE_BYTES: usize = 16 << 20;
-/// Changes that may wait for one watcher before it is cut off; it comes back from where it was.
-const MAX_QUEUED_CHANGES: usize = 4096;
+pub(super) const MAX_CHANGE_BYTES: usize = 16 << 20;
 
 type Map = OrdMap<Arc<str>, Arc<Entry>>;
 
@@ -52,7 +51,7 @@ pub struct Interest {
 }
 
 impl Interest {
-    fn wants(&self, change: &Change) -> bool {
+    pub(super) fn wants(&self, change: &Change) -> bool {
         let matches =
             |entry: &Entry| self.field.as_ref().is_none_or(|(field, value)| entry.header.field(field) == Some(value));
         self.namespace.as_ref().is_none_or(|namespace| *namespace == change.entry.header.namespace)
@@ -75,8 +74,8 @@ pub struct Expired {
 pub struct Subscription {
     /// Changes between the asked revision and now.
     pub missed: Vec<Arc<Change>>,
-    /// Later changes. Ends when the watcher was too slow.
-    pub changes: mpsc::Receiver<Arc<Change>>,
+    /// Later changes. Ends when the watcher is too slow.
+    pub changes: Changes,
 }
 
 /// A resource at one revision.
@@ -124,80 +123,6 @@ impl State {
         let (changes, watchers) = (VecDeque::new(), Watchers::default());
         Self { map, changes, change_bytes: 0, compacted: revision, last: revision, watchers }
     }
-}
-
-type Sender = mpsc::Sender<Arc<Change>>;
-
-/// The open watches, those for one value of a field apart: 5,000 kubelets watch the pods of their nodes, and a change
-/// of a pod must not look at each of them.
-#[derive(Debug, Default)]
-struct Watchers {
-    broad: Vec<(Interest, Sender)>,
-    /// By field, then by value.
-    narrow: HashMap<Box<str>, ByValue>,
-}
-
-/// The watches for one value of a field each.
-type ByValue = HashMap<Box<str>, Vec<(Interest, Sender)>>;
-
-impl Watchers {
-    fn add(&mut self, interest: Interest, sender: Sender) {
-        match interest.field.clone() {
-            None => push(&mut self.broad, interest, sender),
-            Some((field, value)) => {
-                let by_value = self.narrow.entry(field).or_default();
-                if by_value.len() == by_value.capacity() {
-                    by_value.retain(|_, watchers| watchers.iter().any(is_open));
-                    by_value.reserve(by_value.len());
-                }
-                push(by_value.entry(value).or_default(), interest, sender);
-            }
-        }
-    }
-
-    /// How many are remembered, open or not.
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.broad.len() + self.narrow.values().flat_map(HashMap::values).map(Vec::len).sum::<usize>()
-    }
-
-    /// Hands a change to those who want it. Who does not take it is cut off; who has gone is forgotten.
-    fn publish(&mut self, change: &Arc<Change>) {
-        offer(&mut self.broad, change);
-        for (field, by_value) in &mut self.narrow {
-            let now = change.entry.header.field(field);
-            let before =
-                change.old.as_ref().and_then(|old| old.header.field(field)).filter(|value| Some(*value) != now);
-            for value in [now, before].into_iter().flatten() {
-                if let Some(watchers) = by_value.get_mut(value) {
-                    offer(watchers, change);
-                    if watchers.is_empty() {
-                        by_value.remove(value);
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn is_open((_, watcher): &(Interest, Sender)) -> bool {
-    !watcher.is_closed()
-}
-
-/// Adds a watcher. Before the list grows, those are forgotten who have gone: changes do that too, but where nothing
-/// changes, clients that come and go would fill the memory. Room for twice as many keeps it cheap.
-fn push(watchers: &mut Vec<(Interest, Sender)>, interest: Interest, sender: Sender) {
-    if watchers.len() == watchers.capacity() {
-        watchers.retain(is_open);
-        watchers.reserve(watchers.len().max(1));
-    }
-    watchers.push((interest, sender));
-}
-
-fn offer(watchers: &mut Vec<(Interest, Sender)>, change: &Arc<Change>) {
-    watchers.retain(|(interest, watcher)| {
-        if interest.wants(change) { watcher.try_send(change.clone()).is_ok() } else { !watcher.is_closed() }
-    });
 }
 
 /// A resource.
@@ -256,8 +181,7 @@ impl Shelf {
         }
         let start = state.changes.partition_point(|change| change.revision <= after);
         let missed = state.changes.range(start..).filter(|change| interest.wants(change)).cloned().collect();
-        let (sender, changes) = mpsc::channel(MAX_QUEUED_CHANGES);
-        state.watchers.add(interest, sender);
+        let changes = state.watchers.add(interest);
         Ok(Subscription { missed, changes })
     }
 
@@ -265,8 +189,7 @@ impl Shelf {
     pub fn list_and_watch(&self, applied: impl FnOnce() -> u64, interest: Interest) -> (Snapshot, Subscription) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let snapshot = Snapshot { revision: applied().max(state.last), map: state.map.clone() };
-        let (sender, changes) = mpsc::channel(MAX_QUEUED_CHANGES);
-        state.watchers.add(interest, sender);
+        let changes = state.watchers.add(interest);
         (snapshot, Subscription { missed: Vec::new(), changes })
     }
 

@@ -1,7 +1,7 @@
 //! Expressions at work: their variables, and what comes of them.
 
 use super::authorizer::Authorizer;
-use super::matching::{self, Version};
+use super::matching::{self, Objects, Version};
 use super::review;
 use crate::chain::Attributes;
 use crate::server::Api;
@@ -78,13 +78,17 @@ pub(super) fn conditions(conditions: &[Expression], variables: &Variables) -> Ve
 }
 
 /// The variables that every expression has.
-pub(super) fn variables(api: &Arc<Api>, attributes: &Attributes<'_>, version: &Version) -> Variables {
-    let own = attributes.resource;
+pub(super) fn variables(
+    api: &Arc<Api>,
+    attributes: &Attributes<'_>,
+    version: &Version,
+    objects: &Objects<'_>,
+) -> Variables {
     let plain = |value: &Value| CelValue::from_json(value, &Type::Dyn);
     let namespace = matching::namespace(api, &attributes.namespace).filter(|_| !attributes.namespace.is_empty());
     BTreeMap::from([
-        ("object".to_owned(), plain(&version.of(&attributes.object, own))),
-        ("oldObject".to_owned(), plain(&version.of(attributes.old, own))),
+        ("object".to_owned(), plain(&objects.object)),
+        ("oldObject".to_owned(), plain(&objects.old)),
         ("request".to_owned(), plain(&review::request(attributes, version))),
         ("namespaceObject".to_owned(), namespace.map_or(CelValue::Null, |namespace| namespace_object(&namespace))),
         ("authorizer".to_owned(), Authorizer::value(api, attributes)),

@@ -2,9 +2,10 @@
 //! (`k8s.io/apiserver/pkg/admission/plugin/policy/matching`, `…/webhook/predicates`).
 
 use crate::chain::{Attributes, Operation};
-use crate::endpoints::view;
+use crate::conversion;
 use crate::server::Api;
 use api::selector::LabelSelector;
+use api::status::Status;
 use registry::{Resource, Scope};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -36,26 +37,49 @@ pub(super) struct Matcher {
 #[derive(Clone, Debug)]
 pub(super) struct Version(pub(super) Option<Arc<Resource>>);
 
+/// What a request is about, in the version that is wanted.
+#[derive(Debug)]
+pub(super) struct Objects<'v> {
+    pub(super) object: Cow<'v, Value>,
+    pub(super) old: Cow<'v, Value>,
+}
+
 impl Version {
     pub(super) fn row<'a>(&'a self, attributes: &'a Attributes<'_>) -> &'a Resource {
         self.0.as_deref().unwrap_or(attributes.resource)
     }
 
     /// An object of the request's version in this one.
-    pub(super) fn of<'v>(&self, object: &'v Value, own: &Resource) -> Cow<'v, Value> {
+    ///
+    /// # Errors
+    /// A webhook does not convert it.
+    pub(super) async fn of<'v>(&self, api: &Api, object: &'v Value, own: &Resource) -> Result<Cow<'v, Value>, Status> {
         match &self.0 {
             Some(other) if !object.is_null() => {
-                Cow::Owned(view::to_served(other, view::to_stored(own, object.clone())))
+                Ok(Cow::Owned(conversion::between(api, own, other, object.clone()).await?))
             }
-            _ => Cow::Borrowed(object),
+            _ => Ok(Cow::Borrowed(object)),
         }
     }
 
+    /// New and old object of a request in this version.
+    ///
+    /// # Errors
+    /// As [`Version::of`].
+    pub(super) async fn both<'v>(&self, api: &Api, attributes: &'v Attributes<'_>) -> Result<Objects<'v>, Status> {
+        let own = attributes.resource;
+        let object = self.of(api, &attributes.object, own).await?;
+        Ok(Objects { object, old: self.of(api, attributes.old, own).await? })
+    }
+
     /// The way back.
-    pub(super) fn back(&self, object: Value, own: &Resource) -> Value {
+    ///
+    /// # Errors
+    /// As [`Version::of`].
+    pub(super) async fn back(&self, api: &Api, object: Value, own: &Resource) -> Result<Value, Status> {
         match &self.0 {
-            Some(other) => view::to_served(own, view::to_stored(other, object)),
-            None => object,
+            Some(other) => conversion::between(api, other, own, object).await,
+            None => Ok(object),
         }
     }
 }

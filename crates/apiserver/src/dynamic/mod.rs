@@ -39,7 +39,6 @@ type Generations = [u64; PLURALS.len()];
 pub struct Dynamic {
     shelves: [Arc<Shelf>; PLURALS.len()],
     compiled: Mutex<(Generations, Arc<Configuration>)>,
-    client: webhook::Client,
 }
 
 impl Dynamic {
@@ -48,7 +47,7 @@ impl Dynamic {
         let shelves = PLURALS.map(|plural| cache.shelf(GROUP, plural));
         // No shelf has this generation, so that the first look compiles.
         let compiled = Mutex::new(([u64::MAX; PLURALS.len()], Arc::default()));
-        Self { shelves, compiled, client: webhook::Client::default() }
+        Self { shelves, compiled }
     }
 
     fn configuration(&self, api: &Api) -> Arc<Configuration> {
@@ -112,7 +111,7 @@ async fn pass(
         if !is_first && !state.wants_again(&policy.key(), policy.policy.reinvokes, &attributes.object) {
             continue;
         }
-        if let Some(object) = mutating::apply(api, policy, attributes)? {
+        if let Some(object) = mutating::apply(api, policy, attributes).await? {
             changed |= object != attributes.object;
             attributes.object = object;
             state.seen.push((policy.key(), attributes.object.clone()));
@@ -146,6 +145,6 @@ pub async fn validate(api: &Arc<Api>, attributes: &mut Attributes<'_>) -> Result
     if configuration.validating.is_empty() && configuration.validating_webhooks.is_empty() || !concerns(attributes) {
         return Ok(());
     }
-    validating::check(api, &configuration.validating, attributes)?;
+    validating::check(api, &configuration.validating, attributes).await?;
     webhook::validate(api, &configuration.validating_webhooks, attributes).await
 }

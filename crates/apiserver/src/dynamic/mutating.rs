@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// The object as a policy wants it; `None`: the policy is not about this request.
-pub(super) fn apply(
+pub(super) async fn apply(
     api: &Arc<Api>,
     Policy { policy, bindings }: &Policy,
     attributes: &mut Attributes<'_>,
@@ -35,7 +35,7 @@ pub(super) fn apply(
             let message = format!("policy '{}' with binding '{}' denied request: {why}", policy.name, binding.name);
             refuse(attributes, &message, &Denial::from(why))
         };
-        let params = match params::collect(api, policy, binding, attributes) {
+        let params = match params::collect(api, policy, binding, attributes).await {
             Ok(params) => params,
             Err(error) if policy.fails => {
                 return Err(refused(attributes, format!("failed to configure binding: {error}")));
@@ -43,7 +43,7 @@ pub(super) fn apply(
             Err(_) => continue,
         };
         for param in params {
-            match mutated(api, policy, attributes, &version, &param) {
+            match mutated(api, policy, attributes, &version, &param).await {
                 Ok(object) => attributes.object = object,
                 Err(error) if policy.fails => return Err(refused(attributes, error)),
                 Err(_) => {}
@@ -55,29 +55,44 @@ pub(super) fn apply(
 }
 
 /// The object after all mutations of a policy with one parameter.
-fn mutated(
+async fn mutated(
     api: &Arc<Api>,
     policy: &Compiled,
-    attributes: &mut Attributes<'_>,
+    attributes: &Attributes<'_>,
     version: &matching::Version,
     param: &Value,
 ) -> Result<Value, String> {
-    let mut variables = evaluation::variables(api, attributes, version);
+    let objects = version.both(api, attributes).await.map_err(|status| status.message)?;
+    match changed(api, policy, attributes, version, (objects, param))? {
+        Some(object) => version.back(api, object, attributes.resource).await.map_err(|status| status.message),
+        None => Ok(attributes.object.clone()),
+    }
+}
+
+/// The same in the version that the policy speaks of; `None`: its conditions do not hold.
+fn changed(
+    api: &Arc<Api>,
+    policy: &Compiled,
+    attributes: &Attributes<'_>,
+    version: &matching::Version,
+    (objects, param): (matching::Objects<'_>, &Value),
+) -> Result<Option<Value>, String> {
+    let mut variables = evaluation::variables(api, attributes, version, &objects);
     variables.insert("params".to_owned(), CelValue::from_json(param, &Type::Dyn));
     match evaluation::conditions(&policy.conditions, &variables) {
         Verdict::Matches => {}
-        Verdict::Differs => return Ok(attributes.object.clone()),
+        Verdict::Differs => return Ok(None),
         Verdict::Failed(error) => return Err(error),
     }
     let row = version.row(attributes);
-    let mut object = version.of(&attributes.object, attributes.resource).into_owned();
+    let mut object = objects.object.into_owned();
     let mut budget = Budget::new(RUNTIME_COST_BUDGET);
     for mutation in &policy.mutations {
         // Each mutation sees what those before it have made of the object, and so do the variables.
         variables.insert("object".to_owned(), CelValue::from_json(&object, &Type::Dyn));
         object = one(mutation, &variables, &mut policy.lazy(), &mut budget, object, row)?;
     }
-    Ok(version.back(object, attributes.resource))
+    Ok(Some(object))
 }
 
 fn one<'p>(

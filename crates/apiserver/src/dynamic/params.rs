@@ -1,10 +1,12 @@
 //! The objects that parametrize a policy: `paramKind` of the policy, `paramRef` of the binding.
 
 use super::configuration::{Binding, Compiled};
+use crate::cache::Entry;
 use crate::chain::Attributes;
-use crate::endpoints::view;
+use crate::conversion;
 use crate::server::Api;
 use api::selector::LabelSelector;
+use api::status::Status;
 use registry::{Resource, Scope};
 use serde_json::Value;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// In upstream's words: the binding is not configured well.
-pub(super) fn collect(
+pub(super) async fn collect(
     api: &Api,
     policy: &Compiled,
     binding: &Binding,
@@ -30,7 +32,7 @@ pub(super) fn collect(
     let row =
         row.ok_or_else(|| format!("failed to find resource referenced by paramKind: '{api_version}, Kind={kind}'"))?;
     let namespace = namespace_of(row, reference, attributes)?;
-    let found = find(api, row, &namespace, reference);
+    let found = find(api, row, &namespace, reference).await.map_err(|status| status.message)?;
     match (found.is_empty(), reference["parameterNotFoundAction"] == "Allow") {
         (true, false) => Err("no params found for policy binding with `Deny` parameterNotFoundAction".to_owned()),
         _ => Ok(found),
@@ -52,16 +54,17 @@ fn namespace_of(row: &Resource, reference: &Value, attributes: &Attributes<'_>) 
     }
 }
 
-fn find(api: &Api, row: &Arc<Resource>, namespace: &str, reference: &Value) -> Vec<Value> {
+async fn find(api: &Api, row: &Arc<Resource>, namespace: &str, reference: &Value) -> Result<Vec<Value>, Status> {
     let (group, plural) = row.storage_prefix();
     let shelf = api.cache.shelf(group, plural);
     if let Some(name) = reference["name"].as_str().filter(|name| !name.is_empty()) {
         let entry = shelf.get(&crate::cache::key(namespace, name));
-        return entry.map(|entry| view::served_value(row, &entry)).into_iter().collect();
+        return conversion::served_values(api, row, entry.as_slice()).await;
     }
     let selector = LabelSelector::from_object(reference.get("selector")).unwrap_or_else(|_| LabelSelector::nothing());
     let snapshot = api.cache.snapshot(&shelf);
     let namespace = (row.scope == Scope::Namespaced).then_some(namespace);
     let selected = snapshot.range(namespace, None).filter(|entry| selector.matches_by(|key| entry.header.label(key)));
-    selected.map(|entry| view::served_value(row, entry)).collect()
+    let selected: Vec<Arc<Entry>> = selected.cloned().collect();
+    conversion::served_values(api, row, &selected).await
 }

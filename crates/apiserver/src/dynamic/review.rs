@@ -1,6 +1,6 @@
 //! The request as expressions and webhooks see it: upstream's `AdmissionRequest`.
 
-use super::matching::{Version, operation};
+use super::matching::{Objects, Version, operation};
 use crate::chain::{Attributes, Operation};
 use registry::{Resource, Subresource};
 use serde_json::{Map, Value, json};
@@ -87,10 +87,16 @@ pub(super) fn request(attributes: &Attributes<'_>, version: &Version) -> Value {
 }
 
 /// The whole review that a webhook is sent.
-pub(super) fn review(attributes: &Attributes<'_>, version: &Version, api_version: &str, uid: &str) -> Value {
+pub(super) fn review(
+    attributes: &Attributes<'_>,
+    version: &Version,
+    objects: Objects<'_>,
+    api_version: &str,
+    uid: &str,
+) -> Value {
     let mut request = request(attributes, version);
     request["uid"] = uid.into();
-    request["object"] = version.of(&attributes.object, attributes.resource).into_owned();
-    request["oldObject"] = version.of(attributes.old, attributes.resource).into_owned();
+    request["object"] = objects.object.into_owned();
+    request["oldObject"] = objects.old.into_owned();
     json!({"kind": "AdmissionReview", "apiVersion": api_version, "request": request})
 }

@@ -50,21 +50,24 @@ pub(super) fn refuse(attributes: &Attributes<'_>, message: &str, denial: &Denial
 }
 
 /// Asks all policies.
-pub(super) fn check(api: &Arc<Api>, policies: &[Policy], attributes: &mut Attributes<'_>) -> Result<(), Status> {
+pub(super) async fn check(api: &Arc<Api>, policies: &[Policy], attributes: &mut Attributes<'_>) -> Result<(), Status> {
     if !concerns(attributes) {
         return Ok(());
     }
     let mut denied: Option<(String, Denial)> = None;
+    let mut warnings = Vec::new();
     for Policy { policy, bindings } in policies.iter().filter(|one| !one.bindings.is_empty()) {
         let Some(version) = policy.matcher.matches(api, attributes) else { continue };
-        let mut common = None;
-        for binding in bindings {
-            if binding.matcher.matches(api, attributes).is_none() {
-                continue;
-            }
-            let variables = common.get_or_insert_with(|| evaluation::variables(api, attributes, &version));
+        let matches = |binding: &&Binding| binding.matcher.matches(api, attributes).is_some();
+        let concerned: Vec<&Binding> = bindings.iter().filter(matches).collect();
+        if concerned.is_empty() {
+            continue;
+        }
+        let objects = version.both(api, attributes).await?;
+        let mut variables = evaluation::variables(api, attributes, &version, &objects);
+        for binding in concerned {
             let who = format!("ValidatingAdmissionPolicy '{}' with binding '{}'", policy.name, binding.name);
-            let params = match params::collect(api, policy, binding, attributes) {
+            let params = match params::collect(api, policy, binding, attributes).await {
                 Ok(params) => params,
                 Err(error) if policy.fails => {
                     let denial = Denial::from(format!("failed to configure binding: {error}"));
@@ -75,8 +78,8 @@ pub(super) fn check(api: &Arc<Api>, policies: &[Policy], attributes: &mut Attrib
             };
             for param in params {
                 variables.insert("params".to_owned(), CelValue::from_json(&param, &Type::Dyn));
-                for denial in decisions(policy, variables) {
-                    tell(binding, &who, &denial, &mut attributes.warnings);
+                for denial in decisions(policy, &variables) {
+                    tell(binding, &who, &denial, &mut warnings);
                     if binding.denies {
                         denied.get_or_insert((who.clone(), denial));
                     }
@@ -84,6 +87,7 @@ pub(super) fn check(api: &Arc<Api>, policies: &[Policy], attributes: &mut Attrib
             }
         }
     }
+    attributes.warnings.append(&mut warnings);
     match denied {
         None => Ok(()),
         Some((who, denial)) => Err(refuse(attributes, &format!("{who} denied request: {}", denial.message), &denial)),

@@ -5,6 +5,7 @@ use crate::answer::{self, Answer};
 use crate::cache::Entry;
 use crate::call::Call;
 use crate::chain::{Attributes, Operation};
+use crate::conversion;
 use crate::decode::{self, Wanted};
 use crate::dynamic;
 use crate::metadata;
@@ -36,9 +37,9 @@ impl Written {
     ///
     /// # Errors
     /// 406.
-    pub fn answer(self, call: &Call<'_>, code: u16) -> Result<Answer, Status> {
+    pub async fn answer(self, call: &Call<'_>, code: u16) -> Result<Answer, Status> {
         match self {
-            Self::Entry(entry) => view::one(call, code, &entry),
+            Self::Entry(entry) => view::one(call, code, &entry).await,
             Self::Dry(object) => view::one_value(call, code, object),
         }
     }
@@ -86,7 +87,7 @@ pub async fn create(call: &mut Call<'_>) -> Result<Answer, Status> {
     apply_defaults(&row, &mut object)?;
     track(call, None, &mut object, "")?;
     forget_empty(&row, &mut object)?;
-    new_object(call, object).await?.answer(call, 201)
+    new_object(call, object).await?.answer(call, 201).await
 }
 
 /// Questions are answered, not stored.
@@ -206,7 +207,7 @@ async fn store_new(call: &Call<'_>, name: &str, object: Value) -> Result<Written
         return Ok(Written::Dry(object));
     }
     let row = &call.row;
-    let stored = view::to_stored(row, object);
+    let stored = conversion::to_stored(call.api, row, object).await?;
     let step = tracing::trace_span!(target: "pintle::trace", "apiserver: commit", pod = %call.key(name));
     match call.api.storage.put(row, &call.key(name), &stored, Expect::Absent).instrument(step).await {
         Ok(entry) => Ok(Written::Entry(entry)),

@@ -3,11 +3,12 @@
 
 use super::create::{self, Written, storage_error};
 pub use super::delete_options::DeleteOptions;
-use super::{page, view};
+use super::page;
 use crate::answer::{self, Answer};
 use crate::cache::Entry;
 use crate::call::Call;
 use crate::chain::Operation;
+use crate::conversion;
 use crate::selection::Selection;
 use api::meta::{ObjectMeta, metadata_mut};
 use api::status::Status;
@@ -74,7 +75,7 @@ pub async fn delete(call: &mut Call<'_>) -> Result<Answer, Status> {
         };
         return Ok(answer::object(code, call.accept.media, &success(&call.row, &object)));
     }
-    written.answer(call, code)
+    written.answer(call, code).await
 }
 
 fn success(row: &Resource, object: &Value) -> Value {
@@ -108,7 +109,7 @@ async fn attempt(
 ) -> Result<Option<(Written, bool)>, Status> {
     let row = call.row.clone();
     let mut entry = entry.clone();
-    let old = view::served_value(&row, &entry);
+    let old = conversion::served_value(call.api, &row, &entry).await?;
     check_preconditions(call, options, &old)?;
     create::admit(call, Operation::Delete, "", Value::Null, &old, create::Phase::Both).await?;
     let mut plan = plan(&row, &old, options, call.api.clock.now());
@@ -118,7 +119,7 @@ async fn attempt(
         if dry {
             return Ok(Some((Written::Dry(new), true)));
         }
-        let stored = view::to_stored(&row, new);
+        let stored = conversion::to_stored(call.api, &row, new).await?;
         match call.api.storage.put(&row, &key, &stored, Expect::At(Revision(entry.revision))).await {
             Ok(marked) => entry = marked,
             Err(CommitError::Conflict { .. }) => return Ok(None),
@@ -132,7 +133,7 @@ async fn attempt(
         Plan::Mark(new) if dry => Ok(Some((Written::Dry(new), false))),
         Plan::Remove if dry => Ok(Some((Written::Entry(entry), true))),
         Plan::Mark(new) => {
-            let stored = view::to_stored(&row, new);
+            let stored = conversion::to_stored(call.api, &row, new).await?;
             let expect = Expect::At(Revision(entry.revision));
             match call.api.storage.put(&row, &key, &stored, expect).await {
                 Ok(entry) => Ok(Some((Written::Entry(entry), false))),
@@ -253,7 +254,7 @@ pub async fn collection(call: &mut Call<'_>) -> Result<Answer, Status> {
         let mut one =
             Call { info: &info, row: call.row.clone(), warnings: Vec::new(), body: call.body.clone(), ..*call };
         match delete_object(&mut one, &entry.header.name, &options).await {
-            Ok(_) => items.push(view::served_value(&call.row, entry)),
+            Ok(_) => items.push(conversion::served_value(call.api, &call.row, entry).await?),
             Err(status) if status.reason == "NotFound" => {} // someone else was faster
             Err(status) => return Err(status),
         }

@@ -6,6 +6,7 @@ use crate::accept::{Form, Media};
 use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::call::Call;
+use crate::conversion;
 use crate::selection::Selection;
 use api::status::Status;
 use bytes::Bytes;
@@ -20,7 +21,10 @@ pub async fn list(call: &mut Call<'_>) -> Result<Answer, Status> {
         Form::Object if call.accept.media == Media::Json && matches!(call.row.storage, Storage::Own) => {
             Ok(answer::answer(200, "application/json", concatenated(call, &page)))
         }
-        _ => transformed(call, page),
+        Form::Object if call.accept.media == Media::Json && call.row.custom.is_some() => {
+            Ok(answer::answer(200, "application/json", concatenated_custom(call, page).await?))
+        }
+        _ => transformed(call, page).await,
     }
 }
 
@@ -43,8 +47,29 @@ fn concatenated(call: &Call<'_>, page: &Page) -> Body {
     Body::pieces(pieces)
 }
 
-fn transformed(call: &Call<'_>, page: Page) -> Result<Answer, Status> {
-    let objects = page.entries.iter().map(|entry| view::served_value(&call.row, entry));
+/// The same for custom resources, whose items carry `kind` and `apiVersion`.
+async fn concatenated_custom(call: &Call<'_>, page: Page) -> Result<Body, Status> {
+    let items = conversion::served_jsons(call.api, &call.row, &page.entries).await?;
+    let list = of(call, Vec::new(), page.metadata);
+    // The list is made with all that it has, but for its items, which stand last.
+    let head = format!(
+        "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{},\"items\":[",
+        list["kind"], list["apiVersion"], list["metadata"]
+    );
+    let mut pieces = Vec::with_capacity(items.len() * 2 + 2);
+    pieces.push(Bytes::from(head));
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            pieces.push(Bytes::from_static(b","));
+        }
+        pieces.push(item);
+    }
+    pieces.push(Bytes::from_static(b"]}\n"));
+    Ok(Body::pieces(pieces))
+}
+
+async fn transformed(call: &Call<'_>, page: Page) -> Result<Answer, Status> {
+    let objects = conversion::served_values(call.api, &call.row, &page.entries).await?.into_iter();
     let meta = call.accept.meta_version;
     let value = match call.accept.form {
         Form::Table => {

@@ -3,6 +3,7 @@
 use crate::call::Call;
 use api::field::{Error, ErrorList, Path};
 use api::status::{Status, Subject};
+use std::num::IntErrorKind;
 
 /// The 500 of a `resourceVersion` that is no number, on get and watch.
 pub fn bad_revision(text: &str) -> Status {
@@ -21,10 +22,13 @@ pub fn bad_revision_words(text: &str) -> String {
 pub fn number(call: &Call<'_>, name: &str) -> Result<Option<i64>, Status> {
     match call.info.query.get(name) {
         None | Some("") => Ok(None),
-        Some(text) => text
-            .parse()
-            .map(Some)
-            .map_err(|_| Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))),
+        Some(text) => text.parse().map(Some).map_err(|error: std::num::ParseIntError| {
+            let why = match error.kind() {
+                IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
+        }),
     }
 }
 

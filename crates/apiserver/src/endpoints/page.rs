@@ -138,6 +138,7 @@ pub async fn read(call: &Call<'_>, selection: &Selection) -> Result<Page, Status
         })?;
         (snapshot, Some(at.start))
     };
+    selection.prepare(call.api, &snapshot).await?;
     Ok(cut(&snapshot, selection, start.as_deref(), usize::try_from(limit).unwrap_or(0)))
 }
 

@@ -66,7 +66,7 @@ pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -
     warnings.append(&mut call.warnings);
     call.warnings = warnings;
     let (written, created) = outcome?;
-    written.answer(call, if created { 201 } else { 200 })
+    written.answer(call, if created { 201 } else { 200 }).await
 }
 
 /// The form of the patch. Strategic merge needs Go types, which custom resources have not.

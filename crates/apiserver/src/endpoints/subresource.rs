@@ -6,6 +6,7 @@ use super::{delete, options, page, patch, view};
 use crate::answer::{self, Answer, no_such_resource};
 use crate::call::Call;
 use crate::chain::Operation;
+use crate::conversion;
 use crate::decode::{self, Wanted};
 use api::field::{Error, Path};
 use api::meta::{ObjectMeta, child_mut, metadata_mut};
@@ -25,10 +26,11 @@ pub async fn serve(call: &mut Call<'_>) -> Result<Answer, Status> {
         (Subresource::Token, _) => token(call).await,
         (Subresource::Scale, "get") => {
             let entry = page::entry(call, &call.info.name)?;
-            Ok(answer::object(200, call.accept.media, &scale_of(&row, &view::served_value(&row, &entry))?))
+            let object = conversion::served_value(call.api, &row, &entry).await?;
+            Ok(answer::object(200, call.accept.media, &scale_of(&row, &object)?))
         }
         (Subresource::Scale, _) => scale(call).await,
-        (_, "get") => view::get(call),
+        (_, "get") => view::get(call).await,
         (_, "update") => update::put(call, Some(subresource)).await,
         (_, "patch") => patch::patch_part(call, Some(subresource)).await,
         _ => Err(answer::method_not_allowed()),
@@ -279,7 +281,7 @@ async fn scale(call: &mut Call<'_>) -> Result<Answer, Status> {
     let change = Change { name, subresource: Some(Subresource::Scale), make: &make, creates: false, is_put };
     let (written, _) = update::change(call, change).await?;
     let object = match written {
-        create::Written::Entry(entry) => view::served_value(&call.row, &entry),
+        create::Written::Entry(entry) => conversion::served_value(call.api, &call.row, &entry).await?,
         create::Written::Dry(object) => object,
     };
     Ok(answer::object(200, call.accept.media, &scale_of(&call.row, &object)?))

@@ -1,11 +1,12 @@
 //! `PUT`, and the way of every change to an existing object: [`change`].
 
 use super::create::{self, Phase, Written, storage_error};
-use super::{delete, options, page, view};
+use super::{delete, options, page};
 use crate::answer::Answer;
 use crate::cache::Entry;
 use crate::call::Call;
 use crate::chain::Operation;
+use crate::conversion;
 use crate::decode;
 use crate::metadata;
 use crate::quota;
@@ -71,7 +72,7 @@ pub async fn put(call: &mut Call<'_>, subresource: Option<Subresource>) -> Resul
     let make = |_: &Call<'_>, _: Option<&Value>| Ok(Made { object: object.clone(), tracked: false });
     let creates = row.create_on_update && subresource.is_none();
     let (written, created) = change(call, Change { name, subresource, make: &make, creates, is_put: true }).await?;
-    written.answer(call, if created { 201 } else { 200 })
+    written.answer(call, if created { 201 } else { 200 }).await
 }
 
 /// Changes an object; `true`: it was created.
@@ -190,7 +191,7 @@ fn check_identity(call: &Call<'_>, change: &Change<'_>, new: &Value, entry: &Ent
 
 async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<Entry>) -> Result<Written, Failure> {
     let row = call.row.clone();
-    let old = view::served_value(&row, entry);
+    let old = conversion::served_value(call.api, &row, entry).await?;
     let subresource = change.subresource.map(Subresource::name).unwrap_or_default();
     let Made { object: mut new, tracked } = (change.make)(call, Some(&old))?;
     check_identity(call, change, &new, entry)?;
@@ -242,7 +243,7 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
             Err(error) => Err(storage_error(&error).into()),
         };
     }
-    let stored = view::to_stored(&row, new);
+    let stored = conversion::to_stored(call.api, &row, new).await?;
     let written = match call.api.storage.put(&row, &key, &stored, Expect::At(Revision(entry.revision))).await {
         Ok(entry) => Ok(Written::Entry(entry)),
         Err(CommitError::Conflict { .. }) => Err(Failure::Stale),

@@ -4,15 +4,35 @@ use crate::accept::{Form, Media};
 use crate::answer::{self, Answer};
 use crate::cache::Entry;
 use crate::call::Call;
+use crate::conversion;
 use api::status::Status;
 use bytes::Bytes;
 use jiff::Timestamp;
+use registry::custom::Custom;
 use registry::{Resource, Storage};
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
-/// The object in the version of the path.
+/// The object in the version of the path. Not for rows whose versions a webhook converts: see `conversion`.
 pub fn served_value(row: &Resource, entry: &Entry) -> Value {
-    to_served(row, entry.value())
+    let Some(custom) = &row.custom else { return to_served(row, entry.value()) };
+    match entry.form(custom) {
+        Some(json) => serde_json::from_slice(&json).unwrap_or_default(), // what was made from a value always parses
+        None => make_form(row, custom, entry).0,
+    }
+}
+
+/// The first reader of a custom resource in this version makes its form for all.
+fn make_form(row: &Resource, custom: &Arc<Custom>, entry: &Entry) -> (Value, Bytes) {
+    let stored = entry.value();
+    let served = to_served(row, stored.clone());
+    if served == stored {
+        entry.keep_form(custom, None);
+        return (served, entry.json());
+    }
+    let json = answer::wire(&served);
+    entry.keep_form(custom, Some(json.clone()));
+    (served, json)
 }
 
 /// The stored form in the version of the path.
@@ -41,9 +61,10 @@ pub fn to_stored(row: &Resource, served: Value) -> Value {
 
 /// The object's JSON in the version of the path; shared with the cache where nothing is to convert.
 pub fn served_json(row: &Resource, entry: &Entry) -> Bytes {
-    match row.storage {
-        Storage::Own => entry.json(),
-        Storage::Shared { .. } => answer::wire(&served_value(row, entry)),
+    match (&row.storage, &row.custom) {
+        (Storage::Own, _) => entry.json(),
+        (_, Some(custom)) => entry.form(custom).unwrap_or_else(|| make_form(row, custom, entry).1),
+        (Storage::Shared { .. }, None) => answer::wire(&served_value(row, entry)),
     }
 }
 
@@ -130,10 +151,12 @@ pub fn table(
 ///
 /// # Errors
 /// 406 for forms that one object has not.
-pub fn one(call: &Call<'_>, code: u16, entry: &Entry) -> Result<Answer, Status> {
+pub async fn one(call: &Call<'_>, code: u16, entry: &Entry) -> Result<Answer, Status> {
     match call.accept.form {
-        Form::Object if call.accept.media == Media::Json => Ok(answer::json(code, served_json(&call.row, entry))),
-        _ => one_value(call, code, served_value(&call.row, entry)),
+        Form::Object if call.accept.media == Media::Json => {
+            Ok(answer::json(code, conversion::served_json(call.api, &call.row, entry).await?))
+        }
+        _ => one_value(call, code, conversion::served_value(call.api, &call.row, entry).await?),
     }
 }
 
@@ -171,11 +194,11 @@ pub fn one_value(call: &Call<'_>, code: u16, object: Value) -> Result<Answer, St
 }
 
 /// `GET` of one object.
-pub fn get(call: &mut Call<'_>) -> Result<Answer, Status> {
+pub async fn get(call: &mut Call<'_>) -> Result<Answer, Status> {
     let revision = call.info.query.get("resourceVersion").unwrap_or_default();
     if !revision.is_empty() && revision.parse::<u64>().is_err() {
         return Err(super::options::bad_revision(revision));
     }
     let entry = super::page::entry(call, &call.info.name)?;
-    one(call, 200, &entry)
+    one(call, 200, &entry).await
 }

@@ -1,4 +1,5 @@
 //! An HTTPS server on loopback that answers reviews.
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

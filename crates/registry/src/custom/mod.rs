@@ -14,14 +14,17 @@ mod strategy;
 #[cfg(test)]
 mod tests;
 mod version;
+mod webhook;
 
 pub use json_path::{JsonPath, JsonPathError};
 pub use scale::ScalePaths;
 pub use version::compare_versions;
+pub use webhook::{ConversionError, ConversionWebhook};
 
 use crate::{Resource, Scope, Storage, Subresource};
 use api::schema::Schema;
 use api::structural::{CompileError, Node};
+use conversion::Versions;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,6 +47,8 @@ pub struct Custom {
     pub deprecation_warning: Option<String>,
     /// Where `scale` reads and writes.
     pub scale: Option<ScalePaths>,
+    /// Who converts between versions, where names alone do not: strategy `Webhook`.
+    pub webhook: Option<ConversionWebhook>,
     /// The definition is being deleted: nothing can be created any more.
     pub terminating: bool,
 }
@@ -101,21 +106,16 @@ pub fn rows(definition: &Value) -> Result<Vec<Resource>, RowsError> {
     }
     let stored = list(spec, "versions").find(|version| version["storage"] == true);
     let stored = text(stored.ok_or(RowsError::NoStorageVersion)?, "name").to_owned();
-    let shapes = Arc::new(shapes);
+    let versions = Arc::new(Versions { group: text(spec, "group").into(), stored: stored.as_str().into(), shapes });
     let mut rows = Vec::new();
     for version in list(spec, "versions").filter(|version| version["served"] == true) {
-        rows.push(row(definition, version, &stored, &shapes)?);
+        rows.push(row(definition, version, &versions)?);
     }
     rows.sort_by_key(|row| *row.version != *stored);
     Ok(rows)
 }
 
-fn row(
-    definition: &Value,
-    version: &Value,
-    stored: &str,
-    shapes: &Arc<BTreeMap<String, Arc<Schema>>>,
-) -> Result<Resource, RowsError> {
+fn row(definition: &Value, version: &Value, versions: &Arc<Versions>) -> Result<Resource, RowsError> {
     let (spec, names) = (&definition["spec"], &definition["status"]["acceptedNames"]);
     let (group, name, kind) = (text(spec, "group"), text(version, "name"), text(names, "kind"));
     let empty = Value::Object(serde_json::Map::new());
@@ -131,10 +131,9 @@ fn row(
     let strategy = strategy::CustomStrategy::new(node, has_status, scale.clone(), selectable.collect());
     let scope = if text(spec, "scope") == "Cluster" { Scope::Cluster } else { Scope::Namespaced };
     let plural: Arc<str> = text(names, "plural").into();
-    let conversion =
-        conversion::ByName { group: group.into(), served: name.into(), stored: stored.into(), shapes: shapes.clone() };
+    let conversion = conversion::ByName { versions: versions.clone(), served: name.into() };
     // `rows` has made one for every version.
-    let schema = shapes.get(name).cloned().unwrap_or_else(|| Arc::new(Schema::go(api::schema::Kind::Json)));
+    let schema = versions.shapes.get(name).cloned().unwrap_or_else(|| Arc::new(Schema::go(api::schema::Kind::Json)));
     Ok(Resource {
         group: group.into(),
         version: name.into(),
@@ -152,7 +151,7 @@ fn row(
         unconditional_update: false,
         storage: Storage::Shared {
             group: group.into(),
-            version: stored.into(),
+            version: versions.stored.as_ref().into(),
             plural,
             conversion: Arc::new(conversion),
         },
@@ -165,6 +164,7 @@ fn row(
             list_kind: text(names, "listKind").into(),
             deprecation_warning: version::deprecation_warning(spec, version),
             scale,
+            webhook: ConversionWebhook::of(spec, versions),
             terminating: definition["metadata"].get("deletionTimestamp").is_some(),
         })),
     })

@@ -1,10 +1,7 @@
 //! Webhooks (`k8s.io/apiserver/pkg/admission/plugin/webhook`): mutating ones one after the other, validating ones all at
-//! once. What an answer means stands in `answer`, how it is got in `call`.
+//! once. What an answer means stands in `answer`, how it is got in `webhook_client`.
 
 mod answer;
-mod call;
-
-pub(super) use call::Client;
 
 use super::configuration::Webhook;
 use super::evaluation::{self, Verdict};
@@ -28,12 +25,13 @@ enum Failure {
 }
 
 /// Whether the webhook is to be asked; in which version.
-fn concerns(api: &Arc<Api>, hook: &Webhook, attributes: &Attributes<'_>) -> Result<Option<Version>, Status> {
+async fn concerns(api: &Arc<Api>, hook: &Webhook, attributes: &Attributes<'_>) -> Result<Option<Version>, Status> {
     let Some(version) = hook.matcher.matches(api, attributes) else { return Ok(None) };
     if hook.conditions.is_empty() {
         return Ok(Some(version));
     }
-    match evaluation::conditions(&hook.conditions, &evaluation::variables(api, attributes, &version)) {
+    let objects = version.both(api, attributes).await?;
+    match evaluation::conditions(&hook.conditions, &evaluation::variables(api, attributes, &version, &objects)) {
         Verdict::Matches => Ok(Some(version)),
         Verdict::Differs => Ok(None),
         Verdict::Failed(error) if hook.fails => Err(forbidden(attributes, &error)),
@@ -52,9 +50,11 @@ async fn ask(
         return Err(Failure::Status(Status::bad_request(words)));
     }
     let uid = uuid::Uuid::new_v4().to_string();
-    let body = review::review(attributes, version, hook.review_version, &uid);
+    let objects = version.both(api, attributes).await.map_err(Failure::Status)?;
+    let body = review::review(attributes, version, objects, hook.review_version, &uid);
     let body = serde_json::to_vec(&body).map_err(|error| Failure::Call(error.to_string()))?;
-    let answered = api.dynamic.client.post(api, &hook.client, hook.timeout_seconds, body).await;
+    let query = format!("?timeout={}s", hook.timeout_seconds);
+    let answered = api.webhooks.post(api, &hook.client, &query, hook.timeout_seconds, body).await;
     let bytes = answered.map_err(|error| Failure::Call(format!("failed to call webhook: {error}")))?;
     Answer::read(&bytes, hook.review_version, &uid).map_err(|error| Failure::Call(error.to_string()))
 }
@@ -102,7 +102,7 @@ pub(super) async fn mutate(
     hook: &Webhook,
     attributes: &mut Attributes<'_>,
 ) -> Result<Option<Value>, Status> {
-    let Some(version) = concerns(api, hook, attributes)? else { return Ok(None) };
+    let Some(version) = concerns(api, hook, attributes).await? else { return Ok(None) };
     let asked = ask(api, hook, attributes, &version).await;
     let answer = settle(hook, asked, &mut attributes.warnings)?;
     let Some(patch) = answer.and_then(|answer| answer.patch) else { return Ok(Some(attributes.object.clone())) };
@@ -114,7 +114,7 @@ pub(super) async fn mutate(
         return Err(Status::internal(words));
     }
     let own = attributes.resource;
-    let object = version.of(&attributes.object, own).into_owned();
+    let object = version.of(api, &attributes.object, own).await?.into_owned();
     let patched = api::patch::json::apply(&object, &patch).map_err(Status::internal)?;
     let row = version.row(attributes);
     let patched = if is_of_row(attributes) {
@@ -122,7 +122,7 @@ pub(super) async fn mutate(
     } else {
         patched
     };
-    Ok(Some(version.back(patched, own)))
+    version.back(api, patched, own).await.map(Some)
 }
 
 /// Whether the object is of the row's kind, not a Binding or the like.
@@ -134,7 +134,7 @@ fn is_of_row(attributes: &Attributes<'_>) -> bool {
 pub(super) async fn validate(api: &Arc<Api>, hooks: &[Webhook], attributes: &mut Attributes<'_>) -> Result<(), Status> {
     let mut wanted = Vec::new();
     for hook in hooks {
-        if let Some(version) = concerns(api, hook, attributes)? {
+        if let Some(version) = concerns(api, hook, attributes).await? {
             wanted.push((hook, version));
         }
     }

@@ -1,4 +1,4 @@
-//! Asking a webhook: where it is, a TLS connection that trusts its `caBundle`, one POST.
+//! Asking a webhook, of admission or of conversion: where it is, a TLS connection that trusts its `caBundle`, one POST.
 
 use crate::server::Api;
 use base64::Engine;
@@ -26,7 +26,7 @@ const SYSTEM_AUTHORITIES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/e
 
 /// Why a webhook has no answer.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::dynamic) enum CallError {
+pub(crate) enum CallError {
     #[error("{0}")]
     Target(String),
     #[error("Post {url:?}: {why}")]
@@ -53,24 +53,26 @@ struct Target {
 
 /// Asks webhooks; keeps TLS configurations by authority.
 #[derive(Debug, Default)]
-pub(in crate::dynamic) struct Client {
+pub(crate) struct Client {
     tls: Mutex<HashMap<String, Arc<ClientConfig>>>,
 }
 
 impl Client {
-    /// Posts a review to the webhook that `config` (a `clientConfig`) names; the body of its answer.
+    /// Posts a review to the webhook that `config` (a `clientConfig`) names, with this query (`?…`, or nothing) behind its
+    /// path; the body of its answer.
     ///
     /// # Errors
     /// [`CallError`]; `timeout_seconds` is for all of it.
-    pub(in crate::dynamic) async fn post(
+    pub(crate) async fn post(
         &self,
         api: &Api,
         config: &Value,
+        query: &str,
         timeout_seconds: u64,
         body: Vec<u8>,
     ) -> Result<Bytes, CallError> {
         let target = target(api, config)?;
-        let path = format!("{}?timeout={timeout_seconds}s", target.path);
+        let path = format!("{}{query}", target.path);
         let url = format!("https://{}{path}", target.authority);
         let tls = self.tls(config["caBundle"].as_str().unwrap_or_default()).map_err(CallError::Target)?;
         let asking = exchange(&target, &path, tls, body);

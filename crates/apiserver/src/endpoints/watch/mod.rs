@@ -1,0 +1,113 @@
+//! `GET` with `watch=1`: what is asked, and where the stream begins. The stream itself is the `watcher`'s.
+
+mod frame;
+mod watcher;
+
+use super::page;
+use super::view::Include;
+use crate::accept::Media;
+use crate::answer::{self, Answer};
+use crate::body::Body;
+use crate::call::Call;
+use crate::conversion;
+use crate::selection::Selection;
+use api::field::{Error, Path};
+use api::status::Status;
+use std::time::Duration;
+use watcher::{Beginning, Lasting, View, Watcher};
+
+/// A watch without `timeoutSeconds` lasts a random time between this and twice this (upstream's `--min-request-timeout`).
+const MIN_REQUEST_TIMEOUT_SECONDS: u64 = 1800;
+/// How long a watch waits for a revision that is not there yet.
+const FUTURE_REVISION_WAIT: Duration = Duration::from_secs(3);
+
+/// Begins a watch.
+pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
+    let selection = Selection::of(call.info, &call.row)?;
+    let query = &call.info.query;
+    let bookmarks = query.flag("allowWatchBookmarks");
+    let initial_events = check_initial_events(call)?;
+    let timeout =
+        super::options::number(call, "timeoutSeconds")?.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0);
+    let seconds =
+        timeout.unwrap_or_else(|| rand::random_range(MIN_REQUEST_TIMEOUT_SECONDS..2 * MIN_REQUEST_TIMEOUT_SECONDS));
+    let asked = query.get("resourceVersion").unwrap_or_default();
+    let revision: u64 =
+        if asked.is_empty() { 0 } else { asked.parse().map_err(|_| super::options::bad_revision(asked))? };
+    if revision > call.api.cache.revision() {
+        let reached = clock::timeout(&*call.api.clock, FUTURE_REVISION_WAIT, call.api.cache.reached(revision)).await;
+        if reached.is_none() {
+            return Err(page::too_large(revision, call.api.cache.revision()));
+        }
+    }
+    let shelf = page::shelf(call);
+    let wants_initial = initial_events.unwrap_or(revision == 0);
+    let (initial, subscription) = if wants_initial {
+        let (snapshot, subscription) = shelf.list_and_watch(|| call.api.cache.revision(), selection.interest());
+        (Some(snapshot), subscription)
+    } else if revision == 0 {
+        // `sendInitialEvents=false` without a revision: from now on.
+        let (_, subscription) = shelf.list_and_watch(|| call.api.cache.revision(), selection.interest());
+        (None, subscription)
+    } else {
+        match shelf.watch(revision, selection.interest()) {
+            Ok(subscription) => (None, subscription),
+            Err(error) => return Ok(expired(call.accept.media, error.asked, error.oldest)),
+        }
+    };
+    let mut selected = Vec::new();
+    let mut initial_end = None;
+    if let Some(snapshot) = initial {
+        selection.prepare(call.api, &snapshot).await?;
+        let all = snapshot.range(selection.namespace.as_deref(), None);
+        selected.extend(all.filter(|entry| selection.selects(entry)).cloned());
+        if conversion::asks_webhook(&call.row) {
+            // All at once; then each finds its form.
+            conversion::served_jsons(call.api, &call.row, &selected).await?;
+        }
+        initial_end = (initial_events == Some(true) && bookmarks).then_some(snapshot.revision);
+    }
+    let view = View {
+        row: call.row.clone(),
+        media: call.accept.media,
+        form: call.accept.form,
+        meta_version: call.accept.meta_version,
+        include: Include::of(call)?,
+        columns_sent: false,
+    };
+    let beginning = Beginning { selected, initial_end, subscription };
+    let watcher = Watcher::new(call.api, view, selection, beginning, Lasting { bookmarks, seconds });
+    Ok(answer::answer(200, call.accept.media.stream_type(), Body::stream(watcher.into_stream())))
+}
+
+/// What is asked by `sendInitialEvents`.
+fn check_initial_events(call: &Call<'_>) -> Result<Option<bool>, Status> {
+    let query = &call.info.query;
+    let matching = query.get("resourceVersionMatch").unwrap_or_default();
+    let path = Path::new("resourceVersionMatch");
+    let Some(_) = query.get("sendInitialEvents").filter(|value| !value.is_empty()) else {
+        if !matching.is_empty() {
+            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            super::options::invalid("ListOptions", &[Error::forbidden(&path, why)])?;
+        }
+        return Ok(None);
+    };
+    let mut errors = Vec::new();
+    let send = query.flag("sendInitialEvents");
+    if matching != "NotOlderThan" {
+        let path = Path::new("resourceVersionMatch");
+        let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        errors.push(Error::forbidden(&path, why));
+        if !matching.is_empty() {
+            errors.push(Error::not_supported(&path, matching, &["NotOlderThan"]));
+        }
+    }
+    super::options::invalid("ListOptions", &errors)?;
+    Ok(Some(send))
+}
+
+/// The history does not reach back that far: upstream says so inside of the stream.
+fn expired(media: Media, asked: u64, oldest: u64) -> Answer {
+    let status = Status::plain(410, "Expired", format!("too old resource version: {asked} ({oldest})"));
+    answer::answer(200, media.stream_type(), frame::of(media, "ERROR", &status.to_value()))
+}
