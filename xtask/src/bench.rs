@@ -32,6 +32,9 @@ pub struct Bench {
     /// Append the table to benches/RESULTS.md.
     #[arg(long)]
     record: bool,
+    /// Build and measure this profile: `fast` for judging a change against the build before it.
+    #[arg(long, default_value = "release")]
+    profile: String,
     /// Measure what is built already.
     #[arg(long)]
     as_built: bool,
@@ -40,7 +43,7 @@ pub struct Bench {
     list: bool,
 }
 
-/// The programs that are run: both of the release profile, for the numbers are about what is shipped.
+/// The programs that are run: both of one profile, for recorded numbers that of what is shipped.
 pub struct Programs {
     pintle: PathBuf,
     load: PathBuf,
@@ -67,9 +70,10 @@ pub fn run(bench: &Bench) -> Done {
         images::run()?;
     }
     if !bench.as_built {
-        command::run(command::cargo().args(["build", "--release", "--package", "pintle", "--package", "load"]))?;
+        let profile = ["build", "--profile", bench.profile.as_str()];
+        command::run(command::cargo().args(profile).args(["--package", "pintle", "--package", "load"]))?;
     }
-    let directory = command::target().join("release");
+    let directory = command::target().join(&bench.profile);
     let programs = Programs { pintle: directory.join("pintle"), load: directory.join("load") };
     let mut table = Vec::new();
     for row in chosen {
