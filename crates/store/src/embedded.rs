@@ -1,22 +1,26 @@
-//! The embedded backend: one redb file and one writer thread.
+//! The embedded backend: one redb file with two logs in front of it, and one writer thread.
 //!
-//! Group commit: the writer takes every write that waits, checks expectations against an index in memory, commits one
-//! transaction with one fsync, then publishes and answers in order. redb's copy-on-write pages with checksums make a
-//! commit atomic at any kill; measured here, its one fsync per commit is what a bare log would pay too, so a log of our
-//! own would gain little and would have to be compacted.
+//! Group commit: the writer takes every write that waits, checks expectations against an index in memory, appends one
+//! record to a log with one fdatasync, then publishes and answers in order. A record has a checksum, so it is there whole
+//! or not at all. Full logs are merged into the database on another thread: a transaction of its own for each group wrote
+//! a dozen of pages, and took 0.4 ms of CPU where a record takes a tenth of it.
 
 mod disk;
 mod expiry;
 mod file;
+mod journal;
+mod log;
+mod pending;
+mod record;
 mod writer;
 
 pub use disk::{Disk, DiskError};
 
 use crate::history::History;
-use crate::{CommitError, Committed, Loaded, Mutation, ReadError, Revision, Store, Watch, WatchError, Write};
+use crate::{CommitError, Committed, Feed, Loaded, Mutation, ReadError, Revision, Store, Watch, WatchError, Write};
 use clock::SharedClock;
-use file::File;
 use futures::future::BoxFuture;
+use journal::Journal;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -24,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 /// Writes that may wait for the writer; more callers wait for a place in the queue.
 const MAX_WAITING_WRITES: usize = 4096;
 
-/// Why the file could not be opened.
+/// Why the files could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// It is no database, is damaged, or another process holds it.
@@ -48,7 +52,7 @@ pub(crate) enum Job {
     Close,
 }
 
-/// A store in one file. Clones share it; when the last one is dropped, or after [`Embedded::close`], the file is closed.
+/// A store in one file and its logs. Clones share it; when the last one is dropped, or after [`Embedded::close`], the file is closed.
 #[derive(Clone, Debug)]
 pub struct Embedded {
     jobs: mpsc::Sender<Job>,
@@ -72,14 +76,14 @@ impl Embedded {
     /// [`OpenError`].
     pub fn open_on(disk: Box<dyn Disk>, clock: SharedClock) -> Result<Self, OpenError> {
         let error = |source| OpenError::Database { path: disk.name(), source: Box::new(source) };
-        let file = File::open(&*disk).map_err(error)?;
-        let known = file.known().map_err(error)?;
+        let journal = Journal::open(&*disk, 0).map_err(error)?;
+        let known = journal.known().map_err(error)?;
         let history = Arc::new(Mutex::new(History::new(known.latest)));
         let (jobs, queue) = mpsc::channel(MAX_WAITING_WRITES);
         let (finished, done) = tokio::sync::watch::channel(false);
         // Of its own, for its timers: the thread waits for writes and for deadlines.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(OpenError::Thread)?;
-        let writer = writer::Writer::new(disk, file, known, history.clone(), clock);
+        let writer = writer::Writer::new(disk, journal, known, history.clone(), clock);
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
@@ -130,6 +134,13 @@ impl Store for Embedded {
             self.history.lock().unwrap_or_else(PoisonError::into_inner).watch(after)
         };
         Box::pin(futures::future::ready(answer))
+    }
+
+    fn feed(&self, after: Revision, feed: Feed) -> Result<Option<Feed>, WatchError> {
+        if *self.done.borrow() {
+            return Err(WatchError::Read(ReadError::Closed));
+        }
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).feed(after, feed).map(|()| None)
     }
 
     fn latest(&self) -> Option<BoxFuture<'static, Result<Revision, ReadError>>> {

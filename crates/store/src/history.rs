@@ -1,6 +1,6 @@
 //! The last events, so that a watch can begin a little in the past; and the open watches.
 
-use crate::{Batch, Event, Revision, Watch, WatchError};
+use crate::{Batch, Event, Feed, Revision, Watch, WatchError};
 use std::collections::VecDeque;
 use tokio::sync::mpsc;
 
@@ -21,6 +21,7 @@ pub(crate) struct History {
     compacted: Revision,
     latest: Revision,
     watchers: Vec<mpsc::Sender<Batch>>,
+    feeds: Vec<Feed>,
 }
 
 fn size(event: &Event) -> usize {
@@ -30,11 +31,11 @@ fn size(event: &Event) -> usize {
 impl History {
     /// An empty history: the first event will be the one after `latest`.
     pub(crate) fn new(latest: Revision) -> Self {
-        Self { events: VecDeque::new(), bytes: 0, compacted: latest, latest, watchers: Vec::new() }
+        Self { events: VecDeque::new(), bytes: 0, compacted: latest, latest, watchers: Vec::new(), feeds: Vec::new() }
     }
 
-    /// Takes committed events in, and hands them to every watcher; after them everything up to `through` is here. A
-    /// watcher whose queue is full is cut off.
+    /// Takes committed events in, and hands them to every feed and watcher; after them everything up to `through` is here.
+    /// A watcher whose queue is full is cut off.
     pub(crate) fn publish(&mut self, events: Vec<Event>, through: Revision) {
         self.latest = through;
         for event in &events {
@@ -47,11 +48,27 @@ impl History {
             self.compacted = old.revision;
         }
         let batch = Batch { events: events.into(), through };
+        self.feeds.retain_mut(|feed| feed.take(&batch));
         self.watchers.retain(|watcher| watcher.try_send(batch.clone()).is_ok());
     }
 
     /// Begins a watch.
     pub(crate) fn watch(&mut self, after: Revision) -> Result<Watch, WatchError> {
+        let replay = self.missed(after)?;
+        let (sender, receiver) = mpsc::channel(MAX_QUEUED_BATCHES);
+        self.watchers.push(sender);
+        Ok(Watch::new(replay, receiver))
+    }
+
+    /// Begins to feed; what was missed comes at once.
+    pub(crate) fn feed(&mut self, after: Revision, mut feed: Feed) -> Result<(), WatchError> {
+        if self.missed(after)?.is_none_or(|missed| feed.take(&missed)) {
+            self.feeds.push(feed);
+        }
+        Ok(())
+    }
+
+    fn missed(&self, after: Revision) -> Result<Option<Batch>, WatchError> {
         if after < self.compacted {
             return Err(WatchError::Compacted { oldest: self.compacted });
         }
@@ -60,14 +77,12 @@ impl History {
         }
         let start = self.events.partition_point(|event| event.revision <= after);
         let missed: Vec<Event> = self.events.range(start..).cloned().collect();
-        let (sender, receiver) = mpsc::channel(MAX_QUEUED_BATCHES);
-        self.watchers.push(sender);
-        let replay = (!missed.is_empty()).then(|| Batch { events: missed.into(), through: self.latest });
-        Ok(Watch::new(replay, receiver))
+        Ok((!missed.is_empty()).then(|| Batch { events: missed.into(), through: self.latest }))
     }
 
     /// Ends all watches.
     pub(crate) fn close(&mut self) {
         self.watchers.clear();
+        self.feeds.clear();
     }
 }

@@ -12,8 +12,8 @@ mod types;
 pub use embedded::{Disk, DiskError, Embedded, OpenError};
 pub use etcd::{ConnectError, Etcd, EtcdConfig, EtcdTls};
 pub use types::{
-    Batch, Cause, CommitError, Committed, Entry, Event, Expect, Loaded, Mutation, Note, ReadError, Revision, Watch,
-    WatchError, Write,
+    Batch, Cause, CommitError, Committed, Entry, Event, Expect, Feed, Loaded, Mutation, Note, ReadError, Revision,
+    Watch, WatchError, Write,
 };
 
 use futures::future::BoxFuture;
@@ -30,6 +30,16 @@ pub trait Store: Send + Sync + std::fmt::Debug + 'static {
 
     /// All events with revisions greater than `after`, in order and without gaps.
     fn watch(&self, after: Revision) -> BoxFuture<'static, Result<Watch, WatchError>>;
+
+    /// The same without a task that must be woken for each batch: `feed` takes them on the store's own thread, before the
+    /// writes are answered, until it or the store has enough. Gives it back where the store has no such thread.
+    ///
+    /// # Errors
+    /// As [`Store::watch`].
+    fn feed(&self, after: Revision, feed: Feed) -> Result<Option<Feed>, WatchError> {
+        let _ = after;
+        Ok(Some(feed))
+    }
 
     /// A revision that is not before any write that anyone had an answer to when this was called. `None`: all writes
     /// come through this process and are answered after the watches have them, so there is nothing to ask.

@@ -113,6 +113,26 @@ pub struct Batch {
     pub through: Revision,
 }
 
+/// Takes batches on the store's own thread, before the writes in them are answered: see [`crate::Store::feed`].
+pub struct Feed(Box<dyn FnMut(&Batch) -> bool + Send>);
+
+impl Feed {
+    /// A function that may not wait, and says whether it wants more.
+    pub fn new(take: impl FnMut(&Batch) -> bool + Send + 'static) -> Self {
+        Self(Box::new(take))
+    }
+
+    pub(crate) fn take(&mut self, batch: &Batch) -> bool {
+        (self.0)(batch)
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Feed(…)")
+    }
+}
+
 /// An open watch. Dropping it ends it.
 #[derive(Debug)]
 pub struct Watch {

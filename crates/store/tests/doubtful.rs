@@ -9,7 +9,8 @@ use store::{CommitError, Disk, DiskError, Embedded, Expect, Mutation, Note, Revi
 
 #[derive(Debug, Default)]
 struct State {
-    bytes: Vec<u8>,
+    /// The database and its two logs.
+    files: [Vec<u8>; 3],
     /// Syncs wait while it is closed.
     closed: bool,
     /// One waits.
@@ -37,7 +38,11 @@ impl Shared {
 
 impl Disk for Shared {
     fn open(&self, builder: &Builder) -> Result<Database, DiskError> {
-        Ok(builder.create_with_backend(self.clone())?)
+        Ok(builder.create_with_backend(File(self.clone(), 0))?)
+    }
+
+    fn open_log(&self, number: usize) -> Result<Box<dyn StorageBackend>, DiskError> {
+        Ok(Box::new(File(self.clone(), 1 + number)))
     }
 
     fn name(&self) -> String {
@@ -45,36 +50,51 @@ impl Disk for Shared {
     }
 }
 
-impl StorageBackend for Shared {
+#[derive(Debug)]
+struct File(Shared, usize);
+
+impl File {
+    fn with<T>(&self, look: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        look(&mut self.0.0.0.lock().unwrap().files[self.1])
+    }
+}
+
+impl StorageBackend for File {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.0.lock().unwrap().bytes.len() as u64)
+        Ok(self.with(|bytes| bytes.len() as u64))
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        out.copy_from_slice(&self.0.0.lock().unwrap().bytes[offset as usize..offset as usize + out.len()]);
+        self.with(|bytes| out.copy_from_slice(&bytes[offset as usize..offset as usize + out.len()]));
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.0.lock().unwrap().bytes.resize(len as usize, 0);
+        self.with(|bytes| bytes.resize(len as usize, 0));
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        let disk = &self.0;
         let fails = {
-            let mut state = self.0.0.lock().unwrap();
+            let mut state = disk.0.0.lock().unwrap();
             !state.closed && std::mem::take(&mut state.fails)
         };
         if fails {
             return Err(io::Error::other("input/output error at sync"));
         }
-        self.change(|state| state.waits = state.closed);
-        self.wait_until(|state| !state.closed);
+        disk.change(|state| state.waits = state.closed);
+        disk.wait_until(|state| !state.closed);
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.0.lock().unwrap().bytes[offset as usize..offset as usize + data.len()].copy_from_slice(data);
+        let end = offset as usize + data.len();
+        self.with(|bytes| {
+            let length = bytes.len().max(end);
+            bytes.resize(length, 0);
+            bytes[offset as usize..end].copy_from_slice(data);
+        });
         Ok(())
     }
 }

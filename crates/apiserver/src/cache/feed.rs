@@ -1,4 +1,4 @@
-//! From the store into the cache: the one task that writes it.
+//! From the store into the cache: the one task, or thread of the store's, that writes it.
 
 use super::{Cache, Entry, Header};
 use crate::rows::Rows;
@@ -6,7 +6,7 @@ use clock::SharedClock;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use store::{Loaded, ReadError, Revision, Store, Watch, WatchError};
+use store::{Batch, Feed, Loaded, ReadError, Revision, Store, Watch, WatchError};
 
 /// Between tries to watch a store that does not answer. The store waits and tries for a while itself.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -44,7 +44,8 @@ pub(crate) fn store_key(group: &str, plural: &str, rest: &str) -> Arc<str> {
     format!("/registry/{group}/{plural}/{rest}").into()
 }
 
-/// Fills the cache, then returns the task that keeps it up to date until the store closes.
+/// Fills the cache, then returns the task that keeps it up to date until the store closes. Where the store does that on
+/// its own thread, the task has nothing to do.
 pub async fn follow(
     cache: Arc<Cache>,
     store: Arc<dyn Store>,
@@ -52,12 +53,19 @@ pub async fn follow(
     clock: SharedClock,
 ) -> Result<impl Future<Output = ()> + Send, FeedError> {
     fill(&cache, &rows, store.load().await?);
-    let mut watch = store.watch(Revision(cache.revision())).await?;
+    let after = Revision(cache.revision());
+    let (weak, fed_rows) = (Arc::downgrade(&cache), rows.clone());
+    // Weak: a store may outlive the server that it feeds.
+    let feed = Feed::new(move |batch| weak.upgrade().is_some_and(|cache| take(&cache, &fed_rows, batch)));
+    let watch = match store.feed(after, feed)? {
+        None => None,
+        Some(_) => Some(store.watch(after).await?),
+    };
     Ok(async move {
+        let Some(mut watch) = watch else { return };
         loop {
             while let Some(batch) = watch.next().await {
-                batch.events.iter().for_each(|event| apply(&cache, &rows, event));
-                cache.set_revision(batch.through.0);
+                take(&cache, &rows, &batch);
             }
             match again(&cache, &*store, &rows, &clock).await {
                 Some(next) => watch = next,
@@ -65,6 +73,13 @@ pub async fn follow(
             }
         }
     })
+}
+
+/// Takes a batch in. True: more may come.
+fn take(cache: &Cache, rows: &Rows, batch: &Batch) -> bool {
+    batch.events.iter().for_each(|event| apply(cache, rows, event));
+    cache.set_revision(batch.through.0);
+    true
 }
 
 /// After a watch has ended: another one from where we are, or, if history no longer reaches back there, from a new

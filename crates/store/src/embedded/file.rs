@@ -2,7 +2,8 @@
 
 use super::disk::Disk;
 use super::expiry::Expiry;
-use crate::{Entry, Event, Loaded, Revision};
+use super::pending::Pending;
+use crate::{Entry, Loaded, Revision};
 use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::collections::HashMap;
@@ -10,11 +11,12 @@ use std::sync::Arc;
 
 /// Key → revision of the last write, value.
 const OBJECTS: TableDefinition<'static, &str, (u64, &[u8])> = TableDefinition::new("objects");
-/// `revision` → the last revision that was given.
+/// `revision` → the last revision that is here; `epoch` → the first turn of the logs that is not here.
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 /// Key → when its value is to be deleted, in seconds of the Unix epoch. Only those that have such a time.
 const EXPIRIES: TableDefinition<'static, &str, u64> = TableDefinition::new("expiries");
 const REVISION: &str = "revision";
+const EPOCH: &str = "epoch";
 
 /// Pages that redb may keep in memory, in bytes. Reads never come here after start, so only the tree's inner pages pay.
 const CACHE_BYTES: usize = 8 << 20;
@@ -58,8 +60,17 @@ impl File {
 
     /// The last revision.
     pub(super) fn latest(&self) -> Result<Revision, redb::Error> {
+        self.number(REVISION).map(Revision)
+    }
+
+    /// The first epoch whose records are not here.
+    pub(super) fn epoch(&self) -> Result<u64, redb::Error> {
+        self.number(EPOCH)
+    }
+
+    fn number(&self, name: &str) -> Result<u64, redb::Error> {
         let transaction = self.database.begin_read()?;
-        Ok(Revision(transaction.open_table(META)?.get(REVISION)?.map_or(0, |r| r.value())))
+        Ok(transaction.open_table(META)?.get(name)?.map_or(0, |number| number.value()))
     }
 
     /// The last revision, the revision of each key, and the deadlines.
@@ -96,22 +107,27 @@ impl File {
         Ok(Loaded { revision, entries })
     }
 
-    /// Writes events in one durable transaction, with the deadlines that they set or take away.
-    pub(super) fn write(&self, events: &[Event], deadlines: &[(Arc<str>, Option<u64>)]) -> Result<(), redb::Error> {
-        let Some(last) = events.last() else { return Ok(()) };
+    /// Takes writes in, in one durable transaction; all that the logs hold of epochs before `epoch` is then here.
+    pub(super) fn merge(&self, pending: &Pending, epoch: u64) -> Result<(), redb::Error> {
+        let mut written: Vec<_> = pending.objects.iter().collect();
+        written.sort_unstable_by_key(|(key, _)| *key); // neighbours share pages
         let transaction = self.database.begin_write()?;
         {
             let mut objects = transaction.open_table(OBJECTS)?;
-            for event in events {
-                match &event.value {
-                    Some(value) => objects.insert(&*event.key, (event.revision.0, &value[..]))?,
-                    None => objects.remove(&*event.key)?,
+            for (key, (revision, value)) in written {
+                match value {
+                    Some(value) => objects.insert(&**key, (revision.0, &value[..]))?,
+                    None => objects.remove(&**key)?,
                 };
             }
-            transaction.open_table(META)?.insert(REVISION, last.revision.0)?;
-            if !deadlines.is_empty() {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert(EPOCH, epoch)?;
+            if !pending.is_empty() {
+                meta.insert(REVISION, pending.latest.0)?;
+            }
+            if !pending.deadlines.is_empty() {
                 let mut expiries = transaction.open_table(EXPIRIES)?;
-                for (key, deadline) in deadlines {
+                for (key, deadline) in &pending.deadlines {
                     match deadline {
                         Some(deadline) => expiries.insert(&**key, *deadline)?,
                         None => expiries.remove(&**key)?,

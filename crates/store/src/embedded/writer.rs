@@ -2,7 +2,9 @@
 
 use super::Job;
 use super::disk::Disk;
-use super::file::{File, Known};
+use super::file::Known;
+use super::journal::Journal;
+use super::record::Deadline;
 use crate::history::History;
 use crate::{Cause, CommitError, Committed, Event, Expect, Mutation, Note, ReadError, Revision, Write};
 use clock::SharedClock;
@@ -26,9 +28,11 @@ struct NotOpen;
 pub(super) struct Writer {
     disk: Box<dyn Disk>,
     /// `None` after an error that reopening has not healed yet.
-    file: Option<File>,
+    journal: Option<Journal>,
+    /// The last epoch of a journal that was ours.
+    epoch: u64,
     known: Known,
-    /// What the transaction that failed would have done: it may be found in the file after all.
+    /// What the write that failed would have done: it may be found in the log after all.
     doubtful: Vec<Event>,
     history: Arc<Mutex<History>>,
     clock: SharedClock,
@@ -46,12 +50,13 @@ enum Woken {
 impl Writer {
     pub(super) fn new(
         disk: Box<dyn Disk>,
-        file: File,
+        journal: Journal,
         known: Known,
         history: Arc<Mutex<History>>,
         clock: SharedClock,
     ) -> Self {
-        Self { disk, file: Some(file), known, doubtful: Vec::new(), history, clock }
+        let epoch = journal.epoch();
+        Self { disk, journal: Some(journal), epoch, known, doubtful: Vec::new(), history, clock }
     }
 
     /// Works until the queue's senders are gone or a [`Job::Close`] comes.
@@ -73,6 +78,11 @@ impl Writer {
             }
             self.work(jobs.drain(..));
         }
+        // The next start is quicker for it; the logs have it all anyway.
+        if let Some(Err(error)) = self.journal.as_mut().map(Journal::merge) {
+            tracing::warn!(%error, "the logs stay as they are");
+        }
+        self.journal = None;
         self.history.lock().unwrap_or_else(PoisonError::into_inner).close();
     }
 
@@ -82,7 +92,7 @@ impl Writer {
         }
         let received = |job: Option<Job>| job.map_or(Woken::Over, Woken::Job);
         // After a failure a deadline is tried again with the next write, not in a loop of its own.
-        let Some(deadline) = self.known.expiry.next().filter(|_| self.file.is_some()) else {
+        let Some(deadline) = self.known.expiry.next().filter(|_| self.journal.is_some()) else {
             return received(queue.recv().await);
         };
         let wait = Duration::from_secs(deadline.saturating_sub(self.now()));
@@ -129,8 +139,18 @@ impl Writer {
 
     fn load(&mut self) -> Result<crate::Loaded, ReadError> {
         self.reopen().map_err(ReadError::Io)?;
-        let Some(file) = &self.file else { return Err(ReadError::Io(Arc::new(NotOpen))) };
-        file.load().map_err(|error| ReadError::Io(Arc::new(error)))
+        let Some(journal) = &mut self.journal else { return Err(ReadError::Io(Arc::new(NotOpen))) };
+        let loaded = journal.load();
+        if loaded.is_err() {
+            self.give_up(); // a merge has failed, perhaps
+        }
+        loaded.map_err(|error| ReadError::Io(Arc::new(error)))
+    }
+
+    /// Closes the files after an error: the database takes no more transactions after a failed one, and what the logs hold
+    /// must be read again.
+    fn give_up(&mut self) {
+        self.epoch = self.journal.take().map_or(self.epoch, |journal| journal.epoch());
     }
 
     /// One group: check, write, publish, answer.
@@ -147,13 +167,13 @@ impl Writer {
             refuse(group.conflicts);
             return;
         }
-        let written = self.file.as_ref().map_or_else(
+        let written = self.journal.as_mut().map_or_else(
             || Err(Arc::new(NotOpen) as Cause),
-            |file| file.write(&group.events, &group.deadlines).map_err(|error| Arc::new(error) as Cause),
+            |journal| journal.append(&group.events, &group.deadlines).map_err(|error| Arc::new(error) as Cause),
         );
         if let Err(cause) = written {
             tracing::error!(error = %cause, "the database cannot write");
-            self.file = None; // redb takes no more transactions after a failed one
+            self.give_up();
             self.doubtful = group.events;
             let conflicts = group.conflicts.into_iter().map(|(_, answer)| answer);
             fail(group.answers.into_iter().map(|(_, answer)| answer).chain(conflicts), &cause);
@@ -205,22 +225,22 @@ impl Writer {
         group
     }
 
-    /// After an error: opens the file again, and publishes what the failed transaction may have left in it after all.
+    /// After an error: opens the file again, and publishes what the failed write may have left in it after all.
     fn reopen(&mut self) -> Result<(), Cause> {
-        if self.file.is_some() {
+        if self.journal.is_some() {
             return Ok(());
         }
         let cause = |error: redb::Error| Arc::new(error) as Cause;
-        let file = File::open(&*self.disk).map_err(cause)?;
-        let latest = file.latest().map_err(cause)?;
+        let journal = Journal::open(&*self.disk, self.epoch).map_err(cause)?;
+        let latest = journal.latest().map_err(cause)?;
         if latest > self.known.latest {
-            // A transaction is whole or not at all, and there was only this one.
-            self.known = file.known().map_err(cause)?;
+            // A record is whole or not at all, and there was only this one.
+            self.known = journal.known().map_err(cause)?;
             let events = std::mem::take(&mut self.doubtful);
             self.history.lock().unwrap_or_else(PoisonError::into_inner).publish(events, latest);
         }
         self.doubtful.clear();
-        self.file = Some(file);
+        self.journal = Some(journal);
         Ok(())
     }
 }
@@ -231,7 +251,7 @@ struct Group {
     latest: Revision,
     changed: HashMap<Arc<str>, Option<Revision>>,
     events: Vec<Event>,
-    deadlines: Vec<(Arc<str>, Option<u64>)>,
+    deadlines: Vec<Deadline>,
     answers: Vec<(Revision, Answer)>,
     /// With what was so at the moment of the check: later writes of the group may change it again.
     conflicts: Vec<(CommitError, Answer)>,

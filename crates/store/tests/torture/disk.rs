@@ -36,7 +36,7 @@ impl Faults {
     pub fn random(rng: &mut StdRng) -> Self {
         let sick = rng.random_bool(0.4);
         Self {
-            crash_at: rng.random_range(1..1500),
+            crash_at: rng.random_range(1..600),
             write_fails: if sick { rng.random_range(0.0..0.01) } else { 0.0 },
             sync_fails: if sick { rng.random_range(0.0..0.1) } else { 0.0 },
             seed: rng.random(),
@@ -50,16 +50,43 @@ enum Change {
     Length(u64),
 }
 
-#[derive(Debug)]
-struct State {
+/// The database and its two logs.
+const FILES: usize = 3;
+/// Logs take turns after this many bytes: within one life, and often.
+const LOG_BYTES: u64 = 96 << 10;
+
+#[derive(Debug, Default)]
+struct File {
     platter: Vec<u8>,
     cache: Vec<u8>,
     unsynced: Vec<Change>,
     /// The cache holds pages for clean that are not on the platter.
     lies: bool,
+}
+
+impl File {
+    /// As a file is opened: pages that are taken for clean go, those that wait to be written stay.
+    fn reread(&mut self) {
+        if std::mem::take(&mut self.lies) {
+            let mut image = self.platter.clone();
+            self.unsynced.iter().for_each(|change| apply(&mut image, change));
+            self.cache = image;
+        }
+    }
+
+    /// All that was written reaches the platter.
+    fn settle(&mut self) {
+        let changes = std::mem::take(&mut self.unsynced);
+        changes.iter().for_each(|change| apply(&mut self.platter, change));
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    files: [File; FILES],
     /// A database was made whole: until then a crash leaves nothing, as the store makes files under another name.
     made: bool,
-    blocks: HashSet<u64>,
+    blocks: HashSet<(usize, u64)>,
     capacity: u64,
     operations: u64,
     dead: bool,
@@ -119,36 +146,33 @@ impl State {
         if self.dead { Err(io::Error::other("the power is off")) } else { Ok(()) }
     }
 
-    fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
+    fn write(&mut self, file: usize, offset: u64, data: &[u8]) -> io::Result<()> {
         self.operate()?;
         let touched = offset / BLOCK..(offset + data.len() as u64).div_ceil(BLOCK);
-        let new: Vec<u64> = touched.filter(|block| !self.blocks.contains(block)).collect();
+        let new: Vec<_> = touched.map(|block| (file, block)).filter(|place| !self.blocks.contains(place)).collect();
         if (self.blocks.len() + new.len()) as u64 * BLOCK > self.capacity {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.blocks.extend(new);
-        if self.rng.random_bool(self.faults.write_fails) {
-            let some = data.len() / 2 / SECTOR * SECTOR;
-            let change = Change::Write(offset, data[..some].to_vec());
-            apply(&mut self.cache, &change);
-            self.unsynced.push(change);
-            return Err(io::Error::other("input/output error"));
-        }
-        let change = Change::Write(offset, data.to_vec());
-        apply(&mut self.cache, &change);
-        self.unsynced.push(change);
-        Ok(())
+        let fails = self.rng.random_bool(self.faults.write_fails);
+        let some = if fails { data.len() / 2 / SECTOR * SECTOR } else { data.len() };
+        let change = Change::Write(offset, data[..some].to_vec());
+        let file = &mut self.files[file];
+        apply(&mut file.cache, &change);
+        file.unsynced.push(change);
+        if fails { Err(io::Error::other("input/output error")) } else { Ok(()) }
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&mut self, file: usize) -> io::Result<()> {
         self.operate()?;
-        let changes = std::mem::take(&mut self.unsynced);
+        let file = &mut self.files[file];
         if self.rng.random_bool(self.faults.sync_fails) {
-            apply_some(&mut self.platter, changes, &mut self.rng);
-            self.lies = true;
+            let changes = std::mem::take(&mut file.unsynced);
+            apply_some(&mut file.platter, changes, &mut self.rng);
+            file.lies = true;
             return Err(io::Error::other("input/output error at sync"));
         }
-        changes.iter().for_each(|change| apply(&mut self.platter, change));
+        file.settle();
         Ok(())
     }
 }
@@ -160,10 +184,7 @@ pub struct Platter(Arc<Mutex<State>>);
 impl Default for Platter {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(State {
-            platter: Vec::new(),
-            cache: Vec::new(),
-            unsynced: Vec::new(),
-            lies: false,
+            files: Default::default(),
             made: false,
             blocks: HashSet::new(),
             capacity: u64::MAX,
@@ -204,15 +225,20 @@ impl Platter {
     /// The power goes, and comes back.
     pub fn crash(&self, rng: &mut StdRng) {
         let mut state = self.0.lock().unwrap();
-        let changes = std::mem::take(&mut state.unsynced);
-        apply_some(&mut state.platter, changes, rng);
-        if !state.made {
-            state.platter.clear();
+        let made = state.made;
+        for file in &mut state.files {
+            let changes = std::mem::take(&mut file.unsynced);
+            apply_some(&mut file.platter, changes, rng);
+            if !made {
+                file.platter.clear();
+            }
+            file.cache = file.platter.clone();
+            file.lies = false;
+        }
+        if !made {
             state.blocks.clear();
         }
-        state.cache = state.platter.clone();
         state.dead = false;
-        state.lies = false;
         state.capacity = u64::MAX;
         state.faults = Faults::none();
     }
@@ -221,28 +247,30 @@ impl Platter {
 impl Disk for Platter {
     fn open(&self, builder: &Builder) -> Result<Database, DiskError> {
         let made = {
-            // As a file is opened: pages that are taken for clean go, those that wait to be written stay.
             let mut state = self.0.lock().unwrap();
-            if std::mem::take(&mut state.lies) {
-                let mut image = state.platter.clone();
-                state.unsynced.iter().for_each(|change| apply(&mut image, change));
-                state.cache = image;
-            }
             if !state.made {
-                (state.cache, state.unsynced) = (Vec::new(), Vec::new());
-                state.platter.clear();
+                state.files = Default::default();
             }
+            state.files[0].reread();
             state.made
         };
-        let database = builder.create_with_backend(Handle(self.clone()))?;
+        let database = builder.create_with_backend(Handle(self.clone(), 0))?;
         if !made {
             let mut state = self.0.lock().unwrap();
             // What the rename needs: a sync of the whole.
-            let changes = std::mem::take(&mut state.unsynced);
-            changes.iter().for_each(|change| apply(&mut state.platter, change));
+            state.files[0].settle();
             state.made = true;
         }
         Ok(database)
+    }
+
+    fn open_log(&self, number: usize) -> Result<Box<dyn StorageBackend>, DiskError> {
+        self.0.lock().unwrap().files[1 + number].reread();
+        Ok(Box::new(Handle(self.clone(), 1 + number)))
+    }
+
+    fn log_bytes(&self) -> u64 {
+        LOG_BYTES
     }
 
     fn name(&self) -> String {
@@ -250,18 +278,19 @@ impl Disk for Platter {
     }
 }
 
+/// One file of a disk.
 #[derive(Debug)]
-struct Handle(Platter);
+struct Handle(Platter, usize);
 
 impl StorageBackend for Handle {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.0.lock().unwrap().cache.len() as u64)
+        Ok(self.0.0.lock().unwrap().files[self.1].cache.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let state = self.0.0.lock().unwrap();
         let end = offset as usize + out.len();
-        let found = state.cache.get(offset as usize..end).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let found = state.files[self.1].cache.get(offset as usize..end).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(found);
         Ok(())
     }
@@ -269,18 +298,19 @@ impl StorageBackend for Handle {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.0.0.lock().unwrap();
         state.operate()?;
-        state.blocks.retain(|block| *block < len.div_ceil(BLOCK));
+        state.blocks.retain(|(file, block)| *file != self.1 || *block < len.div_ceil(BLOCK));
         let change = Change::Length(len);
-        apply(&mut state.cache, &change);
-        state.unsynced.push(change);
+        let file = &mut state.files[self.1];
+        apply(&mut file.cache, &change);
+        file.unsynced.push(change);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.0.lock().unwrap().sync()
+        self.0.0.lock().unwrap().sync(self.1)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.0.lock().unwrap().write(offset, data)
+        self.0.0.lock().unwrap().write(self.1, offset, data)
     }
 }
