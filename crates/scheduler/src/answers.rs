@@ -134,29 +134,43 @@ impl Answers {
         self.moved = moved;
     }
 
-    /// Puts a node into the group where it belongs now.
+    /// Puts a node into the group where it belongs now: mostly the one where it is, at another place.
     fn regroup(&mut self, slot: usize, rng: &mut dyn Rng) {
-        if let Some((key, rank)) = self.slots[slot].place.take()
-            && let Some(group) = self.groups.get_mut(&key)
-        {
-            group.remove(&rank);
-            if group.is_empty() {
-                self.groups.remove(&key);
-            }
-        }
+        let before = self.slots[slot].place.take();
         let Slot { verdict: Verdict::Feasible { plain, normalized, load }, shares, .. } = &self.slots[slot] else {
+            self.leave(before);
             return;
         };
         self.key.clear();
         self.key.extend(normalized);
         self.key.extend(self.tallies.iter().zip(shares).map(|(tally, share)| tally.mark(*share)));
         let rank = (Reverse(*plain), *load, rng.random(), slot);
+        if let Some((key, old)) = &before
+            && **key == *self.key
+            && let Some(group) = self.groups.get_mut(key)
+        {
+            group.remove(old);
+            group.insert(rank);
+            self.slots[slot].place = Some((key.clone(), rank));
+            return;
+        }
+        self.leave(before);
         let key = match self.groups.get_key_value(self.key.as_slice()) {
             Some((key, _)) => key.clone(),
             None => GroupKey::from(self.key.as_slice()),
         };
         self.groups.entry(key.clone()).or_default().insert(rank);
         self.slots[slot].place = Some((key, rank));
+    }
+
+    /// Takes a node out of the group where it was.
+    fn leave(&mut self, place: Option<(GroupKey, Rank)>) {
+        let Some((key, rank)) = place else { return };
+        let Some(group) = self.groups.get_mut(&key) else { return };
+        group.remove(&rank);
+        if group.is_empty() {
+            self.groups.remove(&key);
+        }
     }
 
     /// The best slot.

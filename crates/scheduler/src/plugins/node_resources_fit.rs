@@ -63,8 +63,9 @@ impl NodeScore for Fit {
         };
         let cpu = left(node.allocatable.milli_cpu, node.non_zero.milli_cpu + pod.non_zero.milli_cpu);
         let memory = left(node.allocatable.memory, node.non_zero.memory + pod.non_zero.memory);
-        let known: Vec<i64> = [cpu, memory].into_iter().flatten().collect();
-        let count = i64::try_from(known.len()).unwrap_or(0);
-        if count == 0 { 0 } else { known.iter().sum::<i64>() / count }
+        match (cpu, memory) {
+            (Some(cpu), Some(memory)) => i64::midpoint(cpu, memory),
+            (one, other) => one.or(other).unwrap_or(0),
+        }
     }
 }
