@@ -1,4 +1,5 @@
-//! `cargo xtask torture`: the store on disks that fail, through many crashes. The short form is an ordinary test.
+//! `cargo xtask torture`: the store on disks that fail, through many crashes; with `--server` a whole server that is killed
+//! under its clients. The short forms are ordinary tests.
 
 use crate::command::{self, Done};
 use clap::Args;
@@ -6,7 +7,10 @@ use clap::Args;
 /// How long, and where to begin.
 #[derive(Args)]
 pub struct Torture {
-    /// How many times the disk crashes or fills up.
+    /// A whole server in the place of the store alone.
+    #[arg(long)]
+    server: bool,
+    /// How many times the disk crashes or fills up, or the server is killed.
     #[arg(long, default_value_t = 1000)]
     cycles: u64,
     /// What decides the faults. A failure names the seed and the cycle.
@@ -17,7 +21,8 @@ pub struct Torture {
 /// Runs the test with these numbers.
 pub fn run(torture: &Torture) -> Done {
     let mut test = command::cargo();
-    test.args(["test", "--package", "store", "--test", "torture", "--", "--nocapture"]);
+    let (package, name) = if torture.server { ("pintle", "server_torture") } else { ("store", "torture") };
+    test.args(["test", "--package", package, "--test", name, "--", "--nocapture"]);
     test.env("PINTLE_TORTURE_CYCLES", torture.cycles.to_string());
     test.env("PINTLE_TORTURE_SEED", torture.seed.to_string());
     command::run(&mut test)
