@@ -312,7 +312,7 @@ impl RecorderTask {
 
 impl Sender {
     async fn create<E: crate::verbs::Typed>(&self, event: E) -> Option<E> {
-        self.send("create", || self.client.create(&event)).await.ok().map(|_| event)
+        self.send("create", || self.client.create_unread(&event)).await.ok().map(|()| event)
     }
 
     async fn patch_series(&self, mut event: SeriesEvent) {

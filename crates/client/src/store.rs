@@ -1,6 +1,7 @@
 //! The objects that an informer holds, with indices. Readers get `Arc`s and never wait for the network.
 
 use crate::{Object, ObjectKey};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -26,7 +27,44 @@ struct Index<K> {
     user: u64,
     name: &'static str,
     of: IndexFn<K>,
-    keys: HashMap<String, BTreeSet<ObjectKey>>,
+    keys: HashMap<String, Keys>,
+}
+
+/// The objects under one value of an index: mostly one (a uid's), and a tree of one takes six hundred bytes.
+#[derive(Debug)]
+enum Keys {
+    One(ObjectKey),
+    Many(BTreeSet<ObjectKey>),
+}
+
+impl Keys {
+    fn insert(&mut self, key: ObjectKey) {
+        match self {
+            Self::One(only) if *only == key => {}
+            Self::One(only) => *self = Self::Many([only.clone(), key].into()),
+            Self::Many(keys) => drop(keys.insert(key)),
+        }
+    }
+
+    /// Takes a key away. True: none is left.
+    fn remove(&mut self, key: &ObjectKey) -> bool {
+        match self {
+            Self::One(only) => only == key,
+            Self::Many(keys) => {
+                keys.remove(key);
+                keys.is_empty()
+            }
+        }
+    }
+
+    /// In order.
+    fn iter(&self) -> impl Iterator<Item = &ObjectKey> {
+        let (one, many) = match self {
+            Self::One(key) => (Some(key), None),
+            Self::Many(keys) => (None, Some(keys)),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
 }
 
 impl<K> Clone for Store<K> {
@@ -78,7 +116,7 @@ impl<K: Object> Store<K> {
         let inner = self.read();
         let own = |index: &&Index<K>| index.user == self.user && index.name == name;
         let Some(index) = inner.indices.iter().find(own) else { return Vec::new() };
-        let keys = index.keys.get(value).into_iter().flatten();
+        let keys = index.keys.get(value).into_iter().flat_map(Keys::iter);
         keys.filter_map(|key| inner.objects.get(key).cloned()).collect()
     }
 
@@ -129,15 +167,15 @@ impl<K> Index<K> {
             return;
         }
         for value in before {
-            if let Some(keys) = self.keys.get_mut(&value) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    self.keys.remove(&value);
-                }
+            if self.keys.get_mut(&value).is_some_and(|keys| keys.remove(key)) {
+                self.keys.remove(&value);
             }
         }
         for value in after {
-            self.keys.entry(value).or_default().insert(key.clone());
+            match self.keys.entry(value) {
+                Entry::Occupied(mut keys) => keys.get_mut().insert(key.clone()),
+                Entry::Vacant(place) => drop(place.insert(Keys::One(key.clone()))),
+            }
         }
     }
 }

@@ -103,6 +103,11 @@ pub fn partial(object: &Value, meta_version: &str) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": meta_version, "metadata": metadata})
 }
 
+/// The same as JSON, around an object's `metadata` as it stands in the cache.
+pub fn partial_json(metadata: &str, meta_version: &str) -> String {
+    format!("{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"{meta_version}\",\"metadata\":{metadata}}}")
+}
+
 /// A Table of objects (in their served form); `columns` only where they are due.
 pub fn table(
     row: &Resource,
@@ -155,6 +160,11 @@ pub async fn one(call: &Call<'_>, code: u16, entry: &Entry) -> Result<Answer, St
     match call.accept.form {
         Form::Object if call.accept.media == Media::Json => {
             Ok(answer::json(code, conversion::served_json(call.api, &call.row, entry).await?))
+        }
+        // Built-in versions differ in all but metadata.
+        Form::Partial if call.accept.media == Media::Json && call.row.custom.is_none() => {
+            let json = partial_json(entry.json_of_metadata(), call.accept.meta_version);
+            Ok(answer::json(code, json.into()))
         }
         _ => one_value(call, code, conversion::served_value(call.api, &call.row, entry).await?),
     }

@@ -3,6 +3,7 @@
 use crate::accept::Media;
 use crate::answer;
 use crate::cache::ChangeKind;
+use crate::endpoints::view;
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -17,12 +18,7 @@ pub(super) fn word(kind: ChangeKind) -> &'static str {
 
 /// An event with an object's metadata, cut out of its bytes: the garbage collector watches everything in this form.
 pub(super) fn partial(kind: ChangeKind, meta_version: &str, metadata: &str) -> Bytes {
-    let kind = word(kind);
-    format!(
-        "{{\"type\":\"{kind}\",\"object\":{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"{meta_version}\",\"metadata\":\
-         {metadata}}}}}\n"
-    )
-    .into()
+    of_json(kind, view::partial_json(metadata, meta_version).as_bytes())
 }
 
 /// An event with JSON that is there already.

@@ -171,7 +171,8 @@ impl Watcher {
         if self.pending.is_empty() || first.len() > PIECE_BYTES {
             return first;
         }
-        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        let waiting: usize = self.pending.iter().map(Bytes::len).sum();
+        let mut piece = Vec::with_capacity(PIECE_BYTES.min(first.len() + waiting));
         piece.extend_from_slice(&first);
         while let Some(next) = self.pending.pop_front_if(|next| piece.len() + next.len() <= PIECE_BYTES) {
             piece.extend_from_slice(&next);
