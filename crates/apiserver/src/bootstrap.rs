@@ -112,7 +112,7 @@ pub async fn put(
         row.strategy.prepare_for_create(&mut object);
     }
     let metadata = metadata_mut(&mut object);
-    metadata.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
+    metadata.insert("uid".to_owned(), crate::metadata::uuid().into());
     let now = api::time::format_seconds(cluster.clock.now());
     metadata.insert("creationTimestamp".to_owned(), now.as_str().into());
     let server = crate::user::UserInfo::new("system:apiserver", &[crate::user::SYSTEM_PRIVILEGED_GROUP]);

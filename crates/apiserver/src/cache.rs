@@ -25,13 +25,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
 
-/// Group and plural of the stored form.
-type ShelfKey = (Box<str>, Box<str>);
+/// By group and plural of the stored form.
+type Shelves = HashMap<Box<str>, HashMap<Box<str>, Arc<Shelf>>>;
 
 /// All resources. Shared as `Arc`.
 #[derive(Debug)]
 pub struct Cache {
-    shelves: RwLock<HashMap<ShelfKey, Arc<Shelf>>>,
+    shelves: RwLock<Shelves>,
     /// The revision up to which all shelves are complete.
     applied: watch::Sender<u64>,
 }
@@ -45,12 +45,14 @@ impl Default for Cache {
 impl Cache {
     /// The shelf of a resource; made when it is asked for the first time.
     pub fn shelf(&self, group: &str, plural: &str) -> Arc<Shelf> {
-        let key = (Box::from(group), Box::from(plural));
-        if let Some(shelf) = self.shelves.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shelf) = shelves.get(group).and_then(|of_group| of_group.get(plural)) {
             return shelf.clone();
         }
+        drop(shelves);
         let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
-        shelves.entry(key).or_insert_with(|| Arc::new(Shelf::new(group, plural, *self.applied.borrow()))).clone()
+        let made = || Arc::new(Shelf::new(group, plural, *self.applied.borrow()));
+        shelves.entry(group.into()).or_default().entry(plural.into()).or_insert_with(made).clone()
     }
 
     /// The revision up to which everything is here.
@@ -80,8 +82,8 @@ impl Cache {
         self.set_revision(revision);
         // Every shelf must know from where on its history is whole: those of resources without objects too, and those
         // that were made meanwhile.
-        let shelves: Vec<Arc<Shelf>> =
-            self.shelves.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        let shelves: Vec<Arc<Shelf>> = shelves.values().flat_map(HashMap::values).cloned().collect();
         for shelf in shelves.into_iter().filter(|shelf| shelf.is_before(revision)) {
             shelf.replace(Vec::new(), revision);
         }

@@ -206,7 +206,7 @@ async fn ask(api: &Api, webhook: &ConversionWebhook, originals: &[Value], versio
     if originals.is_empty() {
         return Ok(Vec::new());
     }
-    let uid = uuid::Uuid::new_v4().to_string();
+    let uid = crate::metadata::uuid();
     let review = webhook.request(&uid, originals, version);
     let body = serde_json::to_vec(&review).map_err(Status::internal)?;
     let answered = api.webhooks.post(api, &webhook.client, "", TIMEOUT_SECONDS, body).await;

@@ -23,19 +23,24 @@ pub fn generate_name(prefix: &str) -> String {
     prefix[..end].chars().chain(std::iter::repeat_with(letter).take(SUFFIX_LENGTH)).collect()
 }
 
+/// A random name for anything: of a generator that is seeded by the kernel, and does not ask it each time.
+pub fn uuid() -> String {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
+}
+
 /// What the server writes into a new object: uid and times; what a client may not choose goes.
 pub fn fill_system_fields(object: &mut Value, now: &str) {
     let metadata = metadata_mut(object);
     for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
         metadata.remove(field);
     }
-    metadata.insert("uid".to_owned(), uuid::Uuid::new_v4().to_string().into());
+    metadata.insert("uid".to_owned(), uuid().into());
     metadata.insert("creationTimestamp".to_owned(), now.into());
 }
 
 /// What a client may not change, or may leave out, is taken from the stored object.
 pub fn keep_system_fields(new: &mut Value, old: &Value) {
-    let old_metadata = old.metadata().clone();
+    let old_metadata = old.metadata();
     let metadata = metadata_mut(new);
     metadata.remove("selfLink");
     for field in ["uid", "creationTimestamp"] {

@@ -50,7 +50,7 @@ pub async fn handle(api: Arc<Api>, request: Request<RequestBody>, identity: Iden
         tracing::error!(%verb, %resource, "a request panicked");
         endpoints::error(&Status::internal("this request has made the server panic"))
     });
-    let audit = uuid::Uuid::new_v4().to_string();
+    let audit = crate::metadata::uuid();
     if let Ok(value) = audit.parse() {
         response.headers_mut().insert("audit-id", value);
     }

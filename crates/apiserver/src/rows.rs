@@ -11,11 +11,10 @@ pub struct Rows {
     table: RwLock<Table>,
 }
 
-type GroupVersionResource = (Arc<str>, Arc<str>, Arc<str>);
-
 #[derive(Debug, Default)]
 struct Table {
-    served: HashMap<GroupVersionResource, Served>,
+    /// By plural, which few rows share.
+    served: HashMap<Arc<str>, Vec<Served>>,
     stored: HashMap<(Arc<str>, Arc<str>), Arc<Resource>>,
     /// What belongs to each definition, by its name.
     custom: HashMap<Arc<str>, Vec<Arc<Resource>>>,
@@ -28,8 +27,10 @@ struct Served {
     retired: CancellationToken,
 }
 
-fn key_of(row: &Resource) -> GroupVersionResource {
-    (row.group.clone(), row.version.clone(), row.plural.clone())
+impl Served {
+    fn is(&self, group: &str, version: &str) -> bool {
+        &*self.row.group == group && &*self.row.version == version
+    }
 }
 
 impl Rows {
@@ -51,7 +52,7 @@ impl Rows {
         }
         let mut added = Vec::new();
         for row in rows.into_iter().map(Arc::new) {
-            if !table.served.contains_key(&key_of(&row)) {
+            if table.find(&row.group, &row.version, &row.plural).is_none() {
                 table.add(row.clone());
                 added.push(row);
             }
@@ -63,14 +64,14 @@ impl Rows {
 
     /// The row that serves a path.
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
-        let key = (group.into(), version.into(), plural.into());
-        self.table.read().unwrap_or_else(PoisonError::into_inner).served.get(&key).map(|served| served.row.clone())
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.find(group, version, plural).map(|served| served.row.clone())
     }
 
     /// Cancelled as soon as the row is replaced or gone: what goes on for long with an old row ends then.
     pub fn retirement(&self, row: &Arc<Resource>) -> CancellationToken {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        match table.served.get(&key_of(row)) {
+        match table.find(&row.group, &row.version, &row.plural) {
             Some(served) if Arc::ptr_eq(&served.row, row) => served.retired.clone(),
             _ => {
                 let token = CancellationToken::new();
@@ -89,23 +90,31 @@ impl Rows {
     /// Every row, in no order.
     pub fn all(&self) -> Vec<Arc<Resource>> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.served.values().map(|served| served.row.clone()).collect()
+        table.all().map(|served| served.row.clone()).collect()
     }
 
     /// Whether any built-in resource is served below `/apis/<group>`.
     pub fn has_builtin_group(&self, group: &str) -> bool {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.served.values().any(|served| &*served.row.group == group && served.row.custom.is_none())
+        table.all().any(|served| &*served.row.group == group && served.row.custom.is_none())
     }
 
     /// Whether any resource is served below `/apis/<group>/<version>` (`/api/v1` for the empty group).
     pub fn has_version(&self, group: &str, version: &str) -> bool {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.served.keys().any(|(g, v, _)| &**g == group && &**v == version)
+        table.all().any(|served| served.is(group, version))
     }
 }
 
 impl Table {
+    fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Served> {
+        self.served.get(plural)?.iter().find(|served| served.is(group, version))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Served> {
+        self.served.values().flatten()
+    }
+
     fn add(&mut self, row: Arc<Resource>) {
         // A custom resource may be stored in the form of a version that is not served: any of its rows will do.
         let is_stored = match &row.storage {
@@ -117,12 +126,18 @@ impl Table {
         if is_stored {
             self.stored.insert((row.group.clone(), row.plural.clone()), row.clone());
         }
-        self.served.insert(key_of(&row), Served { row, retired: CancellationToken::new() });
+        let served = self.served.entry(row.plural.clone()).or_default();
+        served.retain(|other| !other.is(&row.group, &row.version));
+        served.push(Served { row, retired: CancellationToken::new() });
     }
 
     fn remove(&mut self, row: &Arc<Resource>) {
-        if let Some(served) = self.served.remove(&key_of(row)) {
-            served.retired.cancel();
+        if let Some(served) = self.served.get_mut(&row.plural) {
+            let gone = served.extract_if(.., |served| served.is(&row.group, &row.version));
+            gone.for_each(|gone| gone.retired.cancel());
+            if served.is_empty() {
+                self.served.remove(&row.plural);
+            }
         }
         let stored = (row.group.clone(), row.plural.clone());
         if self.stored.get(&stored).is_some_and(|one| one.custom.is_some()) {

@@ -67,13 +67,13 @@ impl Storage {
     }
 
     /// Writes an object in its stored form. The answer is the entry as it stands in the cache.
-    pub async fn put(
+    pub fn put(
         &self,
         row: &Resource,
         key: &str,
         object: &Value,
         expect: Expect,
-    ) -> Result<Arc<Entry>, CommitError> {
+    ) -> impl Future<Output = Result<Arc<Entry>, CommitError>> + Send + use<> {
         let (group, plural) = row.storage_prefix();
         let stored = canonical(object);
         // The header speaks of the stored form, whichever row the request came by: else a core listing would not find
@@ -91,10 +91,25 @@ impl Storage {
             ttl_seconds: (plural == "events").then_some(self.event_ttl_seconds),
             note: Note(Some(fed.clone())),
         };
-        let committed = self.commit(write).await?;
-        let entry = fed.entry.get().filter(|entry| entry.revision == committed.revision.0).cloned();
-        // A backend may lose the note; then the entry is made here once more.
-        Ok(entry.unwrap_or_else(|| Arc::new(Entry::detached(key, committed.revision.0, &stored, header))))
+        let (storage, key) = (self.clone(), Arc::<str>::from(key));
+        async move {
+            let committed = storage.commit(write).await?;
+            let entry = fed.entry.get().filter(|entry| entry.revision == committed.revision.0).cloned();
+            // A backend may lose the note; then the entry is made here once more.
+            Ok(entry.unwrap_or_else(|| Arc::new(Entry::detached(&key, committed.revision.0, &stored, header))))
+        }
+    }
+
+    /// The same for an object that nobody needs any more: it is taken apart while the disk works.
+    pub async fn put_last(
+        &self,
+        row: &Resource,
+        key: &str,
+        object: Value,
+        expect: Expect,
+    ) -> Result<Arc<Entry>, CommitError> {
+        let written = self.put(row, key, &object, expect);
+        futures::future::join(written, async move { drop(object) }).await.0 // polled in this order
     }
 
     /// Writes what has no row: the servers' own notes, which no resource shows.

@@ -94,8 +94,8 @@ impl PodSecurity {
 
     fn standard_of(&self, namespace: &str, mode: &str) -> Standard {
         let namespace = self.reader.get("", "namespaces", "", namespace);
-        let labels = namespace.map(|namespace| namespace["metadata"]["labels"].clone()).unwrap_or_default();
-        standard(&labels, mode, &mut Vec::new())
+        let labels = namespace.as_deref().map_or(&Value::Null, |namespace| &namespace["metadata"]["labels"]);
+        standard(labels, mode, &mut Vec::new())
     }
 
     fn enforce(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
@@ -107,11 +107,10 @@ impl PodSecurity {
         }
     }
 
-    fn warn(&self, attributes: &mut Attributes<'_>, template: &Value) {
+    fn warning(&self, attributes: &Attributes<'_>, template: &Value) -> Option<String> {
         let standard = self.standard_of(&attributes.namespace, "warn");
-        if let Some(found) = violations(standard, &template["metadata"], &template["spec"]) {
-            attributes.warnings.push(format!("would violate PodSecurity \"{standard}\": {found}"));
-        }
+        let found = violations(standard, &template["metadata"], &template["spec"])?;
+        Some(format!("would violate PodSecurity \"{standard}\": {found}"))
     }
 
     /// What of a namespace's pods a risen level would not let in again.
@@ -166,14 +165,16 @@ impl Plugin for PodSecurity {
         if is(attributes, "", "namespaces", "") {
             return self.namespace(attributes);
         }
-        let found = TEMPLATES.iter().find(|(group, plural, _)| is(attributes, group, plural, ""));
-        let template = found.and_then(|(_, _, pointer)| attributes.object.pointer(pointer).cloned());
-        let pod = concerns_pod(attributes).then(|| attributes.object.clone());
+        let is_pod = concerns_pod(attributes);
         // A pod that will be refused is not warned of.
-        let refused = pod.is_some() && self.enforce(attributes).is_err();
-        if let Some(template) = template.or(pod).filter(|_| !refused) {
-            self.warn(attributes, &template);
+        if is_pod && self.enforce(attributes).is_err() {
+            return Ok(());
         }
+        let found = TEMPLATES.iter().find(|(group, plural, _)| is(attributes, group, plural, ""));
+        let template = found.and_then(|(_, _, pointer)| attributes.object.pointer(pointer));
+        let template = template.or_else(|| is_pod.then_some(&attributes.object));
+        let warning = template.and_then(|template| self.warning(attributes, template));
+        attributes.warnings.extend(warning);
         Ok(())
     }
 

@@ -5,8 +5,8 @@ use super::{Plugin, forbidden, is, list, list_mut, text};
 use crate::SharedReader;
 use crate::authz::node::relations::secret_names;
 use crate::chain::{Attributes, Operation};
+use crate::metadata::generate_name;
 use api::status::Status;
-use ring::rand::SecureRandom;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -16,9 +16,6 @@ const VOLUME_PREFIX: &str = "kube-api-access-";
 const MIRROR: &str = "kubernetes.io/config.mirror";
 /// An hour, and seven seconds by which an injected token is known.
 const TOKEN_EXPIRATION_SECONDS: i64 = 3607;
-/// `k8s.io/apimachinery/pkg/util/rand`: no vowels, no digits that look like letters.
-const SUFFIX_LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
-const SUFFIX_LENGTH: usize = 5;
 
 pub(super) struct ServiceAccount {
     reader: SharedReader,
@@ -55,7 +52,7 @@ impl Plugin for ServiceAccount {
         spec.insert("serviceAccount".to_owned(), name.into());
         let own = spec.get("automountServiceAccountToken").and_then(Value::as_bool);
         if own.or_else(|| account["automountServiceAccountToken"].as_bool()).unwrap_or(true) {
-            mount_token(spec)?;
+            mount_token(spec);
         }
         if list_mut_is_empty(spec, "imagePullSecrets") && list(&account["imagePullSecrets"]).next().is_some() {
             spec.insert("imagePullSecrets".to_owned(), account["imagePullSecrets"].clone());
@@ -103,12 +100,12 @@ fn mirror_refers_to_nothing(attributes: &Attributes<'_>) -> Result<(), Status> {
 }
 
 /// Mounts the token into every container that has nothing at its place.
-fn mount_token(spec: &mut serde_json::Map<String, Value>) -> Result<(), Status> {
+fn mount_token(spec: &mut serde_json::Map<String, Value>) {
     let volumes = spec.get("volumes").unwrap_or(&Value::Null);
     let own = list(volumes).map(|volume| text(&volume["name"])).find(|name| name.starts_with(VOLUME_PREFIX));
     let (name, there) = match own {
         Some(name) => (name.to_owned(), true),
-        None => (format!("{VOLUME_PREFIX}{}", suffix()?), false),
+        None => (generate_name(VOLUME_PREFIX), false),
     };
     let mut needed = false;
     for member in ["initContainers", "containers"] {
@@ -127,7 +124,6 @@ fn mount_token(spec: &mut serde_json::Map<String, Value>) -> Result<(), Status> 
     if needed && !there {
         list_mut(spec, "volumes").push(token_volume(&name));
     }
-    Ok(())
 }
 
 fn token_volume(name: &str) -> Value {
@@ -137,11 +133,4 @@ fn token_volume(name: &str) -> Value {
         {"downwardAPI": {"items": [
             {"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}},
     ]}})
-}
-
-fn suffix() -> Result<String, Status> {
-    let mut bytes = [0_u8; SUFFIX_LENGTH];
-    ring::rand::SystemRandom::new().fill(&mut bytes).map_err(|_| Status::internal("no random bytes"))?;
-    // 27 does not divide 256: the bias of a tenth does no harm to a name that is only to differ from its neighbours.
-    Ok(bytes.iter().map(|byte| char::from(SUFFIX_LETTERS[usize::from(*byte) % SUFFIX_LETTERS.len()])).collect())
 }

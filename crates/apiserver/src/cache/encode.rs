@@ -10,18 +10,18 @@ const METADATA: &[u8] = b"\"metadata\":{";
 
 /// The bytes for the store: without `metadata.resourceVersion`.
 pub fn canonical(object: &Value) -> Bytes {
-    let mut out = BytesMut::with_capacity(1024).writer();
+    let mut out = Vec::with_capacity(1024);
     write(object, &mut out);
-    out.into_inner().freeze()
+    out.into()
 }
 
-fn write(object: &Value, out: &mut bytes::buf::Writer<BytesMut>) {
+fn write(object: &Value, out: &mut Vec<u8>) {
     let Some(fields) = object.as_object() else { return };
     let mut first = true;
-    let mut member = |out: &mut bytes::buf::Writer<BytesMut>, name: &str, value: &Value| {
-        out.get_mut().put_u8(if std::mem::take(&mut first) { b'{' } else { b',' });
+    let mut member = |out: &mut Vec<u8>, name: &str, value: &Value| {
+        out.push(if std::mem::take(&mut first) { b'{' } else { b',' });
         put(out, &name);
-        out.get_mut().put_u8(b':');
+        out.push(b':');
         put(out, value);
     };
     for name in ["kind", "apiVersion"] {
@@ -43,11 +43,11 @@ fn write(object: &Value, out: &mut bytes::buf::Writer<BytesMut>) {
             member(out, name, value);
         }
     }
-    out.get_mut().put_slice(if first { b"{}" } else { b"}" });
+    out.extend_from_slice(if first { b"{}" } else { b"}" });
 }
 
 /// Values always serialize into memory.
-fn put(out: &mut bytes::buf::Writer<BytesMut>, value: &(impl serde::Serialize + ?Sized)) {
+fn put(out: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
     let _infallible = serde_json::to_writer(out, value);
 }
 

@@ -209,7 +209,7 @@ async fn store_new(call: &Call<'_>, name: &str, object: Value) -> Result<Written
     let row = &call.row;
     let stored = conversion::to_stored(call.api, row, object).await?;
     let step = tracing::trace_span!(target: "pintle::trace", "apiserver: commit", pod = %call.key(name));
-    match call.api.storage.put(row, &call.key(name), &stored, Expect::Absent).instrument(step).await {
+    match call.api.storage.put_last(row, &call.key(name), stored, Expect::Absent).instrument(step).await {
         Ok(entry) => Ok(Written::Entry(entry)),
         Err(CommitError::Conflict { .. }) => Err(exists(call, name)),
         Err(error) => Err(storage_error(&error)),

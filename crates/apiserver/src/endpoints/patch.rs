@@ -45,8 +45,8 @@ pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -
             return apply_to(call, live, &patch, subresource, force);
         }
         let live = live.ok_or_else(|| call.not_found(&call.info.name))?;
-        let patched = patched(call, kind, live, &patch)?;
-        let (object, mut found) = conformed(call, patched.clone())?;
+        let patched = || patched(call, kind, live, &patch);
+        let (object, mut found) = conformed(call, &patched)?;
         found.splice(0..0, duplicates.iter().cloned());
         if kind == PatchType::Json {
             found.extend(unknown_members(&patch));
@@ -108,18 +108,23 @@ fn patched(call: &Call<'_>, kind: PatchType, live: &Value, patch: &Value) -> Res
     outcome.map_err(|error| error.to_status())
 }
 
+/// Makes a patched object; again where it has to be shown in an error, so that the usual way makes no copy of it.
+type Patched<'a> = dyn Fn() -> Result<Value, Status> + 'a;
+
 /// The patched object in the shape of its type, with its strict errors.
-fn conformed(call: &Call<'_>, mut object: Value) -> Result<(Value, Vec<String>), Status> {
+fn conformed(call: &Call<'_>, patched: &Patched<'_>) -> Result<(Value, Vec<String>), Status> {
     let row = &call.row;
-    let before = object.clone();
+    let mut object = patched()?;
     if row.custom.is_none() {
-        let type_meta = codec::type_meta(&before).map_err(|why| patch::undecodable(&before, &why))?;
-        if let Some(why) = decode::other_type(&before, type_meta, create::wanted(row)) {
-            return Err(patch::undecodable(&before, &why));
+        let type_meta = codec::type_meta(&object).map_err(|why| patch::undecodable(&object, &why))?;
+        if let Some(why) = decode::other_type(&object, type_meta, create::wanted(row)) {
+            return Err(patch::undecodable(&object, &why));
         }
     }
-    let conformed = codec::conform(&mut object, decode::schema_of(row)?)
-        .map_err(|error| patch::undecodable(&before, &error.to_string()))?;
+    let conformed = match codec::conform(&mut object, decode::schema_of(row)?) {
+        Ok(conformed) => conformed,
+        Err(error) => return Err(patch::undecodable(&patched()?, &error.to_string())),
+    };
     decode::set_type(&mut object, create::wanted(row));
     let mut unknown: Vec<String> = conformed.unknown_field_errors().collect();
     if row.custom.is_some() {
@@ -132,7 +137,7 @@ fn conformed(call: &Call<'_>, mut object: Value) -> Result<(Value, Vec<String>),
 fn report(
     validation: FieldValidation,
     strict: Vec<String>,
-    patched: &Value,
+    patched: &Patched<'_>,
     warnings: &Mutex<Vec<String>>,
 ) -> Result<(), Status> {
     match validation {
@@ -142,7 +147,7 @@ fn report(
             *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = strict;
             Ok(())
         }
-        FieldValidation::Strict => Err(patch::undecodable(patched, &codec::strict_decoding_error(&strict))),
+        FieldValidation::Strict => Err(patch::undecodable(&patched()?, &codec::strict_decoding_error(&strict))),
     }
 }
 
@@ -165,9 +170,11 @@ fn apply_to(
         reset: &reset,
         now: &now,
     };
-    let request = ApplyRequest { config, kind: &row.kind, force };
-    let merged = apply::apply(live, request, &writer).map_err(|error| error.to_status())?;
-    let (mut object, _) = conformed(call, merged)?;
+    let merged = || {
+        let request = ApplyRequest { config, kind: &row.kind, force };
+        apply::apply(live, request, &writer).map_err(|error| error.to_status())
+    };
+    let (mut object, _) = conformed(call, &merged)?;
     if object.name().is_empty() {
         api::meta::metadata_mut(&mut object).insert("name".to_owned(), call.info.name.as_str().into());
     } else if object.name() != call.info.name {

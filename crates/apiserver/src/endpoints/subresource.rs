@@ -1,7 +1,7 @@
 //! Parts of objects: those that the generic path serves (status, finalize, …), and the few with a life of their own.
 
 use super::create::{self, storage_error};
-use super::update::{self, Change, Made, Make};
+use super::update::{self, Change, Made};
 use super::{delete, options, page, patch, view};
 use crate::answer::{self, Answer, no_such_resource};
 use crate::call::Call;
@@ -83,8 +83,7 @@ pub async fn bind_pod(call: &mut Call<'_>, name: &str, binding: Value) -> Result
     let both = create::Phase::Both;
     let binding = create::admit(call, Operation::Create, "binding", binding, &Value::Null, both).await?;
     let dry = call.dry_run();
-    let make = |call: &Call<'_>, live: Option<&Value>| -> Result<Made, Status> {
-        let mut pod = live.cloned().ok_or_else(|| call.not_found(name))?;
+    let make = |call: &Call<'_>, mut pod: Value| -> Result<Value, Status> {
         let conflict = |why: String| Status::conflict(&Subject { group: "", resource: "pods/binding", name }, &why);
         if !binding.uid().is_empty() && binding.uid() != pod.uid() {
             let why = format!(
@@ -116,7 +115,7 @@ pub async fn bind_pod(call: &mut Call<'_>, name: &str, binding: Value) -> Result
             json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null,
             "lastTransitionTime": now}),
         );
-        Ok(Made { object: pod, tracked: true })
+        Ok(pod)
     };
     write_raw(call, "pods", name, &make, dry).await?;
     Ok(success(call))
@@ -136,19 +135,25 @@ fn set_condition(pod: &mut Value, condition: Value) {
 const MAX_ATTEMPTS: usize = 5;
 
 /// Writes what a subresource's own rules have made, without the checks of clients' updates.
-async fn write_raw(call: &mut Call<'_>, plural: &str, name: &str, make: &Make<'_>, dry: bool) -> Result<(), Status> {
+async fn write_raw(
+    call: &mut Call<'_>,
+    plural: &str,
+    name: &str,
+    make: &(dyn Fn(&Call<'_>, Value) -> Result<Value, Status> + Sync),
+    dry: bool,
+) -> Result<(), Status> {
     let row = call.api.rows.stored("", plural).ok_or_else(no_such_resource)?;
     let shelf = call.api.cache.shelf("", plural);
     let key = crate::cache::key(&call.info.namespace, name);
     for _ in 0..MAX_ATTEMPTS {
         let subject = Subject { group: "", resource: plural, name };
         let entry = shelf.get(&key).ok_or_else(|| Status::not_found(&subject))?;
-        let object = make(call, Some(&entry.value()))?.object;
+        let object = make(call, entry.value())?;
         if dry {
             return Ok(());
         }
         let expect = store::Expect::At(store::Revision(entry.revision));
-        match call.api.storage.put(&row, &key, &object, expect).await {
+        match call.api.storage.put_last(&row, &key, object, expect).await {
             Ok(_) => return Ok(()),
             Err(store::CommitError::Conflict { .. }) => {}
             Err(error) => return Err(storage_error(&error)),

@@ -142,9 +142,11 @@ fn keep_other_parts(new: &mut Value, old: &Value, subresource: Option<Subresourc
             }
         }
         Some(Subresource::Status) => {
-            fields.retain(|name, _| matches!(name.as_str(), "status" | "metadata"));
-            for (name, value) in old.as_object().into_iter().flatten() {
-                if !matches!(name.as_str(), "status" | "metadata") {
+            let is_own = |name: &str| matches!(name, "status" | "metadata");
+            fields.retain(|name, _| is_own(name) || old.get(name).is_some());
+            for (name, value) in old.as_object().into_iter().flatten().filter(|(name, _)| !is_own(name)) {
+                // Mostly the client has left the rest as it was: to see that costs less than a copy.
+                if fields.get(name) != Some(value) {
                     fields.insert(name.clone(), value.clone());
                 }
             }

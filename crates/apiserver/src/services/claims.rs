@@ -120,7 +120,7 @@ impl Claims {
             object["kind"] = "IPAddress".into();
             object["metadata"] = json!({
                 "name": claim.key(),
-                "uid": uuid::Uuid::new_v4().to_string(),
+                "uid": crate::metadata::uuid(),
                 "creationTimestamp": api::time::format_seconds(self.clock.now()),
                 "labels": {"ipaddress.kubernetes.io/ip-family": "IPv4", MANAGED_BY.0: MANAGED_BY.1},
             });

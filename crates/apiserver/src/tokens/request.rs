@@ -75,7 +75,7 @@ impl ServiceAccountTokens {
             now_seconds: now.as_second(),
             expires_seconds: now.as_second() + lifetime,
             warn_after_seconds: extended.then(|| now.as_second() + expiration),
-            id: uuid::Uuid::new_v4().to_string(),
+            id: crate::metadata::uuid(),
         };
         let token = self.signer.sign(&claims.to_value()).map_err(Status::internal)?;
         Ok(answer(request, body, &account, (audiences, expiration), (token, now)))

@@ -49,7 +49,7 @@ async fn ask(
         let words = format!("admission webhook {:?} does not support dry run", hook.name);
         return Err(Failure::Status(Status::bad_request(words)));
     }
-    let uid = uuid::Uuid::new_v4().to_string();
+    let uid = crate::metadata::uuid();
     let objects = version.both(api, attributes).await.map_err(Failure::Status)?;
     let body = review::review(attributes, version, objects, hook.review_version, &uid);
     let body = serde_json::to_vec(&body).map_err(|error| Failure::Call(error.to_string()))?;
