@@ -135,6 +135,12 @@ impl PodWorkers {
         state.workers.contains_key(uid) || state.waiting.values().any(|pod| pod::uid(pod) == *uid)
     }
 
+    /// The pods that have workers, or wait for them.
+    pub fn known(&self) -> Vec<Arc<Pod>> {
+        let state = self.state();
+        state.workers.values().map(|inbox| inbox.peek().pod).chain(state.waiting.values().cloned()).collect()
+    }
+
     /// A pod that only the runtime knows: a worker that winds it up.
     pub fn remove_orphan(self: &Arc<Self>, pod: Arc<Pod>) {
         let mut state = self.state();

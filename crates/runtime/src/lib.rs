@@ -8,6 +8,7 @@ mod events;
 pub mod fake;
 pub mod images;
 pub mod native;
+mod replace;
 pub mod service;
 pub mod shim;
 mod socket;

@@ -236,11 +236,11 @@ impl Inner {
             sandbox.shim = None;
         }
         self.events.send(ContainerEvent::SandboxLost { id: id.clone(), at: self.now() });
-        self.lose_containers(id);
+        self.lose_containers(id, false);
     }
 
-    /// Ends every container of a sandbox whose shim is dead.
-    fn lose_containers(&self, sandbox_id: &SandboxId) {
+    /// Ends every container of a sandbox whose shim is dead; also those that were only made, if `even_created`.
+    fn lose_containers(&self, sandbox_id: &SandboxId, even_created: bool) {
         let at = self.now();
         let mut lost = Vec::new();
         {
@@ -249,6 +249,7 @@ impl Inner {
                 let run = match &*container.phase.borrow() {
                     Phase::Running(run) => Some(run.clone()),
                     Phase::Starting => None,
+                    Phase::Created if even_created => None,
                     Phase::Created | Phase::Exited(_) | Phase::Ended(..) => continue,
                 };
                 self.cgroups.kill(&container.record.cgroup);

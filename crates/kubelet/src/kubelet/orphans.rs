@@ -1,11 +1,15 @@
-//! Pods that ran before this kubelet: taken note of when it starts, and wound up once it is sure that nobody wants them.
+//! Pods that ran before this kubelet: taken note of when it starts, and wound up once it is sure that nobody wants them; and
+//! what a kubelet that was killed half way through has left of others on the disk.
 
 use super::Kubelet;
+use crate::paths::Paths;
 use crate::pod::{self, PodUid, labels};
+use crate::volumes;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use runtime::service::{ContainerFilter, PodSandboxStatus, RuntimeError, SandboxFilter};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,10 +48,17 @@ impl Kubelet {
     }
 
     async fn wind_up_orphans(&self) -> Result<(), RuntimeError> {
+        // looked for first: a worker that makes one later is known by then
+        let leftovers = Leftovers::find(&self.shared.config.paths);
         for (uid, pod) in self.pods_of_runtime().await? {
             if !self.workers.knows(&uid) {
                 self.wind_up(pod);
             }
+        }
+        let (paths, known) = (self.shared.config.paths.clone(), self.workers.known());
+        let removed = tokio::task::spawn_blocking(move || leftovers.remove(&paths, &known)).await;
+        if let Err(error) = removed {
+            tracing::error!(%error, "removing what is left of pods");
         }
         Ok(())
     }
@@ -76,6 +87,39 @@ impl Kubelet {
 
     pub(super) fn lock_adopted(&self) -> MutexGuard<'_, BTreeMap<PodUid, Arc<Pod>>> {
         self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The directories of pods, by the names of their files.
+struct Leftovers {
+    pods: Vec<String>,
+    logs: Vec<String>,
+}
+
+impl Leftovers {
+    fn find(paths: &Paths) -> Self {
+        let names = |directory: &Path| -> Vec<String> {
+            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+        };
+        Self { pods: names(&paths.pod("")), logs: names(&paths.pod_logs) }
+    }
+
+    /// Removes what belongs to no pod that is known, and links to logs that are not there any more.
+    fn remove(self, paths: &Paths, known: &[Arc<Pod>]) {
+        for uid in self.pods.iter().filter(|name| !known.iter().any(|pod| pod::uid(pod).0 == **name)) {
+            if let Err(error) = volumes::tear_down(paths, uid) {
+                tracing::warn!(uid, %error, "cannot remove what is left of a pod");
+            }
+        }
+        let logs: BTreeSet<PathBuf> = known.iter().map(|pod| paths.log_directory(pod)).collect();
+        for directory in self.logs.iter().map(|name| paths.pod_logs.join(name)).filter(|path| !logs.contains(path)) {
+            let _ = std::fs::remove_dir_all(&directory); // what is no directory is nobody's log
+        }
+        let links = std::fs::read_dir(&paths.container_logs).into_iter().flatten().flatten();
+        for link in links.map(|entry| entry.path()).filter(|path| path.is_symlink() && !path.exists()) {
+            let _ = std::fs::remove_file(link); // somebody else may have been quicker
+        }
     }
 }
 

@@ -172,7 +172,10 @@ impl Inner {
 
     pub(super) async fn start_container(self: &Arc<Self>, id: &ContainerId) -> Result<(), RuntimeError> {
         let (request, shim, sandbox_id) = self.begin_start(id)?;
-        let result = shim.call(Request::Start(request), Vec::new()).await;
+        // Whoever is told that it runs finds it again after a power cut. A start takes longer than this.
+        let (result, ()) =
+            futures::future::join(shim.call(Request::Start(request), Vec::new()), self.settle_records(&sandbox_id, id))
+                .await;
         let failure = match result {
             Ok(Response::Started(run)) => {
                 let running = self.lock().containers.get(id).is_some_and(|container| {
@@ -201,6 +204,18 @@ impl Inner {
         self.fail_start(id, &failure)?;
         self.emit(id, &sandbox_id, ContainerEventKind::Stopped);
         Err(RuntimeError::Start(failure))
+    }
+
+    /// Returns when the records of a container and its sandbox are on the disk.
+    async fn settle_records(&self, sandbox: &SandboxId, id: &ContainerId) {
+        let files = [self.container_directory(id).join(RECORD), self.sandbox_file(sandbox)];
+        let settled = super::blocking(move || {
+            let doing = |file: &Path| RuntimeError::io(format!("flush {}", file.display()));
+            files.iter().try_for_each(|file| crate::replace::settle(file).map_err(doing(file)))
+        });
+        if let Err(error) = settled.await {
+            tracing::warn!(container = %id, %error, "a power cut may lose a container's record");
+        }
     }
 
     fn begin_start(&self, id: &ContainerId) -> Result<(StartRequest, ShimClient, SandboxId), RuntimeError> {

@@ -166,10 +166,14 @@ impl ContainerRecord {
 
 /// Replaces a JSON file whole.
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RuntimeError> {
-    let staged = path.with_extension("new");
-    let written =
-        serde_json::to_vec(value).map_err(std::io::Error::from).and_then(|bytes| std::fs::write(&staged, bytes));
-    written.and_then(|()| std::fs::rename(&staged, path)).map_err(RuntimeError::io(format!("write {}", path.display())))
+    let bytes = serde_json::to_vec(value).map_err(std::io::Error::from);
+    let written = bytes.and_then(|bytes| crate::replace::replace(path, &bytes));
+    written.map_err(RuntimeError::io(format!("write {}", path.display())))
+}
+
+/// Whether a file could be read and makes no sense: a power cut came before it was on the disk, and so before anyone was told.
+pub(super) fn is_broken(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof)
 }
 
 /// Reads a JSON file; `None` if it is missing.

@@ -1,6 +1,6 @@
 //! Finding again, at start, what an earlier process of this runtime left running.
 
-use super::record::{ContainerRecord, Phase, SandboxRecord, read_json};
+use super::record::{ContainerRecord, Phase, SandboxRecord, is_broken, read_json};
 use super::{Container, Inner, Sandbox, containers};
 use crate::service::{ContainerId, RuntimeError, SandboxId};
 use crate::shim::STATUS;
@@ -18,7 +18,9 @@ impl Inner {
             let stopped = record.stopped;
             self.lock().sandboxes.insert(id.clone(), Sandbox { record, shim: None, lost: !stopped });
             if !stopped && !self.reattach(&id).await {
-                self.lose_containers(&id);
+                // After a reboot nobody can say whether a container that was made also ran: its start may not have reached the disk.
+                let rebooted = !self.sandbox_run(&id).exists();
+                self.lose_containers(&id, rebooted);
             }
         }
         self.drop_orphans().await;
@@ -36,7 +38,12 @@ impl Inner {
             }
             match read_json::<SandboxRecord>(&path) {
                 Ok(record) => out.extend(record),
-                Err(error) => tracing::warn!(path = %path.display(), %error, "a sandbox's record cannot be read"),
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "a sandbox's record cannot be read");
+                    if is_broken(&error) {
+                        let _ = std::fs::remove_file(&path); // else at the next start
+                    }
+                }
             }
         }
         Ok(out)
@@ -48,6 +55,13 @@ impl Inner {
         for entry in std::fs::read_dir(&directory).map_err(doing())? {
             let path = entry.map_err(doing())?.path();
             let record = match read_json::<ContainerRecord>(&path.join(containers::RECORD)) {
+                Err(error) if is_broken(&error) => {
+                    tracing::warn!(path = %path.display(), %error, "a container's record is broken: it goes");
+                    Ok(None)
+                }
+                other => other,
+            };
+            let record = match record {
                 Ok(Some(record)) => record,
                 Ok(None) => {
                     // Its making was cut off before anyone had its id.

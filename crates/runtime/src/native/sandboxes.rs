@@ -124,21 +124,23 @@ impl Inner {
         for container in self.containers_of(id) {
             self.stop_container(&container, Duration::ZERO).await?;
         }
-        let file = self.sandbox_file(id);
         {
             let mut state = self.lock();
             let Some(sandbox) = state.sandboxes.get_mut(id) else { return Ok(()) };
             sandbox.record.stopped = true;
             sandbox.shim = None;
-            write_json(&file, &sandbox.record)?;
         }
         if let Some(shim) = shim {
             let _ = shim.call(Request::Shutdown, Vec::new()).await; // it may end before it answers
         }
-        let run = self.sandbox_run(id);
+        let (run, file, this, id) = (self.sandbox_run(id), self.sandbox_file(id), Arc::clone(self), id.clone());
         super::blocking(move || {
             namespaces::release(&run);
-            Ok(())
+            // Written down last: whoever finds it after a crash has nothing left to stop.
+            match this.lock().sandboxes.get(&id) {
+                Some(sandbox) => write_json(&file, &sandbox.record),
+                None => Ok(()),
+            }
         })
         .await
     }

@@ -58,7 +58,10 @@ enum Source {
 /// Serves until told to shut down.
 pub(super) fn serve(directory: &Path, listener: OwnedFd) -> io::Result<()> {
     let root = directory.join(LIBCONTAINER);
-    std::fs::create_dir_all(&root)?;
+    match std::fs::create_dir(&root) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
     let mut mask = SigSet::empty();
     mask.add(Signal::SIGCHLD);
     mask.thread_block()?;
@@ -77,7 +80,7 @@ pub(super) fn serve(directory: &Path, listener: OwnedFd) -> io::Result<()> {
     while !server.done || server.connections.iter().any(|connection| !connection.outgoing.is_empty()) {
         let ready = server.wait(&listener, &signals)?;
         for (source, flags) in ready {
-            server.handle(source, flags, &listener, &signals);
+            server.handle(source, flags, &listener, &signals)?;
         }
         server.connections.retain(|connection| connection.outgoing.len() <= BACKLOG_MAX_BYTES);
         server.containers.values_mut().for_each(Running::sweep_clients);
@@ -117,16 +120,23 @@ impl Server {
         Ok(ready)
     }
 
-    fn handle(&mut self, source: Source, flags: PollFlags, listener: &UnixListener, signals: &SignalFd) {
+    /// Fails only where nobody can ever reach the shim.
+    fn handle(
+        &mut self,
+        source: Source,
+        flags: PollFlags,
+        listener: &UnixListener,
+        signals: &SignalFd,
+    ) -> io::Result<()> {
         match source {
-            Source::Listener => {
-                if let Ok((socket, _)) = listener.accept()
-                    && socket.set_nonblocking(true).is_ok()
-                {
+            Source::Listener => match listener.accept() {
+                Ok((socket, _)) if socket.set_nonblocking(true).is_ok() => {
                     let (incoming, outgoing) = (Vec::new(), Vec::new());
                     self.connections.push(Connection { socket, incoming, fds: VecDeque::new(), outgoing });
                 }
-            }
+                Err(error) if is_no_listener(&error) => return Err(error),
+                Ok(_) | Err(_) => {}
+            },
             Source::Connection(index) => self.handle_connection(index, flags),
             Source::Container(id, ready) => {
                 let now = self.clock.now();
@@ -139,6 +149,7 @@ impl Server {
                 self.reap();
             }
         }
+        Ok(())
     }
 
     fn handle_connection(&mut self, index: usize, flags: PollFlags) {
@@ -329,7 +340,9 @@ impl Server {
         container.log = None;
         let (run, request) = (container.run.clone(), container.request.clone());
         self.broadcast(Event::ContainerExited { container: id.clone(), run });
-        self.clean_up(&request); // after the news, which is what others wait for
+        // After the news, which is what others wait for. The exit code survives a power cut before the API server can have it.
+        let _ = crate::replace::settle(&request.bundle.join(STATUS)); // a container that is being removed has none
+        self.clean_up(&request);
     }
 
     /// Lets go of what a container held. Its cgroup is the runtime's to remove: that can take long, and this loop serves the other containers.
@@ -337,6 +350,12 @@ impl Server {
         let _ = nix::mount::umount2(&request.rootfs, nix::mount::MntFlags::MNT_DETACH);
         let _ = std::fs::remove_dir_all(self.root.join(&request.container.0)); // else it goes with the sandbox
     }
+}
+
+/// Whether what the shim was given is no socket that listens: polling it would go on for ever.
+fn is_no_listener(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::ENOTSOCK | Errno::EINVAL | Errno::EOPNOTSUPP | Errno::EBADF))
 }
 
 /// Container's ends and, in the order stdin, stdout, stderr, ours.
@@ -381,9 +400,9 @@ fn other(error: impl std::fmt::Display) -> Failure {
 
 /// Replaces `status.json`. If the disk is full, the shim still knows; only a lost shim would make a difference.
 fn save(bundle: &Path, run: &ContainerRun) {
-    let (file, staged) = (bundle.join(STATUS), bundle.join("status.new"));
-    let written = serde_json::to_vec(run).map_err(io::Error::from).and_then(|bytes| std::fs::write(&staged, bytes));
-    if let Err(error) = written.and_then(|()| std::fs::rename(&staged, &file)) {
+    let file = bundle.join(STATUS);
+    let bytes = serde_json::to_vec(run).map_err(io::Error::from);
+    if let Err(error) = bytes.and_then(|bytes| crate::replace::replace(&file, &bytes)) {
         eprintln!("shim: write {}: {error}", file.display());
     }
 }

@@ -59,6 +59,20 @@ fn kill_shim_of(pid: i32) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(shim), nix::sys::signal::Signal::SIGKILL).unwrap();
 }
 
+/// Kills the shims of every sandbox below a runtime's directory.
+fn kill_shims_below(run: &std::path::Path) {
+    let run = run.display().to_string();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).into_owned();
+        let pid = entry.file_name().to_string_lossy().parse::<i32>();
+        if let (Ok(pid), true) = (pid, command.contains("\0shim\0") && command.contains(&run)) {
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+            wait_dead(pid);
+        }
+    }
+}
+
 fn wait_dead(pid: i32) {
     while std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
         std::thread::yield_now();
@@ -121,4 +135,66 @@ fn a_stopped_sandbox_stays_stopped_and_removal_leaves_nothing() {
     for directory in ["root/containers", "root/sandboxes", "run/sandboxes"] {
         assert_eq!(std::fs::read_dir(rig.path(directory)).unwrap().count(), 0, "{directory}");
     }
+}
+
+#[test]
+fn a_power_cut_leaves_what_was_acknowledged_and_nothing_half_made() {
+    if !possible() {
+        return;
+    }
+    let mut rig = Rig::new();
+    let sandbox = rig.sandbox("p");
+    let ended = rig.run(&sandbox, sh("exit 3"));
+    rig.block(async |native| wait_exited(&native, &ended).await);
+    let runs = rig.run(&sandbox, sh("sleep 3600"));
+    let pid = rig.status(&runs).pid.unwrap();
+    let [made, broken] = rig.block(async |native| {
+        let made = native.create_container(&sandbox.id, sh("true")).await.unwrap();
+        [made, native.create_container(&sandbox.id, sh("true")).await.unwrap()]
+    });
+    let other = rig.sandbox("q");
+    rig.crash();
+    for sandbox in [&sandbox, &other] {
+        for kind in ["net", "uts", "ipc"] {
+            let file = rig.path("run/sandboxes").join(&sandbox.id.0).join("ns").join(kind);
+            nix::mount::umount2(&file, nix::mount::MntFlags::MNT_DETACH).unwrap();
+        }
+        let shm = rig.path("run/sandboxes").join(&sandbox.id.0).join("shm");
+        nix::mount::umount2(&shm, nix::mount::MntFlags::MNT_DETACH).unwrap();
+    }
+    kill_shims_below(&rig.path("run"));
+    // what had not reached the disk is empty; what was in memory is gone
+    std::fs::write(rig.path("root/containers").join(&broken.0).join("container.json"), "").unwrap();
+    std::fs::write(rig.path("root/sandboxes").join(format!("{}.json", other.id)), "{\"id\"").unwrap();
+    std::fs::remove_dir_all(rig.path("run")).unwrap();
+    rig.restart();
+    assert_eq!(rig.status(&ended).exit_code, 3);
+    for lost in [&runs, &made] {
+        assert_eq!((rig.status(lost).exit_code, rig.status(lost).reason), (255, Some(ExitReason::Unknown)));
+    }
+    rig.block(async |native| {
+        assert!(native.container_status(&broken).await.is_err());
+        assert!(native.pod_sandbox_status(&other.id).await.is_err());
+    });
+    assert!(!rig.path("root/containers").join(&broken.0).exists());
+    assert!(!rig.path("root/sandboxes").join(format!("{}.json", other.id)).exists());
+    wait_dead(pid);
+}
+
+#[test]
+fn a_shim_that_nobody_can_reach_ends() {
+    let node = Rig::shim_program();
+    let directory = tempfile::tempdir().unwrap();
+    let run = |directory: &std::path::Path| {
+        std::process::Command::new(&node)
+            .arg("shim")
+            .arg(directory)
+            .stdin(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .status()
+            .unwrap()
+    };
+    assert!(!run(directory.path()).success(), "its standard input is no socket");
+    assert!(!run(&directory.path().join("missing")).success(), "its directory is missing");
+    assert!(!directory.path().join("missing").exists());
 }

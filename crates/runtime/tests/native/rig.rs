@@ -44,13 +44,18 @@ impl Rig {
     }
 
     fn start(&mut self) {
-        let node = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples/node");
-        assert!(node.exists(), "{} is missing: build the examples of this crate", node.display());
+        let node = Self::shim_program();
         let mut config = NativeConfig::new(self.path("root"), self.path("run"), clock::system());
         config.shim_command = vec![node.into(), "shim".into()];
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         self.native = Some(tokio.block_on(NativeRuntime::open(config)).unwrap());
         self.tokio = Some(tokio);
+    }
+
+    pub fn shim_program() -> PathBuf {
+        let node = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples/node");
+        assert!(node.exists(), "{} is missing: build the examples of this crate", node.display());
+        node
     }
 
     /// Takes the runtime away as kill -9 would: no goodbye to the shims.
