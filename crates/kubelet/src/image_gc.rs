@@ -10,7 +10,7 @@ use crate::events::node_reference;
 use crate::shared::Shared;
 use client::{EventType, Shutdown};
 use jiff::Timestamp;
-use runtime::service::{ContainerFilter, Image, ImageFsUsage, ImageId};
+use runtime::service::{ContainerFilter, Image, ImageError, ImageFsUsage, ImageId, RuntimeError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub struct ImageRecords {
 }
 
 /// Why room could not be made, in upstream's words.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ImageGcError {
     /// The file system does not say how large it is.
     #[error("invalid capacity 0 on image filesystem")]
@@ -55,8 +55,11 @@ pub enum ImageGcError {
         freed_bytes: u64,
     },
     /// The store's.
-    #[error("{0}")]
-    Store(String),
+    #[error(transparent)]
+    Store(#[from] ImageError),
+    /// The runtime's, which knows what images are in use.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
 }
 
 impl ImageGcError {
@@ -65,7 +68,7 @@ impl ImageGcError {
         match self {
             Self::InvalidCapacity => Some("InvalidDiskCapacity"),
             Self::NotEnough { .. } => Some("FreeDiskSpaceFailed"),
-            Self::Store(_) => None,
+            Self::Store(_) | Self::Runtime(_) => None,
         }
     }
 }
@@ -192,10 +195,8 @@ fn report(shared: &Shared, error: &ImageGcError, failed_before: bool) {
 }
 
 async fn detect(shared: &Shared, records: &mut ImageRecords) -> Result<BTreeSet<ImageId>, ImageGcError> {
-    let store = |error: runtime::service::ImageError| ImageGcError::Store(error.to_string());
-    let images = shared.images.list_images().await.map_err(store)?;
-    let containers = shared.runtime.list_containers(ContainerFilter::default()).await;
-    let containers = containers.map_err(|error| ImageGcError::Store(error.to_string()))?;
+    let images = shared.images.list_images().await?;
+    let containers = shared.runtime.list_containers(ContainerFilter::default()).await?;
     let in_use: BTreeSet<ImageId> = containers.into_iter().map(|container| container.image_id).collect();
     records.detect(&images, &in_use, shared.clock.now());
     Ok(in_use)
@@ -203,16 +204,15 @@ async fn detect(shared: &Shared, records: &mut ImageRecords) -> Result<BTreeSet<
 
 /// One round (`GarbageCollect`).
 pub async fn collect(shared: &Shared, records: &mut ImageRecords) -> Result<(), ImageGcError> {
-    let store = |error: runtime::service::ImageError| ImageGcError::Store(error.to_string());
     let settings = &shared.config.retention;
     let in_use = detect(shared, records).await?;
     let now = shared.clock.now();
     for id in records.too_old(settings, &in_use, now) {
         tracing::info!(image = %id, "removing an image that was not used for too long");
-        shared.images.remove_image(&id.0).await.map_err(store)?;
+        shared.images.remove_image(&id.0).await?;
         records.records.remove(&id);
     }
-    let usage = shared.images.image_fs_usage().await.map_err(store)?;
+    let usage = shared.images.image_fs_usage().await?;
     let wanted_bytes = bytes_to_free(settings, &usage)?;
     let mut freed_bytes = 0;
     for (id, size_bytes) in records.eviction_order(settings, &in_use, now) {

@@ -2,6 +2,7 @@
 
 use super::{ConfigError, parse_duration};
 use crate::amount::Milli;
+use crate::go_duration::go_duration;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::Deserialize;
 use std::time::Duration;
@@ -97,8 +98,9 @@ impl Retention {
         }
         if !self.image_maximum_gc_age.is_zero() && self.image_maximum_gc_age <= self.image_minimum_gc_age {
             return Err(rule(format!(
-                "imageMaximumGCAge {:?} must be greater than imageMinimumGCAge {:?}",
-                self.image_maximum_gc_age, self.image_minimum_gc_age
+                "imageMaximumGCAge {} must be greater than imageMinimumGCAge {}",
+                go_duration(self.image_maximum_gc_age),
+                go_duration(self.image_minimum_gc_age)
             )));
         }
         if self.container_log_monitor_interval < MONITOR_INTERVAL_MIN {

@@ -1,6 +1,7 @@
 //! A container's image: present, on its way, or not to be had. Pulls run beside the worker and wake it.
 
 use super::Worker;
+use crate::go_duration::go_duration;
 use crate::pod::Role;
 use crate::status::Waiting;
 use jiff::Timestamp;
@@ -157,7 +158,7 @@ impl Worker {
         match outcome {
             Ok(image) => {
                 self.pulls.remove(&container.name);
-                let took = go_duration(took);
+                let took = go_duration(Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX)));
                 let message = format!(
                     "Successfully pulled image {name:?} in {took} ({took} including waiting). Image size: {} bytes.",
                     image.size_bytes
@@ -179,15 +180,5 @@ impl Worker {
                 Ensured::Failed(Waiting { reason: "ErrImagePull".to_owned(), message: words }, now)
             }
         }
-    }
-}
-
-/// As Go prints durations of this size: `1.234s`, `87ms`.
-fn go_duration(duration: Duration) -> String {
-    if duration >= Duration::from_secs(1) {
-        let text = format!("{:.3}", duration.as_secs_f64());
-        format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
-    } else {
-        format!("{}ms", duration.as_millis())
     }
 }

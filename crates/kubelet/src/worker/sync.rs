@@ -4,6 +4,7 @@ use super::Worker;
 use super::references::VolumesError;
 use super::resize::Resized;
 use super::start::Started;
+use crate::go_duration::go_duration;
 use crate::log_rotation;
 use crate::plan::{self, BackingOff, KillContainer, PlanInput, PodActions};
 use crate::pod;
@@ -248,7 +249,7 @@ impl Worker {
         let pod = self.pod.clone();
         let text = pod::format_pod(&pod);
         let message =
-            format!("back-off {} restarting failed container={} pod={text}", go_seconds(waiting.delay), waiting.name);
+            format!("back-off {} restarting failed container={} pod={text}", go_duration(waiting.delay), waiting.name);
         let state = Waiting { reason: "CrashLoopBackOff".to_owned(), message };
         self.waiting.insert(waiting.name.clone(), state);
         if self.announced.insert(waiting.instance.clone())
@@ -258,12 +259,6 @@ impl Worker {
             self.events().warning(role, &container, "BackOff", &message);
         }
     }
-}
-
-/// As Go prints whole seconds: `10s`, `1m20s`, `5m0s`.
-fn go_seconds(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    if seconds < 60 { format!("{seconds}s") } else { format!("{}m{}s", seconds / 60, seconds % 60) }
 }
 
 enum Acted {
