@@ -197,6 +197,19 @@ struct File {
 }
 
 impl Config {
+    /// `cgroupDriver`, `--cgroup-driver`.
+    ///
+    /// # Errors
+    /// Neither `cgroupfs` nor `systemd`.
+    pub fn set_cgroup_driver(&mut self, driver: String) -> Result<(), ConfigError> {
+        if driver != "cgroupfs" && driver != "systemd" {
+            let reason = "must be one of cgroupfs, systemd";
+            return Err(ConfigError::Invalid { field: "cgroupDriver", value: driver, reason });
+        }
+        self.cgroup_driver = driver;
+        Ok(())
+    }
+
     /// Takes over what a configuration file says; `document` is the decoded YAML or JSON.
     ///
     /// # Errors
@@ -220,11 +233,7 @@ impl Config {
         set(&mut self.pod_cidr, file.pod_cidr);
         set(&mut self.provider_id, file.provider_id);
         if let Some(driver) = file.cgroup_driver {
-            if driver != "cgroupfs" && driver != "systemd" {
-                let reason = "must be one of cgroupfs, systemd";
-                return Err(ConfigError::Invalid { field: "cgroupDriver", value: driver, reason });
-            }
-            self.cgroup_driver = driver;
+            self.set_cgroup_driver(driver)?;
         }
         self.cluster_dns = file.cluster_dns.unwrap_or_else(|| self.cluster_dns.clone());
         self.resolv_conf = file.resolv_conf.map_or_else(|| self.resolv_conf.clone(), PathBuf::from);

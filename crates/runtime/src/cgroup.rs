@@ -4,6 +4,8 @@
 //! libcontainer (through libcgroups) makes the containers' own groups and puts processes into them. Paths here are as in
 //! [`crate::service::PodSandboxConfig::cgroup_parent`]: absolute below each hierarchy.
 
+pub(crate) mod driver;
+
 use crate::service::{ContainerResources, ContainerStats, RuntimeError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -28,6 +30,9 @@ const V1_CONTROLLERS: [&str; 12] = [
 const V2_CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 /// Rounds of killing a group whose members fork: each sees all that the round before left.
 const KILL_ROUNDS_MAX: usize = 16;
+
+/// The kernel's own period of CPU quotas, microseconds.
+const CPU_PERIOD_DEFAULT_US: u64 = 100_000;
 
 /// The hierarchies that are mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +68,11 @@ impl Cgroups {
             }
         }
         if v1.is_empty() { v2.map(Self::V2) } else { Some(Self::V1(v1)) }
+    }
+
+    /// Whether there is one hierarchy of version 2.
+    pub(crate) fn is_v2(&self) -> bool {
+        matches!(self, Self::V2(_))
     }
 
     /// The group's directories: several names may share one.
@@ -261,7 +271,11 @@ fn settings(resources: &ContainerResources, v2: bool) -> Vec<(&'static str, Stri
             set("cpu", "cpu.weight", weight_of_shares(shares).to_string());
         }
         if let Some(quota) = resources.cpu_quota_us {
-            set("cpu", "cpu.max", format!("{} {}", unlimited(quota), resources.cpu_period_us.unwrap_or(100_000)));
+            set(
+                "cpu",
+                "cpu.max",
+                format!("{} {}", unlimited(quota), resources.cpu_period_us.unwrap_or(CPU_PERIOD_DEFAULT_US)),
+            );
         }
         if let Some(limit) = resources.memory_limit_bytes {
             set("memory", "memory.max", unlimited(limit));

@@ -21,7 +21,9 @@ mod service;
 mod spec;
 mod user;
 
-use crate::cgroup::Cgroups;
+pub use crate::cgroup::driver::CgroupDriver;
+
+use crate::cgroup::{Cgroups, driver};
 use crate::events::EventHub;
 use crate::images::ImageStore;
 use crate::service::{ContainerEvent, ContainerEventKind, ContainerId, RuntimeError, SandboxId};
@@ -49,13 +51,16 @@ pub struct NativeConfig {
     pub shim_command: Vec<OsString>,
     /// The time.
     pub clock: SharedClock,
+    /// Who makes cgroups.
+    pub cgroup_driver: CgroupDriver,
 }
 
 impl NativeConfig {
     /// The usual configuration: this executable is also the shim.
     pub fn new(root: impl Into<PathBuf>, run: impl Into<PathBuf>, clock: SharedClock) -> Self {
         let shim_command = vec!["/proc/self/exe".into(), crate::shim::SUBCOMMAND.into()];
-        Self { root: root.into(), run: run.into(), shim_command, clock }
+        let cgroup_driver = CgroupDriver::default();
+        Self { root: root.into(), run: run.into(), shim_command, clock, cgroup_driver }
     }
 }
 
@@ -122,7 +127,17 @@ impl OomFloor {
 
 impl NativeRuntime {
     /// Opens the runtime's directories and finds again what still runs there.
+    ///
+    /// # Errors
+    /// A directory cannot be made or read; no cgroups; cgroups by systemd where that does not run the machine.
     pub async fn open(config: NativeConfig) -> Result<Self, RuntimeError> {
+        if config.cgroup_driver == CgroupDriver::Systemd && !std::path::Path::new(driver::SYSTEMD_RUNS).is_dir() {
+            let message = format!(
+                "cgroupDriver is systemd, and systemd does not run this machine ({} is missing): use cgroupfs",
+                driver::SYSTEMD_RUNS
+            );
+            return Err(RuntimeError::InvalidArgument(message));
+        }
         let trash = config.root.join(TRASH);
         if trash.exists() {
             std::fs::remove_dir_all(&trash).map_err(RuntimeError::io(format!("clear {}", trash.display())))?;
@@ -211,6 +226,25 @@ impl Inner {
     fn remove_cgroup_soon(&self, path: &str) {
         let (cgroups, path) = (self.cgroups.clone(), path.to_owned());
         tokio::task::spawn_blocking(move || cgroups.remove(&path));
+    }
+
+    /// Writes limits, and where systemd keeps the group tells it of them first. Blocks.
+    fn limit(&self, path: &str, resources: &crate::service::ContainerResources) -> Result<(), RuntimeError> {
+        self.ask_systemd(self.config.cgroup_driver.limit(path, resources, self.cgroups.is_v2()))?;
+        self.cgroups.apply(path, resources)
+    }
+
+    /// Carries out what the cgroup driver asks of systemd, if anything. Blocks.
+    fn ask_systemd(&self, arguments: Option<Vec<String>>) -> Result<(), RuntimeError> {
+        let Some(arguments) = arguments else { return Ok(()) };
+        let asked = format!("systemctl {}", arguments.join(" "));
+        let output = std::process::Command::new("systemctl").args(&arguments).output();
+        let output = output.map_err(RuntimeError::io(asked.clone()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let message = format!("{asked}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        Err(RuntimeError::Cgroup { path: arguments.last().cloned().unwrap_or_default(), message })
     }
 
     /// Deletes a directory, at once as far as anyone can see, and later on the disk: that can take long.

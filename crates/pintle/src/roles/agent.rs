@@ -9,7 +9,7 @@ use clock::SharedClock;
 use kubelet::server::{Delegation, ServerConfig, ServerError, Webhook};
 use kubelet::{Config, Dependencies, Kubelet};
 use network::Cidr;
-use runtime::native::{NativeConfig, NativeRuntime};
+use runtime::native::{CgroupDriver, NativeConfig, NativeRuntime};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,7 +54,11 @@ pub enum AgentError {
 pub async fn run(agent: Agent, shutdown: Shutdown) -> Result<(), AgentError> {
     let Agent { config, client, proxy_client, cluster_cidr, runtime_root, run_dir, serving, client_ca_pem, clock } =
         agent;
-    let runtime = NativeRuntime::open(NativeConfig::new(&runtime_root, &run_dir, clock.clone())).await?;
+    let mut native = NativeConfig::new(&runtime_root, &run_dir, clock.clone());
+    if config.cgroup_driver == "systemd" {
+        native.cgroup_driver = CgroupDriver::Systemd;
+    }
+    let runtime = NativeRuntime::open(native).await?;
     let runtime = Arc::new(runtime);
     let network = NodeNetwork::new(runtime_root.join("network"), cluster_cidr);
     let address = SocketAddr::new(config.address, config.port);

@@ -191,14 +191,15 @@ fn apply_flags(config: &mut Config, flags: &KubeletFlags) -> Result<(), Box<dyn 
     if !flags.cluster_dns.is_empty() {
         config.cluster_dns.clone_from(&flags.cluster_dns);
     }
-    for (to, from) in [
-        (&mut config.cluster_domain, &flags.cluster_domain),
-        (&mut config.cgroup_root, &flags.cgroup_root),
-        (&mut config.cgroup_driver, &flags.cgroup_driver),
-    ] {
+    for (to, from) in
+        [(&mut config.cluster_domain, &flags.cluster_domain), (&mut config.cgroup_root, &flags.cgroup_root)]
+    {
         if let Some(from) = from {
             to.clone_from(from);
         }
+    }
+    if let Some(driver) = &flags.cgroup_driver {
+        config.set_cgroup_driver(driver.clone())?;
     }
     config.retention.apply(&RetentionFields {
         image_minimum_gc_age: flags.minimum_image_ttl_duration.clone(),

@@ -4,7 +4,7 @@ use super::client::{CallError, ShimClient};
 use super::record::{ContainerRecord, End, Phase, write_json};
 use super::rootfs::RootFs;
 use super::spec::{self, Inputs};
-use super::{Container, Inner, devices, namespaces, new_id, no_container, no_sandbox, user};
+use super::{CgroupDriver, Container, Inner, devices, namespaces, new_id, no_container, no_sandbox, user};
 use crate::images::ImageStore;
 use crate::service::{
     ContainerConfig, ContainerEventKind, ContainerId, ContainerResources, Mount, NamespaceMode, PodSandboxConfig,
@@ -85,7 +85,7 @@ impl Inner {
         all_mounts.extend(config.mounts.iter().cloned());
         root.make_working_directory(spec::working_directory(&config, &image.config), &all_mounts)
             .map_err(RuntimeError::io("make the working directory"))?;
-        let cgroup = format!("{}/{id}", sandbox.cgroup_parent.trim_end_matches('/'));
+        let group = self.config.cgroup_driver.container_group(&sandbox.cgroup_parent, &id.0);
         let spec = spec::build(&Inputs {
             config: &config,
             image: &image.config,
@@ -93,7 +93,7 @@ impl Inner {
             hostname: &self.hostname(&sandbox),
             rootfs: &root.path(),
             namespaces: self.namespaces(sandbox_id, &sandbox, &config)?,
-            cgroup: &cgroup,
+            cgroup: &group.oci,
             extra_mounts,
             devices: devices_of(&config)?,
             bounding: self.bounding,
@@ -116,7 +116,7 @@ impl Inner {
             stop_signal: signal_name(stop_signal.as_deref()),
             user,
             layers,
-            cgroup,
+            cgroup: group.path,
             end: None,
             config,
         };
@@ -246,7 +246,7 @@ impl Inner {
             stdin_once: record.config.stdin_once,
             oom_score_adj: record.config.resources.oom_score_adj.map(|score| self.oom_floor.clamp(score)),
             cgroup: record.cgroup.clone(),
-            systemd_cgroup: false,
+            systemd_cgroup: self.config.cgroup_driver == CgroupDriver::Systemd,
         };
         Ok((request, shim, record.sandbox_id.clone()))
     }
@@ -333,7 +333,7 @@ impl Inner {
         let mut state = self.lock();
         let container = state.containers.get_mut(id).ok_or_else(|| no_container(id))?;
         if matches!(*container.phase.borrow(), Phase::Running(_)) {
-            self.cgroups.apply(&container.record.cgroup, resources)?;
+            self.limit(&container.record.cgroup, resources)?;
         }
         container.record.config.resources.update(resources);
         container.record.config.annotations.extend(annotations);

@@ -42,6 +42,7 @@ impl Inner {
         if config.cgroup_parent.is_empty() {
             config.cgroup_parent = DEFAULT_CGROUP_PARENT.to_owned();
         }
+        config.cgroup_parent = self.config.cgroup_driver.pod_path(&config.cgroup_parent);
         let run = self.sandbox_run(id);
         let record = SandboxRecord { id: id.clone(), config, created_at: self.now(), stopped: false };
         let listener = {
@@ -83,8 +84,9 @@ impl Inner {
             std::fs::create_dir_all(path).map_err(RuntimeError::io(format!("create {}", path.display())))?;
         }
         let parent = &config.cgroup_parent;
+        self.ask_systemd(self.config.cgroup_driver.start(parent))?;
         self.cgroups.create(parent).map_err(RuntimeError::io(format!("make cgroup {parent}")))?;
-        self.cgroups.apply(parent, &config.resources)
+        self.limit(parent, &config.resources)
     }
 
     pub(super) fn hostname(&self, config: &PodSandboxConfig) -> String {
@@ -155,8 +157,10 @@ impl Inner {
         let shared = self.lock().sandboxes.values().any(|other| other.record.config.cgroup_parent == parent);
         let (this, id) = (Arc::clone(self), id.clone());
         super::blocking(move || {
-            if !shared && parent != DEFAULT_CGROUP_PARENT {
+            let driver = this.config.cgroup_driver;
+            if !shared && parent != driver.pod_path(DEFAULT_CGROUP_PARENT) {
                 // A process that is still ending keeps it busy: the next sandbox of the pod, or nobody, takes it then.
+                let _ = this.ask_systemd(driver.stop(&parent));
                 let _ = this.cgroups.remove(&parent);
             }
             let run = this.sandbox_run(&id);
@@ -199,7 +203,7 @@ impl Inner {
     ) -> Result<(), RuntimeError> {
         let mut state = self.lock();
         let sandbox = state.sandboxes.get_mut(id).ok_or_else(|| no_sandbox(id))?;
-        self.cgroups.apply(&sandbox.record.config.cgroup_parent, resources)?;
+        self.limit(&sandbox.record.config.cgroup_parent, resources)?;
         sandbox.record.config.resources.update(resources);
         sandbox.record.config.annotations.extend(annotations);
         write_json(&self.sandbox_file(id), &sandbox.record)
