@@ -46,9 +46,13 @@ pub fn wire(value: &Value) -> Bytes {
     }
 }
 
-/// An error.
+/// An error; when to come back is said in a header too.
 pub fn status(status: &Status, media: Media) -> Answer {
-    object(status.code, media, &status.to_value())
+    let mut response = object(status.code, media, &status.to_value());
+    if let Some(seconds) = status.details["retryAfterSeconds"].as_u64().filter(|seconds| *seconds > 0) {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
 /// Text of paths outside of the API.

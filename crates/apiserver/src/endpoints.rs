@@ -4,6 +4,7 @@ pub mod component_status;
 pub mod create;
 pub mod delete;
 mod delete_options;
+mod eviction;
 pub mod list;
 pub mod options;
 pub mod page;

@@ -108,9 +108,7 @@ fn needs_latest(info: &RequestInfo) -> bool {
 fn too_many() -> Answer {
     let message = "Too many requests, please try again later.";
     let details = json!({"retryAfterSeconds": 1});
-    let mut response = endpoints::error(&Status { details, ..Status::plain(429, "TooManyRequests", message) });
-    response.headers_mut().insert(header::RETRY_AFTER, http::HeaderValue::from_static("1"));
-    response
+    endpoints::error(&Status { details, ..Status::plain(429, "TooManyRequests", message) })
 }
 
 async fn serve(

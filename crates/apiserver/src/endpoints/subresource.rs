@@ -2,7 +2,7 @@
 
 use super::create::{self, storage_error};
 use super::update::{self, Change, Made};
-use super::{delete, options, page, patch, view};
+use super::{eviction, options, page, patch, view};
 use crate::answer::{self, Answer, no_such_resource};
 use crate::call::Call;
 use crate::chain::Operation;
@@ -22,7 +22,7 @@ pub async fn serve(call: &mut Call<'_>) -> Result<Answer, Status> {
     let subresource = found.ok_or_else(no_such_resource)?;
     match (subresource, call.info.verb.as_str()) {
         (Subresource::Binding, _) => bind(call).await,
-        (Subresource::Eviction, _) => evict(call).await,
+        (Subresource::Eviction, _) => eviction::evict(call).await,
         (Subresource::Token, _) => token(call).await,
         (Subresource::Scale, "get") => {
             let entry = page::entry(call, &call.info.name)?;
@@ -38,7 +38,7 @@ pub async fn serve(call: &mut Call<'_>) -> Result<Answer, Status> {
 }
 
 /// Decodes the body of a creating subresource.
-fn body(call: &mut Call<'_>, subresource: Subresource) -> Result<Value, Status> {
+pub(super) fn body(call: &mut Call<'_>, subresource: Subresource) -> Result<Value, Status> {
     options::check_write(call, "CreateOptions", false)?;
     let row = call.row.clone();
     let (group, version, kind) = row.subresource_kind(subresource);
@@ -47,7 +47,8 @@ fn body(call: &mut Call<'_>, subresource: Subresource) -> Result<Value, Status> 
     decode::object(call, Wanted { group, version, kind: &kind }, schema)
 }
 
-fn success(call: &Call<'_>) -> Answer {
+/// What a creating subresource answers that makes nothing to show.
+pub(super) fn success(call: &Call<'_>) -> Answer {
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     answer::object(201, call.accept.media, &status)
 }
@@ -160,53 +161,6 @@ async fn write_raw(
         }
     }
     Err(Status::conflict(&call.subject(name), update::OPTIMISTIC_LOCK))
-}
-
-/// `POST pods/NAME/eviction`: a deletion that disruption budgets may refuse.
-async fn evict(call: &mut Call<'_>) -> Result<Answer, Status> {
-    let eviction = body(call, Subresource::Eviction)?;
-    let name = call.info.name.clone();
-    if eviction.name() != name {
-        return Err(Status::bad_request("name in URL does not match name in Eviction object"));
-    }
-    let mut options = delete::DeleteOptions::from_value(&eviction["deleteOptions"])?;
-    options.dry_run |= call.dry_run();
-    let pod = page::entry(call, &name)?.value();
-    let finished = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed" | "Pending"));
-    if !finished && !pod.is_deleting() {
-        check_budgets(call, &pod)?;
-    }
-    delete::delete_object(call, &name, &options).await?;
-    Ok(success(call))
-}
-
-fn check_budgets(call: &Call<'_>, pod: &Value) -> Result<(), Status> {
-    use crate::reader::ObjectReader;
-    for budget in call.api.cache.list("policy", "poddisruptionbudgets", Some(pod.namespace())) {
-        let selector =
-            LabelSelector::from_object(budget["spec"].get("selector")).unwrap_or_else(|_| LabelSelector::nothing());
-        if !selector.matches(pod.labels()) {
-            continue;
-        }
-        let generation = budget.metadata().get("generation").and_then(Value::as_i64).unwrap_or(0);
-        let observed = budget["status"]["observedGeneration"].as_i64().unwrap_or(0);
-        let allowed = budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0);
-        let why = if observed < generation {
-            format!("The disruption budget {} is still being processed by the server.", budget.name())
-        } else if allowed <= 0 {
-            let (healthy, current) = (&budget["status"]["desiredHealthy"], &budget["status"]["currentHealthy"]);
-            format!("The disruption budget {} needs {healthy} healthy pods and has {current} currently", budget.name())
-        } else {
-            continue;
-        };
-        let mut details = json!({"causes": [{"reason": "DisruptionBudget", "message": why}]});
-        if observed < generation {
-            details["retryAfterSeconds"] = 10.into();
-        }
-        let message = "Cannot evict pod as it would violate the pod's disruption budget.";
-        return Err(Status { details, ..Status::plain(429, "TooManyRequests", message) });
-    }
-    Ok(())
 }
 
 /// The `autoscaling/v1` Scale of an object.
