@@ -11,7 +11,7 @@ mod queue;
 mod shelf;
 mod watchers;
 
-pub use encode::{canonical, splice_revision};
+pub use encode::{canonical, canonical_with, splice_revision};
 pub(crate) use entry::key;
 pub use entry::{Entry, Header};
 pub(crate) use feed::store_key;

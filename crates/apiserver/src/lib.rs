@@ -30,6 +30,7 @@ pub mod openapi;
 mod pipeline;
 pub mod protobuf;
 mod quota;
+mod raw_text;
 pub mod reader;
 pub mod request;
 mod rows;

@@ -1,6 +1,6 @@
 //! Writing objects: one compare-and-swap in the store, answered once the watch cache has it.
 
-use crate::cache::{Cache, Entry, Fed, Header, canonical};
+use crate::cache::{Cache, Entry, Fed, Header, canonical, canonical_with};
 use clock::SharedClock;
 use registry::Resource;
 use serde_json::Value;
@@ -74,8 +74,20 @@ impl Storage {
         object: &Value,
         expect: Expect,
     ) -> impl Future<Output = Result<Arc<Entry>, CommitError>> + Send + use<> {
+        self.put_as_sent(row, key, object, None, expect)
+    }
+
+    /// The same, with the text of the row's raw field (see `raw_text`).
+    pub fn put_as_sent(
+        &self,
+        row: &Resource,
+        key: &str,
+        object: &Value,
+        text: Option<&str>,
+        expect: Expect,
+    ) -> impl Future<Output = Result<Arc<Entry>, CommitError>> + Send + use<> {
         let (group, plural) = row.storage_prefix();
-        let stored = canonical(object);
+        let stored = canonical_with(object, row.strategy.raw_field().zip(text));
         // The header speaks of the stored form, whichever row the request came by: else a core listing would not find
         // by `involvedObject` what was written as an events.k8s.io event.
         let stored_as = match &row.storage {
@@ -106,9 +118,10 @@ impl Storage {
         row: &Resource,
         key: &str,
         object: Value,
+        text: Option<&str>,
         expect: Expect,
     ) -> Result<Arc<Entry>, CommitError> {
-        let written = self.put(row, key, &object, expect);
+        let written = self.put_as_sent(row, key, &object, text, expect);
         futures::future::join(written, async move { drop(object) }).await.0 // polled in this order
     }
 

@@ -323,7 +323,8 @@ impl Replay {
             _ => {}
         }
         strategy.prepare_for_update(&mut new, old, object.subresource);
-        let errors = strategy.validate_update(Update { old, new: &new, subresource: object.subresource });
+        let errors =
+            strategy.validate_update(Update { old, new: &new, subresource: object.subresource, text_changed: false });
         compare(response["status"].as_u64()?, &response["body"], &errors, &new)
     }
 }

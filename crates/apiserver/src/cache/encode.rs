@@ -10,19 +10,27 @@ const METADATA: &[u8] = b"\"metadata\":{";
 
 /// The bytes for the store: without `metadata.resourceVersion`.
 pub fn canonical(object: &Value) -> Bytes {
+    canonical_with(object, None)
+}
+
+/// The same, with a field that is written as this text, which is JSON of its value.
+pub fn canonical_with(object: &Value, text: Option<(&str, &str)>) -> Bytes {
     let mut out = Vec::with_capacity(1024);
-    write(object, &mut out);
+    write(object, text, &mut out);
     out.into()
 }
 
-fn write(object: &Value, out: &mut Vec<u8>) {
+fn write(object: &Value, text: Option<(&str, &str)>, out: &mut Vec<u8>) {
     let Some(fields) = object.as_object() else { return };
     let mut first = true;
     let mut member = |out: &mut Vec<u8>, name: &str, value: &Value| {
         out.push(if std::mem::take(&mut first) { b'{' } else { b',' });
         put(out, &name);
         out.push(b':');
-        put(out, value);
+        match text {
+            Some((field, text)) if field == name => out.extend_from_slice(text.as_bytes()),
+            _ => put(out, value),
+        }
     };
     for name in ["kind", "apiVersion"] {
         if let Some(value) = fields.get(name) {

@@ -10,6 +10,7 @@ use crate::decode::{self, Wanted};
 use crate::dynamic;
 use crate::metadata;
 use crate::quota;
+use crate::raw_text;
 use crate::server::Api;
 use crate::services::Allocation;
 use api::apply;
@@ -209,7 +210,9 @@ async fn store_new(call: &Call<'_>, name: &str, object: Value) -> Result<Written
     let row = &call.row;
     let stored = conversion::to_stored(call.api, row, object).await?;
     let step = tracing::trace_span!(target: "pintle::trace", "apiserver: commit", pod = %call.key(name));
-    match call.api.storage.put_last(row, &call.key(name), stored, Expect::Absent).instrument(step).await {
+    let (key, text) = (call.key(name), raw_text::sent(call));
+    let put = call.api.storage.put_last(row, &key, stored, text.as_deref(), Expect::Absent);
+    match put.instrument(step).await {
         Ok(entry) => Ok(Written::Entry(entry)),
         Err(CommitError::Conflict { .. }) => Err(exists(call, name)),
         Err(error) => Err(storage_error(&error)),

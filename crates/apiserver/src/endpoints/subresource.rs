@@ -154,7 +154,7 @@ async fn write_raw(
             return Ok(());
         }
         let expect = store::Expect::At(store::Revision(entry.revision));
-        match call.api.storage.put_last(&row, &key, object, expect).await {
+        match call.api.storage.put_last(&row, &key, object, None, expect).await {
             Ok(_) => return Ok(()),
             Err(store::CommitError::Conflict { .. }) => {}
             Err(error) => return Err(storage_error(&error)),

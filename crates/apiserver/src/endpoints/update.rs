@@ -10,6 +10,7 @@ use crate::conversion;
 use crate::decode;
 use crate::metadata;
 use crate::quota;
+use crate::raw_text;
 use api::meta::{ObjectMeta, metadata_mut};
 use api::status::Status;
 use registry::{Subresource, Update};
@@ -219,7 +220,16 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     // Upstream's generic path and its strategies both look at metadata, so every error comes twice.
     errors.extend(errors.clone());
     errors.extend(metadata::validate_finalizers(&new, &row));
-    errors.extend(row.strategy.validate_update(Update { old: &old, new: &new, subresource: change.subresource }));
+    // A patch sends no text, and so what it writes has no white space.
+    let was = row.strategy.raw_field().and_then(|field| raw_text::spaced(&entry.json(), field));
+    let sent = if change.is_put { raw_text::sent(call) } else { None };
+    let text_changed = was != sent;
+    errors.extend(row.strategy.validate_update(Update {
+        old: &old,
+        new: &new,
+        subresource: change.subresource,
+        text_changed,
+    }));
     if !errors.is_empty() {
         return Err(Status::invalid(&call.kind_subject(&change.name), &errors).into());
     }
@@ -246,7 +256,8 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
         };
     }
     let stored = conversion::to_stored(call.api, &row, new).await?;
-    let written = match call.api.storage.put(&row, &key, &stored, Expect::At(Revision(entry.revision))).await {
+    let expect = Expect::At(Revision(entry.revision));
+    let written = match call.api.storage.put_as_sent(&row, &key, &stored, sent.as_deref(), expect).await {
         Ok(entry) => Ok(Written::Entry(entry)),
         Err(CommitError::Conflict { .. }) => Err(Failure::Stale),
         Err(error) => Err(storage_error(&error).into()),

@@ -24,7 +24,15 @@ impl Strategy for ControllerRevision {
         let mut errors = ErrorList::new();
         let (new, old) = (At::root(update.new), At::root(update.old));
         new.at("revision").nonnegative(&mut errors);
-        validate_immutable(&new.at("data"), &old.at("data"), &mut errors);
+        let (data, old_data) = (new.at("data"), old.at("data"));
+        validate_immutable(&data, &old_data, &mut errors);
+        if update.text_changed && data.value() == old_data.value() {
+            errors.push(data.invalid("field is immutable"));
+        }
         errors
+    }
+
+    fn raw_field(&self) -> Option<&'static str> {
+        Some("data")
     }
 }

@@ -69,7 +69,7 @@ impl Strategy for AutoscalerV1 {
 
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         let (new, old) = (AutoscalersOfV2.to_stored(update.new.clone()), AutoscalersOfV2.to_stored(update.old.clone()));
-        Autoscaler.validate_update(Update { new: &new, old: &old, subresource: update.subresource })
+        Autoscaler.validate_update(Update { new: &new, old: &old, ..update })
     }
 }
 
