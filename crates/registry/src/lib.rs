@@ -19,12 +19,12 @@ pub mod quantity;
 pub mod quota;
 pub mod rbac;
 mod resource;
+mod subresource;
 mod table;
 mod volume_claim;
 
 pub use api::names;
 pub use at::At;
-pub use resource::{
-    Conversion, NoStrategy, Occasion, Requestor, Resource, Scope, Storage, Strategy, Subresource, Update,
-};
+pub use resource::{Conversion, NoStrategy, Occasion, Requestor, Resource, Scope, Storage, Strategy, Update};
+pub use subresource::Subresource;
 pub use table::{Row, find, find_kind, groups, row, table};

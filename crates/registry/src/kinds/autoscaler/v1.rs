@@ -1,6 +1,8 @@
 //! Autoscalers of autoscaling/v1: what v1 has no field for stands in annotations, as JSON with the fields in the order
 //! of upstream's Go types, and comes back out of them when v1 is written.
 
+mod behavior;
+
 use crate::Conversion;
 use crate::object::{child_or_new, put};
 use serde_json::{Map, Value, json};
@@ -33,7 +35,7 @@ impl Conversion for AutoscalersOfV2 {
             all.push(json!({"type": "Resource", "resource": {"name": "cpu", "target": target}}));
         }
         put(spec, "metrics", (!all.is_empty()).then_some(all.into()));
-        put(spec, "behavior", note(BEHAVIOR).map(|behavior| behavior_to_v2(&behavior)));
+        put(spec, "behavior", note(BEHAVIOR).map(|behavior| behavior::to_v2(&behavior)));
         if let Some(status) = scaler.get_mut("status").and_then(Value::as_object_mut) {
             if status.get("currentReplicas").is_some_and(|replicas| *replicas == 0) {
                 status.remove("currentReplicas"); // v2 leaves it out
@@ -65,7 +67,7 @@ impl Conversion for AutoscalersOfV2 {
             notes.push((METRICS, array(metrics.iter().map(metric_to_v1))));
         }
         if let Some(behavior) = spec.remove("behavior").filter(|behavior| behavior.is_object()) {
-            notes.push((BEHAVIOR, behavior_to_v1(&behavior)));
+            notes.push((BEHAVIOR, behavior::to_v1(&behavior)));
         }
         if let Some(status) = scaler.get_mut("status").and_then(Value::as_object_mut) {
             let current = list(status.remove("currentMetrics"));
@@ -269,48 +271,4 @@ fn metric_to_v2(metric: &Value) -> Value {
 
 fn current_to_v2(metric: &Value) -> Value {
     source_to_v2(metric, "current", "current")
-}
-
-/// The names of `behavior` in Go and in JSON, in Go's order.
-const RULES: [(&str, &str); 4] = [
-    ("StabilizationWindowSeconds", "stabilizationWindowSeconds"),
-    ("SelectPolicy", "selectPolicy"),
-    ("Policies", "policies"),
-    ("Tolerance", "tolerance"),
-];
-const POLICY: [(&str, &str); 3] = [("Type", "type"), ("Value", "value"), ("PeriodSeconds", "periodSeconds")];
-const DIRECTIONS: [(&str, &str); 2] = [("ScaleUp", "scaleUp"), ("ScaleDown", "scaleDown")];
-
-/// Upstream prints its internal type here, which has no JSON names.
-fn behavior_to_v1(behavior: &Value) -> String {
-    let policy = |policy: &Value| ordered(&POLICY.map(|(go, field)| (go, Some(policy[field].to_string()))));
-    let rules = |rules: &Value| {
-        if rules.is_null() {
-            return "null".to_owned();
-        }
-        ordered(&RULES.map(|(go, field)| {
-            let value = match rules[field].as_array() {
-                Some(list) => array(list.iter().map(policy)),
-                None => rules[field].to_string(),
-            };
-            (go, Some(value))
-        }))
-    };
-    ordered(&DIRECTIONS.map(|(go, field)| (go, Some(rules(&behavior[field])))))
-}
-
-fn behavior_to_v2(behavior: &Value) -> Value {
-    let policy = |policy: &Value| present(&POLICY.map(|(go, field)| (field, &policy[go])));
-    let rules = |rules: &Value| {
-        let mut out = present(&RULES.map(|(go, field)| (field, &rules[go])));
-        if let Some(list) = rules["Policies"].as_array() {
-            out["policies"] = list.iter().map(policy).collect();
-        }
-        out
-    };
-    let mut out = json!({});
-    for (go, field) in DIRECTIONS.iter().filter(|(go, _)| !behavior[*go].is_null()) {
-        out[*field] = rules(&behavior[*go]);
-    }
-    out
 }

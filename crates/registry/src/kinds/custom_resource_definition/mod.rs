@@ -5,7 +5,9 @@
 
 mod conversion;
 mod defaults;
+mod extensions;
 pub(crate) mod field_path;
+mod formats;
 mod internal;
 mod names;
 mod open_api;
@@ -115,7 +117,7 @@ impl Strategy for CustomResourceDefinition {
     }
 
     fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
-        open_api::unrecognized_formats(&new["spec"])
+        formats::unrecognized(&new["spec"])
             .into_iter()
             .map(|format| format!("unrecognized format {format:?}"))
             .collect()
