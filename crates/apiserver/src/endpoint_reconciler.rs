@@ -62,27 +62,31 @@ impl EndpointReconciler {
         if !self.shared {
             return;
         }
-        let mut changes = None;
+        let mut watch = None;
+        // Goes on while others renew theirs, however many they are.
+        let mut tick = api.clock.sleep(PERIOD);
         loop {
             let shelf = api.cache.shelf(LEASES.0, LEASES.1);
-            let changes = changes.get_or_insert_with(|| {
+            let changes = watch.get_or_insert_with(|| {
                 // what came before is in the cache, and is looked at with the next change or tick
                 shelf.list_and_watch(|| api.cache.revision(), Interest::default()).1.changes
             });
-            let renews = tokio::select! {
-                () = api.clock.sleep(PERIOD) => true,
+            let (renews, cut_off) = tokio::select! {
+                () = api.stopping.cancelled() => break,
+                () = &mut tick => {
+                    tick = api.clock.sleep(PERIOD);
+                    (true, false)
+                }
                 change = changes.recv() => match change {
                     // a renewal changes nothing
                     Some(change) if change.kind == ChangeKind::Modified => continue,
-                    Some(_) => false,
-                    None => {
-                        // cut off; the next tick subscribes anew
-                        api.clock.sleep(PERIOD).await;
-                        true
-                    }
+                    Some(_) => (false, false),
+                    None => (false, true),
                 },
-                () = api.stopping.cancelled() => break,
             };
+            if cut_off {
+                watch = None;
+            }
             self.look(&api, renews).await;
         }
         self.leave(&api).await;
