@@ -89,6 +89,19 @@ fn words(value: &Value, field: &str) -> Vec<Arc<str>> {
     list(value, field).filter_map(Value::as_str).map(Arc::from).collect()
 }
 
+/// The type that Go's decoder makes of a value.
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
+}
+
 /// The rows of a definition whose names have been accepted: one for each served version, the stored one first.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! The `scale` subresource of custom resources: which fields it reads and writes.
 
+use super::go_type;
 use api::field::{Error, ErrorList, Path};
 use api::meta::ObjectMeta;
 use serde_json::{Map, Value, json};
@@ -17,15 +18,7 @@ pub struct ScalePaths {
 
 /// A field that has not the type that `scale` needs, in the words of upstream's accessors.
 fn accessor_error(path: &str, value: &Value, wanted: &str) -> String {
-    let go_type = match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float64",
-        Value::Number(_) => "int64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-    };
+    let go_type = go_type(value);
     format!("{path} accessor error: {} is of the type {go_type}, expected {wanted}", api::patch::go_text(value))
 }
 

@@ -4,7 +4,7 @@
 //! Pure: who asks, and when, is the API server's.
 
 use super::conversion::Versions;
-use super::{text, words};
+use super::{go_type, text, words};
 use crate::At;
 use crate::labels::{validate_annotations, validate_labels};
 use api::field::{ErrorList, aggregate};
@@ -230,19 +230,6 @@ fn restored(original: &Value, object: &Value) -> Result<Map<String, Value>, Stri
         metadata.insert(field.to_owned(), value.clone());
     }
     Ok(metadata)
-}
-
-/// The type that Go's decoder makes of a value.
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float64",
-        Value::Number(_) => "int64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-    }
 }
 
 #[cfg(test)]
