@@ -198,3 +198,19 @@ fn a_shim_that_nobody_can_reach_ends() {
     assert!(!run(&directory.path().join("missing")).success(), "its directory is missing");
     assert!(!directory.path().join("missing").exists());
 }
+
+#[test]
+fn cgroups_by_systemd_are_refused_where_it_does_not_run() {
+    if std::path::Path::new("/run/systemd/system").is_dir() {
+        eprintln!("skipped: systemd runs this machine");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let mut config = runtime::native::NativeConfig::new(path("root"), path("run"), clock::system());
+    config.cgroup_driver = runtime::native::CgroupDriver::Systemd;
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let refused = tokio.block_on(runtime::native::NativeRuntime::open(config)).unwrap_err().to_string();
+    assert!(refused.contains("systemd does not run this machine"), "{refused}");
+    assert!(!path("root").exists(), "nothing was made");
+}

@@ -1,12 +1,16 @@
-//! A kubelet is killed at chosen moments, with real containers; the next one finds its way: nothing twice, nothing left.
+//! Kubelets with real containers. One is killed at chosen moments, and the next finds its way: nothing twice, nothing left;
+//! and logs and images are kept as long as they are to be.
 
 #[path = "../../runtime/tests/native/busybox.rs"]
 mod busybox;
-#[path = "crash/stops.rs"]
+#[path = "native/retention.rs"]
+mod retention;
+#[path = "native/stops.rs"]
 mod stops;
 
+use clock::SharedClock;
 use futures::future::BoxFuture;
-use kubelet::{Config, Dependencies, NetworkError, NetworkRequest, NodeRoute, Paths, PodNetworking};
+use kubelet::{Config, Dependencies, NetworkError, NetworkRequest, NodeRoute, Paths, PodNetworking, Retention};
 use runtime::native::{NativeConfig, NativeRuntime};
 use runtime::service::{ContainerFilter, ContainerState, ImageService, RuntimeService, SandboxFilter};
 use serde_json::json;
@@ -70,6 +74,11 @@ impl Node {
 
     /// Starts a kubelet whose runtime stops at `moment`; resolves when it has.
     fn start(&mut self, moment: Option<(Verb, When)>) -> Arc<Notify> {
+        self.start_with(moment, clock::system(), Retention::default())
+    }
+
+    /// The same on another clock than the machine's.
+    fn start_with(&mut self, moment: Option<(Verb, When)>, clock: SharedClock, retention: Retention) -> Arc<Notify> {
         let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let shim = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples/node");
         assert!(shim.exists(), "{} is missing: build the examples of the crate runtime", shim.display());
@@ -93,6 +102,7 @@ impl Node {
             },
             static_pod_path: Some(self.path("manifests")),
             cgroup_root: self.cgroup.clone(),
+            retention,
             ..Config::default()
         };
         let dependencies = Dependencies {
@@ -101,7 +111,7 @@ impl Node {
             runtime: Arc::new(runtime),
             images: Arc::new(native.clone()),
             network: Arc::new(NoNetwork),
-            clock: clock::system(),
+            clock,
         };
         tokio.spawn(kubelet::run(config, dependencies, client::Shutdown::new()));
         self.running = Some(Running { tokio, native });
@@ -116,8 +126,9 @@ impl Node {
         tokio.shutdown_timeout(PATIENCE);
     }
 
-    fn write_manifest(&self) {
-        let script = "trap 'exit 0' TERM; echo started >> /shared/starts; while :; do sleep 0.05; done";
+    /// A pod that notes each of its starts down and then does this.
+    fn write_manifest(&self, work: &str) {
+        let script = format!("trap 'exit 0' TERM; echo started >> /shared/starts; {work}");
         let manifest = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {
             "terminationGracePeriodSeconds": 20,
             "volumes": [{"name": "shared", "hostPath": {"path": self.path("shared")}}, {"name": "own", "emptyDir": {"medium": "Memory"}}],
@@ -247,6 +258,7 @@ fn possible() -> bool {
     root
 }
 
+const FOR_EVER: &str = "while :; do sleep 0.05; done";
 const WHEN: [When; 3] = [When::Before, When::During, When::After];
 
 #[test]
@@ -259,7 +271,7 @@ fn a_pod_that_was_being_started_runs_once() {
     for (number, moment) in moments.enumerate() {
         eprintln!("{moment:?}");
         let mut node = Node::new(number);
-        node.write_manifest();
+        node.write_manifest(FOR_EVER);
         let reached = node.start(Some(moment));
         node.wait(&reached);
         node.kill();
@@ -284,7 +296,7 @@ fn a_pod_that_was_being_stopped_goes() {
     for (number, moment) in moments.enumerate() {
         eprintln!("{moment:?}");
         let mut node = Node::new(100 + number);
-        node.write_manifest();
+        node.write_manifest(FOR_EVER);
         let reached = node.start(Some(moment));
         node.until("it runs", |up, _, _| up == 1 && node.starts() == 1);
         node.remove_manifest();
