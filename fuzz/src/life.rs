@@ -76,7 +76,12 @@ fn written(row: &Resource, value: Value, old: Option<&Value>) -> Option<(Value, 
         None => errors.extend(row.strategy.validate(&object)),
         Some(old) => {
             errors.extend(api::objectmeta::validate_update(&object, old));
-            errors.extend(row.strategy.validate_update(Update { old, new: &object, subresource: None }));
+            errors.extend(row.strategy.validate_update(Update {
+                old,
+                new: &object,
+                subresource: None,
+                text_changed: false,
+            }));
         }
     }
     errors.iter().for_each(|error| assert!(!error.to_string().is_empty()));
