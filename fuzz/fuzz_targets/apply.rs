@@ -43,17 +43,18 @@ fn check_managed_fields(object: &Value) {
     }
 }
 
-/// Whether what is empty in the configuration became `null`: pruning leaves that where all content of a list or map went,
-/// and the same configuration then wants it empty again, which is a change like any other, upstream too.
-fn became_null(config: &Value, stored: &Value) -> bool {
+/// Whether something empty in the configuration is not in what is stored. Pruning leaves nothing of a list or map whose
+/// content all went, and an empty text in an item's key is not stored: the same configuration then is a change, upstream too.
+fn is_forgotten(config: &Value, stored: &Value) -> bool {
     match (config, stored) {
         (Value::Array(list), Value::Null) => list.is_empty(),
         (Value::Object(map), Value::Null) => map.is_empty(),
+        (Value::String(text), Value::Null) => text.is_empty(),
         (Value::Object(config), Value::Object(stored)) => {
-            config.iter().any(|(key, value)| stored.get(key).is_some_and(|stored| became_null(value, stored)))
+            config.iter().any(|(key, value)| is_forgotten(value, stored.get(key).unwrap_or(&Value::Null)))
         }
         (Value::Array(config), Value::Array(stored)) => {
-            config.iter().any(|item| stored.iter().any(|stored| became_null(item, stored)))
+            config.iter().any(|item| stored.iter().any(|stored| is_forgotten(item, stored)))
         }
         _ => false,
     }
@@ -92,7 +93,7 @@ fuzz_target!(|data: &[u8]| {
             continue; // what nobody owns is taken for what was never tracked, upstream too
         }
         match apply(Some(&stored), request, &writer(manager)) {
-            _ if became_null(&config, &stored) => {}
+            _ if is_forgotten(&config, &stored) => {}
             Ok(again) => {
                 let again = life::decoded(row, again).expect("what was applied once conforms again");
                 assert_eq!(again, stored, "applied twice by {manager}");
