@@ -155,9 +155,14 @@ impl History {
             seen = event.revision;
             let before = self.state.get(&event.key).copied();
             assert_eq!(event.is_new, before.is_none(), "{event:?} after {before:?}");
-            let cause = open.iter().position(|done| done.key == event.key && explains(done, event, before));
-            let cause = open.swap_remove(cause.unwrap_or_else(|| panic!("nobody asked for {event:?}")));
-            assert!(event.revision > cause.asked_after, "{event:?} was given before it was asked: {cause:?}");
+            let asked = |done: &Done| done.key == event.key && explains(done, event, before);
+            let causes = || open.iter().enumerate().filter(|(_, done)| asked(done));
+            // Of two that want the same deletion one takes place: that which was told so, if one was.
+            let in_time = causes().filter(|(_, done)| done.asked_after < event.revision);
+            let cause = in_time.max_by_key(|(_, done)| !matches!(done.answer, Answer::Unknown)).map(|(at, _)| at);
+            let early = || causes().next().map(|(_, done)| *done);
+            let cause = cause.unwrap_or_else(|| panic!("nobody asked for {event:?} before it came: {:?}", early()));
+            open.swap_remove(cause);
             let now = event.value.map(|value| (event.revision, value));
             past.entry(event.key).or_insert_with(|| vec![(begin, None)]).push((event.revision, now));
             match now {

@@ -119,9 +119,11 @@ impl History {
                     cause
                 }
                 None => {
-                    let found = open.iter().position(|d| {
+                    let asked = open.iter().enumerate().filter(|(_, d)| {
                         d.key == event.key && d.value == event.value && holds(d.expect, actual, d.value.is_none())
                     });
+                    // Deletions look alike. One that names the revision fits here and never again; one of any can wait.
+                    let found = asked.max_by_key(|(_, d)| matches!(d.expect, Expect::At(_))).map(|(at, _)| at);
                     open.swap_remove(found.unwrap_or_else(|| panic!("nobody asked for {event:?}")))
                 }
             };
