@@ -170,7 +170,7 @@ static ENVIRONMENTS: LazyLock<[Environment; 2]> = LazyLock::new(|| {
     let object = Type::Object(Arc::new(ObjectType { name: "Object".to_owned(), fields: fields.into() }));
     [object, Type::Dyn].map(|ty| {
         let variables = BTreeMap::from([("self".to_owned(), ty.clone()), ("oldSelf".to_owned(), ty)]);
-        Environment { variables, objects: true }
+        Environment { variables, objects: true, ..Environment::default() }
     })
 });
 

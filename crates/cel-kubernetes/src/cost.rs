@@ -30,6 +30,14 @@ impl Estimate<'_> {
         type_of(expression, self.environment, &self.locals)
     }
 
+    /// How many elements or characters a value of the type has at most.
+    fn size(&self, ty: &Type) -> u64 {
+        match (ty, self.environment.unknown_size) {
+            (Type::Dyn, Some(most)) => most,
+            _ => ty.max_size(),
+        }
+    }
+
     fn sum<'x>(&mut self, parts: impl IntoIterator<Item = &'x Expression>) -> u64 {
         parts.into_iter().fold(0, |sum, part| sum.saturating_add(self.of(part)))
     }
@@ -50,7 +58,7 @@ impl Estimate<'_> {
                 self.locals.extend(loop_variables(&ty, one));
                 let step = self.sum(one.filter.iter().chain([&one.body])).saturating_add(3);
                 self.locals.truncate(before);
-                range.saturating_add(ty.max_size().saturating_mul(step)).saturating_add(2)
+                range.saturating_add(self.size(&ty).saturating_mul(step)).saturating_add(2)
             }
             Kind::Bind { name, value, body } | Kind::OptionalMap { operand: value, name, body, .. } => {
                 let cost = self.of(value);
@@ -75,7 +83,7 @@ impl Estimate<'_> {
                 _ => inside,
             };
         }
-        let sizes: Vec<u64> = target.into_iter().chain(args).map(|part| self.ty(part).max_size()).collect();
+        let sizes: Vec<u64> = target.into_iter().chain(args).map(|part| self.size(&self.ty(part))).collect();
         inside.saturating_add(function_cost(name, &sizes))
     }
 }

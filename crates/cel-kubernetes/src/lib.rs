@@ -51,6 +51,8 @@ pub struct Environment {
     pub variables: BTreeMap<String, Type>,
     /// Types that may be constructed: `Object{…}` and those of its fields, by name.
     pub objects: bool,
+    /// How many elements or characters a value of unknown type has at most, where that is known: costs are estimated by it.
+    pub unknown_size: Option<u64>,
 }
 
 /// A compiled expression.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 fn environment(variables: &[(&str, Type)]) -> Environment {
     let variables = variables.iter().map(|(name, ty)| ((*name).to_owned(), ty.clone())).collect();
-    Environment { variables, objects: false }
+    Environment { variables, ..Environment::default() }
 }
 
 fn run(source: &str) -> String {

@@ -115,7 +115,7 @@ impl Scope {
             let object = ObjectType { name: "kubernetes.variables".to_owned(), fields: fields.clone() };
             variables.insert(Lazy::NAME.to_owned(), Type::Object(Arc::new(object)));
         }
-        Environment { variables, objects: self.makes_objects }
+        Environment { variables, objects: self.makes_objects, unknown_size: None }
     }
 }
 

@@ -84,6 +84,6 @@ pub(crate) fn environment(ty: &Type, optional_old_self: bool) -> cel_kubernetes:
     let old = if optional_old_self { Type::Optional(Box::new(ty.clone())) } else { ty.clone() };
     cel_kubernetes::Environment {
         variables: [("self".to_owned(), ty.clone()), ("oldSelf".to_owned(), old)].into(),
-        objects: false,
+        ..cel_kubernetes::Environment::default()
     }
 }
