@@ -6,7 +6,7 @@
 mod address;
 mod object;
 
-pub use address::{cidr, ip, parse_cidr};
+pub use address::{cidr, cidr_warnings, ip, ip_warning, parse_cidr};
 pub use object::{
     mask_trailing_dash, name_is_dns_label, name_is_dns_subdomain, name_is_dns1035_label, name_is_path_segment,
 };
@@ -227,6 +227,19 @@ pub fn c_identifier(text: &str) -> Vec<String> {
     }
     let message = "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'";
     vec![regex_error(message, "[A-Za-z_][A-Za-z0-9_]*", &["my_name", "MY_NAME", "MyName"])]
+}
+
+/// `isValidConditionReason`: why a condition has its status.
+pub fn condition_reason(text: &str) -> Vec<String> {
+    let part = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b',' | b':');
+    let begins = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic());
+    let ends = text.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if begins && ends && text.bytes().all(part) {
+        return Vec::new();
+    }
+    let message = "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_'";
+    let examples = ["my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"];
+    vec![regex_error(message, "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", &examples)]
 }
 
 /// `IsWildcardDNS1123Subdomain`: `*.example.com`.

@@ -79,6 +79,14 @@ impl<'p, 'v> At<'p, 'v> {
         At { value, segment: Segment::Key(key), parent: Some(self) }
     }
 
+    /// A value from elsewhere, under the path of a map's entry here.
+    pub fn elsewhere_key<'q>(&'q self, shown: &'q str, value: Option<&'v Value>) -> At<'q, 'v>
+    where
+        'p: 'q,
+    {
+        At { value, segment: Segment::Key(shown), parent: Some(self) }
+    }
+
     /// The list's elements; none when there is no list.
     pub fn items<'q>(&'q self) -> impl Iterator<Item = At<'q, 'v>> + use<'q, 'p, 'v>
     where
@@ -249,6 +257,16 @@ impl<'p, 'v> At<'p, 'v> {
     /// `Too long`
     pub fn too_long(&self, max: usize) -> Error {
         Error::too_long(&self.path(), max)
+    }
+
+    /// `Too many`, when the list or map has more than `max` entries. Upstream looks no further then, so that a huge list
+    /// costs nothing.
+    pub fn is_too_many(&self, errors: &mut ErrorList, max: usize) -> bool {
+        let too_many = self.len() > max;
+        if too_many {
+            errors.push(Error::too_many(&self.path(), self.len(), max));
+        }
+        too_many
     }
 
     /// `Invalid value` for each thing that `rule` finds wrong with the string here.

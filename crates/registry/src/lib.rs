@@ -7,6 +7,7 @@ pub mod admission;
 mod at;
 pub mod bootstrap;
 pub mod columns;
+mod conditions;
 pub mod custom;
 mod diff;
 mod go_text;

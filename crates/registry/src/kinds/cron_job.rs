@@ -1,10 +1,10 @@
 //! Cron jobs.
 
-use super::job::{default_job_template_parts, validate_job_spec};
+use super::job::{default_job_template_parts, job_warnings, validate_job_spec};
 use super::schedule;
 use crate::names;
 use crate::object::{child_or_new, default, default_str, reset_status};
-use crate::pod::template_warnings;
+use crate::pod::{is_changed, owner_name_warnings};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Value, json};
@@ -50,11 +50,12 @@ impl Strategy for CronJob {
         errors
     }
 
-    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
-        let cron = At::root(new);
-        let spec = cron.at("spec");
-        let job = spec.at("jobTemplate");
-        template_warnings(&job.at("spec").at("template"))
+    fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        let mut warnings = if old.is_none() { owner_name_warnings(new) } else { Vec::new() };
+        if is_changed(new, old) {
+            warnings.extend(job_warnings(&At::root(new).at("spec").at("jobTemplate").at("spec")));
+        }
+        warnings
     }
 }
 

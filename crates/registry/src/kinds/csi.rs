@@ -1,7 +1,9 @@
 //! What CSI drivers tell a cluster: drivers, their nodes, capacities, classes of volume attributes.
 
+use super::storage::{validate_parameters, validate_provisioner};
 use crate::labels::{LABEL_SELECTOR, validate_label_selector};
 use crate::object::{child, default, validate_immutable, validate_immutable_struct};
+use crate::pod::old_label;
 use crate::quantity::Amount;
 use crate::{At, Strategy, Update, names};
 use api::field::{Error, ErrorList};
@@ -12,14 +14,14 @@ use std::collections::BTreeSet;
 const MAX_DRIVER_NAME_BYTES: usize = 63;
 /// The longest id that a driver has for a node, in bytes.
 const MAX_NODE_ID_BYTES: usize = 256;
-/// The largest set of parameters, in bytes.
-const MAX_PARAMETERS_BYTES: usize = 256 * 1024;
-const MAX_PARAMETERS: usize = 512;
 /// The shortest life of a token, in seconds.
 const MIN_TOKEN_SECONDS: i64 = 600;
 
+/// Upstream's paths misname this field.
+const ATTACH_REQUIRED: (&str, &str) = ("attachRequired", "attachedRequired");
+
 /// `ValidateCSIDriverName`
-pub(super) fn validate_driver_name(name: &At, errors: &mut ErrorList) {
+pub(crate) fn validate_driver_name(name: &At, errors: &mut ErrorList) {
     name.require(errors);
     if name.len() > MAX_DRIVER_NAME_BYTES {
         errors.push(name.too_long(MAX_DRIVER_NAME_BYTES));
@@ -53,15 +55,19 @@ impl Strategy for CsiDriver {
         let metadata = driver.at("metadata");
         validate_driver_name(&metadata.elsewhere("name", metadata.at("name").value()), &mut errors);
         let spec = driver.at("spec");
-        for field in ["attachRequired", "podInfoOnMount", "storageCapacity"] {
-            if !spec.at(field).exists() {
-                errors.push(spec.at(field).required(""));
+        for (field, shown) in
+            [ATTACH_REQUIRED, ("podInfoOnMount", "podInfoOnMount"), ("storageCapacity", "storageCapacity")]
+        {
+            let flag = spec.at_as(field, shown);
+            if !flag.exists() {
+                errors.push(flag.required(""));
             }
         }
         spec.at("fsGroupPolicy").one_of(&mut errors, &["File", "None", "ReadWriteOnceWithFSType"]);
         validate_token_requests(&spec.at("tokenRequests"), &mut errors);
-        for mode in spec.at("volumeLifecycleModes").items() {
-            mode.one_of(&mut errors, &["Ephemeral", "Persistent"]);
+        let modes = spec.at("volumeLifecycleModes");
+        for mode in modes.strings().filter(|mode| !matches!(*mode, "Ephemeral" | "Persistent")) {
+            errors.push(modes.not_supported_value(mode, &["Persistent", "Ephemeral"]));
         }
         let period = spec.at("nodeAllocatableUpdatePeriodSeconds");
         if period.int().is_some_and(|seconds| seconds < 10) {
@@ -73,8 +79,9 @@ impl Strategy for CsiDriver {
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         let mut errors = self.validate(update.new);
         let (new, old) = (At::root(update.new), At::root(update.old));
-        for field in ["attachRequired", "volumeLifecycleModes"] {
-            validate_immutable(&new.at("spec").at(field), &old.at("spec").at(field), &mut errors);
+        for (field, shown) in [ATTACH_REQUIRED, ("volumeLifecycleModes", "volumeLifecycleModes")] {
+            let (spec, old_spec) = (new.at("spec"), old.at("spec"));
+            validate_immutable(&spec.at_as(field, shown), &old_spec.at(field), &mut errors);
         }
         errors
     }
@@ -96,6 +103,7 @@ fn validate_token_requests(requests: &At, errors: &mut ErrorList) {
         let (audience, seconds) = (request.at("audience"), request.at("expirationSeconds"));
         if !seen.insert(audience.str()) {
             errors.push(Error::duplicate(&audience.path(), audience.str()));
+            continue;
         }
         if seconds.int().is_some_and(|n| n < MIN_TOKEN_SECONDS) {
             errors.push(seconds.invalid("may not specify a duration less than 10 minutes"));
@@ -136,8 +144,11 @@ impl Strategy for CsiNode {
         for new in drivers(update.new) {
             let old = drivers(update.old).into_iter().find(|old| old["name"] == new["name"]);
             if old.is_some_and(|old| fixed(&old) != fixed(&new)) {
-                let node = At::named("CSINode", Some(&new));
-                errors.push(node.invalid_struct("io.k8s.api.storage.v1.CSINodeDriver", "field is immutable"));
+                // The driver is shown without what may change.
+                let mut shown = new.clone();
+                shown.as_object_mut().map(|driver| driver.remove("allocatable"));
+                let drivers = At::named("spec.drivers", Some(&shown));
+                errors.push(drivers.invalid_struct("io.k8s.api.storage.v1.CSINodeDriver", "field is immutable"));
             }
         }
         errors
@@ -155,12 +166,15 @@ fn validate_node_driver(driver: &At, errors: &mut ErrorList) {
     count.at("count").nonnegative(errors);
     let mut seen = BTreeSet::new();
     for key in driver.at("topologyKeys").items() {
+        // Upstream blames the driver.
         if key.is_empty() {
-            errors.push(key.required(""));
-        } else if !seen.insert(key.str()) {
-            errors.push(key.duplicate());
+            errors.push(driver.required(""));
         }
-        key.check(errors, names::qualified_name);
+        if !seen.insert(key.str()) {
+            errors.push(Error::duplicate(&driver.path(), key.str()));
+        }
+        let wrong = names::qualified_name(key.str());
+        errors.extend(wrong.into_iter().map(|wrong| driver.invalid_value(key.str(), wrong)));
     }
 }
 
@@ -190,6 +204,23 @@ impl Strategy for CsiStorageCapacity {
         validate_immutable(&new.at("storageClassName"), &old.at("storageClassName"), &mut errors);
         errors
     }
+
+    /// `GetWarningsForCSIStorageCapacity`
+    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let capacity = At::root(new);
+        let topology = capacity.at("nodeTopology");
+        for expression in topology.at("matchExpressions").items() {
+            let key = expression.at("key");
+            let why = old_label(key.str());
+            warnings.extend(why.map(|why| format!("{}: {} is {why}", key.path(), key.str())));
+        }
+        let labels = topology.at("matchLabels");
+        for (key, _) in labels.entries() {
+            warnings.extend(old_label(key).map(|why| format!("{}.{key}: {why}", labels.path())));
+        }
+        warnings
+    }
 }
 
 /// The strategy of volume attributes classes.
@@ -200,23 +231,11 @@ impl Strategy for VolumeAttributesClass {
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         let class = At::root(object);
-        let (driver, parameters) = (class.at("driverName"), class.at("parameters"));
-        validate_driver_name(&driver, &mut errors);
+        validate_provisioner(&class.at("driverName"), &mut errors);
+        let parameters = class.at("parameters");
+        validate_parameters(&parameters, &mut errors);
         if parameters.is_empty() {
             errors.push(parameters.required("must contain at least one key/value pair"));
-        }
-        if parameters.len() > MAX_PARAMETERS {
-            errors.push(parameters.too_long(MAX_PARAMETERS));
-        }
-        let mut size = 0;
-        for (key, value) in parameters.entries() {
-            if key.is_empty() {
-                errors.push(parameters.invalid_value(key, "field can not be empty."));
-            }
-            size += key.len() + value.len();
-        }
-        if size > MAX_PARAMETERS_BYTES {
-            errors.push(parameters.too_long(MAX_PARAMETERS_BYTES));
         }
         errors
     }
@@ -225,8 +244,11 @@ impl Strategy for VolumeAttributesClass {
         let mut errors = ErrorList::new();
         let (new, old) = (At::root(update.new), At::root(update.old));
         for field in ["driverName", "parameters"] {
-            validate_immutable(&new.at(field), &old.at(field), &mut errors);
+            if new.at(field).value() != old.at(field).value() {
+                errors.push(new.at(field).forbidden(format!("updates to {field} are forbidden.")));
+            }
         }
+        errors.extend(self.validate(update.new));
         errors
     }
 }

@@ -93,7 +93,10 @@ impl Strategy for DaemonSet {
         errors
     }
 
-    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
+    fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        if old.is_some_and(|old| old["spec"]["template"] == new["spec"]["template"]) {
+            return Vec::new();
+        }
         template_warnings(&At::root(new).at("spec").at("template"))
     }
 }

@@ -6,7 +6,7 @@ use super::workload::{
     validate_template,
 };
 use crate::object::{child_or_new, default, default_str, reset_status, str_at};
-use crate::pod::{default_pod_template, template_warnings};
+use crate::pod::{default_pod_template, workload_warnings};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Value, json};
@@ -64,8 +64,8 @@ impl Strategy for Deployment {
         errors
     }
 
-    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
-        template_warnings(&At::root(new).at("spec").at("template"))
+    fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        workload_warnings(new, old)
     }
 }
 

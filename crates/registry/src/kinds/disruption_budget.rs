@@ -1,6 +1,7 @@
 //! Pod disruption budgets.
 
 use super::rolling::{validate_at_most_all, validate_int_or_percent};
+use crate::conditions::validate_conditions;
 use crate::labels::validate_label_selector;
 use crate::object::reset_status;
 use crate::{At, Strategy, Subresource, Update};
@@ -45,6 +46,7 @@ impl Strategy for DisruptionBudget {
         for field in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
             status.at(field).nonnegative(&mut errors);
         }
+        validate_conditions(&status.at("conditions"), &mut errors);
         errors
     }
 }

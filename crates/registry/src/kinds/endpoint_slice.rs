@@ -54,10 +54,17 @@ impl Strategy for EndpointSlice {
     }
 
     fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
-        if At::root(new).at("addressType").str() == "FQDN" {
+        let slice = At::root(new);
+        if slice.at("addressType").str() == "FQDN" {
             return vec!["spec.addressType: FQDN endpoints are deprecated".to_owned()];
         }
-        Vec::new()
+        let mut warnings = Vec::new();
+        for endpoint in slice.at("endpoints").items() {
+            for address in endpoint.at("addresses").items() {
+                warnings.extend(names::ip_warning(&address.path().to_string(), address.str()));
+            }
+        }
+        warnings
     }
 }
 

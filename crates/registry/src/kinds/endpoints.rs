@@ -38,8 +38,18 @@ impl Strategy for Endpoints {
         self.validate(update.new)
     }
 
-    fn warnings(&self, _new: &Value, _old: Option<&Value>) -> Vec<String> {
-        vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()]
+    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
+        let deprecated = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+        let mut warnings = vec![deprecated.to_owned()];
+        for subset in At::root(new).at("subsets").items() {
+            for list in ["addresses", "notReadyAddresses"] {
+                for address in subset.at(list).items() {
+                    let ip = address.at("ip");
+                    warnings.extend(names::ip_warning(&ip.path().to_string(), ip.str()));
+                }
+            }
+        }
+        warnings
     }
 }
 

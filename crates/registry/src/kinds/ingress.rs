@@ -40,11 +40,46 @@ impl Strategy for Ingress {
 
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         let mut errors = ErrorList::new();
-        if update.subresource != Some(Subresource::Status) {
-            validate_spec(&At::root(update.new).at("spec"), &mut errors);
+        let new = At::root(update.new);
+        if update.subresource == Some(Subresource::Status) {
+            validate_addresses(&new.at("status").at("loadBalancer"), &mut errors);
+        } else {
+            validate_spec(&new.at("spec"), &mut errors);
         }
         errors
     }
+
+    fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        if old.is_some() || At::root(new).at("metadata").at("annotations").key(CLASS_ANNOTATION).value().is_none() {
+            return Vec::new();
+        }
+        vec![format!("annotation {CLASS_ANNOTATION:?} is deprecated, please use 'spec.ingressClassName' instead")]
+    }
+}
+
+/// `ValidateIngressLoadBalancerStatus`
+fn validate_addresses(balancer: &At, errors: &mut ErrorList) {
+    for ingress in balancer.at("ingress").items() {
+        let (ip, host) = (ingress.at("ip"), ingress.at("hostname"));
+        if !ip.is_empty() {
+            ip.check(errors, names::ip);
+        }
+        if !host.is_empty() {
+            host.check(errors, names::dns1123_subdomain);
+            if host.str().parse::<IpAddr>().is_ok() {
+                errors.push(host.invalid("must be a DNS name, not an IP address"));
+            }
+        }
+    }
+}
+
+/// `validateIngressTypedLocalObjectReference`
+fn validate_reference(reference: &At, errors: &mut ErrorList) {
+    if reference.at("apiGroup").exists() {
+        reference.at("apiGroup").check(errors, names::dns1123_subdomain);
+    }
+    reference.at("kind").require_and_check(errors, names::path_segment);
+    reference.at("name").require_and_check(errors, names::path_segment);
 }
 
 fn validate_spec(spec: &At, errors: &mut ErrorList) {
@@ -133,8 +168,7 @@ fn validate_backend(backend: &At, errors: &mut ErrorList) {
         (true, true) => errors.push(backend.invalid_value("", "cannot set both resource and service backends")),
         (false, false) => errors.push(backend.invalid_value("", "resource or service backend is required")),
         (false, true) => {
-            resource.at("kind").require(errors);
-            resource.at("name").require(errors);
+            validate_reference(&resource, errors);
         }
         (true, false) => {
             service.at("name").require_and_check(errors, names::dns1123_label);
@@ -142,8 +176,8 @@ fn validate_backend(backend: &At, errors: &mut ErrorList) {
             let (name, number) = (port.at("name"), port.at("number"));
             match (name.is_empty(), number.int().unwrap_or(0)) {
                 (false, 0) => name.check(errors, names::port_name),
-                (false, _) => errors.push(port.invalid_value("", "cannot set both port name & port number")),
-                (true, 0) => errors.push(port.required("port name or number is required")),
+                (false, _) => errors.push(backend.invalid_value("", "cannot set both port name & port number")),
+                (true, 0) => errors.push(backend.required("port name or number is required")),
                 (true, n) => errors.extend(names::port_number(n).into_iter().map(|w| number.invalid(w))),
             }
         }
@@ -166,16 +200,17 @@ impl Strategy for IngressClass {
         let mut errors = ErrorList::new();
         let class = At::root(object);
         let spec = class.at("spec");
+        validate_controller(&spec.at("controller"), &mut errors);
         let parameters = spec.at("parameters");
         if parameters.exists() {
-            parameters.at("kind").require(&mut errors);
-            parameters.at("name").require(&mut errors);
+            validate_reference(&parameters, &mut errors);
             parameters.at("scope").require_one_of(&mut errors, &["Cluster", "Namespace"]);
             let namespace = parameters.at("namespace");
             match parameters.at("scope").str() {
                 "Namespace" if !namespace.exists() => {
                     errors.push(namespace.required("`parameters.scope` is set to 'Namespace'"));
                 }
+                "Namespace" => namespace.check(&mut errors, names::dns1123_label),
                 "Cluster" if namespace.exists() => {
                     errors.push(namespace.forbidden("`parameters.scope` is set to 'Cluster'"));
                 }
@@ -192,5 +227,30 @@ impl Strategy for IngressClass {
         validate_immutable(&spec.at("controller"), &old_spec.at("controller"), &mut errors);
         errors.extend(self.validate(update.new));
         errors
+    }
+}
+
+/// The longest name of a controller, in bytes.
+const MAX_CONTROLLER_BYTES: usize = 250;
+
+/// A domain and a path (`IsDomainPrefixedPath`).
+fn validate_controller(controller: &At, errors: &mut ErrorList) {
+    if controller.is_empty() {
+        errors.push(controller.required(""));
+        return;
+    }
+    if controller.len() > MAX_CONTROLLER_BYTES {
+        errors.push(controller.too_long(MAX_CONTROLLER_BYTES));
+    }
+    let parts = controller.str().split_once('/').filter(|(domain, path)| !domain.is_empty() && !path.is_empty());
+    let Some((domain, path)) = parts else {
+        errors.push(controller.invalid("must be a domain-prefixed path (such as \"acme.io/foo\")"));
+        return;
+    };
+    errors.extend(names::dns1123_subdomain(domain).into_iter().map(|wrong| controller.invalid_value(domain, wrong)));
+    let is_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte);
+    if !path.bytes().all(is_path) {
+        let wrong = r"Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')";
+        errors.push(controller.invalid_value(path, wrong));
     }
 }

@@ -53,6 +53,26 @@ impl Strategy for NetworkPolicy {
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         self.validate(update.new)
     }
+
+    /// Prefixes that could be written better.
+    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let policy = At::root(new);
+        let spec = policy.at("spec");
+        for (direction, peers) in [("ingress", "from"), ("egress", "to")] {
+            for rule in spec.at(direction).items() {
+                for peer in rule.at(peers).items() {
+                    let block = peer.at("ipBlock");
+                    let mut warn = |at: At<'_, '_>| {
+                        warnings.extend(names::cidr_warnings(&at.path().to_string(), at.str()));
+                    };
+                    warn(block.at("cidr"));
+                    block.at("except").items().for_each(&mut warn);
+                }
+            }
+        }
+        warnings
+    }
 }
 
 fn validate_rule_port(rule: &At, errors: &mut ErrorList) {

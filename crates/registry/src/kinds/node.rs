@@ -74,6 +74,23 @@ impl Strategy for Node {
         errors
     }
 
+    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let node = At::root(new);
+        let spec = node.at("spec");
+        if spec.at("configSource").exists() {
+            warnings.push("spec.configSource: the feature is removed".to_owned());
+        }
+        if !spec.at("externalID").is_empty() {
+            let why = "this field is deprecated, and is unused by Kubernetes";
+            warnings.push(format!("spec.externalID: {why}"));
+        }
+        for range in spec.at("podCIDRs").items() {
+            warnings.extend(names::cidr_warnings(&range.path().to_string(), range.str()));
+        }
+        warnings
+    }
+
     fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {
         let cordoned = At::root(object).at("spec").at("unschedulable").bool();
         vec![("spec.unschedulable".into(), cordoned.to_string())]

@@ -2,6 +2,7 @@
 
 use crate::diff::diff;
 use crate::object::{child_or_new, default_str, keep, put, reset_status};
+use crate::pod::warn_of_claim;
 use crate::quantity::Amount;
 use crate::volume_claim::{validate_claim_resource_key, validate_claim_spec};
 use crate::{At, Strategy, Subresource, Update};
@@ -57,6 +58,13 @@ impl Strategy for PersistentVolumeClaim {
             let detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
             errors.push(spec.forbidden(format!("{detail}\n{change}")));
         }
+        let annotation = |claim: &At| claim.at("metadata").at("annotations").key(BETA_CLASS).str().to_owned();
+        if annotation(&new) != annotation(&old) {
+            let metadata = new.at("metadata");
+            let annotations = metadata.at("annotations");
+            let at = annotations.elsewhere(BETA_CLASS, annotations.key(BETA_CLASS).value());
+            errors.push(at.invalid_value(annotation(&new), "field is immutable"));
+        }
         let size = |at: &At| Amount::parse(at.key("storage").str()).unwrap_or_default();
         let requests = spec.at("resources").at("requests").value();
         let resources = spec.at("resources");
@@ -71,7 +79,34 @@ impl Strategy for PersistentVolumeClaim {
         if mode.value() != old_spec.at("volumeMode").value() {
             errors.push(mode.invalid("field is immutable"));
         }
+        let attributes = spec.at("volumeAttributesClassName");
+        if old_spec.at("volumeAttributesClassName").exists() && attributes.is_empty() {
+            let what = if attributes.exists() { "an empty string" } else { "nil" };
+            errors.push(attributes.forbidden(format!("update from non-nil value to {what} is forbidden")));
+        }
         errors
+    }
+
+    /// `GetWarningsForPersistentVolumeClaim`
+    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let claim = At::root(new);
+        warn_of_beta_class(&claim, &mut warnings);
+        warn_of_claim(&claim.at("spec"), &mut warnings);
+        warnings
+    }
+}
+
+/// What used to name the class of a claim or a volume.
+pub(super) const BETA_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
+
+/// The warning about the annotation.
+pub(super) fn warn_of_beta_class(object: &At, warnings: &mut Vec<String>) {
+    let metadata = object.at("metadata");
+    let annotations = metadata.at("annotations");
+    if annotations.key(BETA_CLASS).exists() {
+        let why = "deprecated since v1.8; use \"storageClassName\" attribute instead";
+        warnings.push(format!("{}: {why}", annotations.key(BETA_CLASS).path()));
     }
 }
 

@@ -4,7 +4,7 @@ use super::workload::{
     validate_count_order, validate_counts, validate_selector, validate_selector_kept, validate_template,
 };
 use crate::object::{child_or_new, default, reset_status};
-use crate::pod::{default_pod_template, template_warnings};
+use crate::pod::{default_pod_template, workload_warnings};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Value, json};
@@ -46,8 +46,8 @@ impl Strategy for ReplicaSet {
         errors
     }
 
-    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
-        template_warnings(&At::root(new).at("spec").at("template"))
+    fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        workload_warnings(new, old)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::replica_set;
 use super::workload::validate_runs_for_ever;
 use crate::object::{child_or_new, default, reset_status};
-use crate::pod::{default_pod_template, template_warnings, validate_pod_template};
+use crate::pod::{default_pod_template, validate_pod_template, workload_warnings};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Value, json};
@@ -67,8 +67,8 @@ impl Strategy for ReplicationController {
         self.validate(update.new)
     }
 
-    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
-        template_warnings(&At::root(new).at("spec").at("template"))
+    fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        workload_warnings(new, old)
     }
 
     fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {

@@ -6,7 +6,7 @@ use super::workload::{
 };
 use crate::labels::{LABEL_SELECTOR, validate_label_selector};
 use crate::object::{child, child_or_new, children, default, default_str, put, reset_status, str_at};
-use crate::pod::{default_pod_template, template_warnings, validate_pod_template};
+use crate::pod::{default_pod_template, is_changed, template_warnings, validate_pod_template, warn_of_claim};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Map, Value, json};
@@ -113,10 +113,17 @@ impl Strategy for StatefulSet {
         errors
     }
 
-    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
+    fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
         let set = At::root(new);
         let spec = set.at("spec");
-        let mut warnings = template_warnings(&spec.at("template"));
+        let mut warnings = Vec::new();
+        if is_changed(new, old) {
+            warnings.extend(template_warnings(&spec.at("template")));
+            for claim in spec.at("volumeClaimTemplates").items() {
+                // Upstream's paths have the field in upper case.
+                warn_of_claim(&claim.at_as("spec", "Spec"), &mut warnings);
+            }
+        }
         let limit = spec.at("revisionHistoryLimit");
         if limit.int().is_some_and(|n| n < 0) {
             let why = "a negative value retains all historical revisions; a value >= 0 is recommended";

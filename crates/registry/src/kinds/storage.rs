@@ -1,10 +1,13 @@
 //! Storage classes and attachments.
 
 use super::csi::validate_driver_name;
+use super::persistent_volume::validate_inline_volume;
 use crate::object::{default_str, reset_status, validate_immutable, validate_immutable_struct};
+use crate::pod::old_label;
 use crate::{At, Strategy, Update, names};
-use api::field::ErrorList;
+use api::field::{Error, ErrorList};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The strategy of storage classes.
 #[derive(Debug)]
@@ -21,21 +24,11 @@ impl Strategy for StorageClass {
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         let class = At::root(object);
-        let provisioner = class.at("provisioner");
-        if provisioner.is_empty() {
-            errors.push(provisioner.required(""));
-        } else {
-            let wrong = names::qualified_name(&provisioner.str().to_lowercase());
-            errors.extend(wrong.into_iter().map(|w| provisioner.invalid_value(provisioner.str(), w)));
-        }
+        validate_provisioner(&class.at("provisioner"), &mut errors);
+        validate_parameters(&class.at("parameters"), &mut errors);
         class.at("reclaimPolicy").one_of(&mut errors, &["Delete", "Retain"]);
         class.at("volumeBindingMode").one_of(&mut errors, &["Immediate", "WaitForFirstConsumer"]);
-        for term in class.at("allowedTopologies").items() {
-            for requirement in term.at("matchLabelExpressions").items() {
-                requirement.at("values").require(&mut errors);
-                requirement.at("key").check(&mut errors, names::qualified_name);
-            }
-        }
+        validate_topologies(&class.at("allowedTopologies"), &mut errors);
         errors
     }
 
@@ -46,6 +39,18 @@ impl Strategy for StorageClass {
             validate_immutable(&new.at(field), &old.at(field), &mut errors);
         }
         errors
+    }
+
+    /// `GetWarningsForStorageClass`
+    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for term in At::root(new).at("allowedTopologies").items() {
+            for requirement in term.at("matchLabelExpressions").items() {
+                let key = requirement.at("key");
+                warnings.extend(old_label(key.str()).map(|why| format!("{}: {why}", key.path())));
+            }
+        }
+        warnings
     }
 }
 
@@ -60,38 +65,99 @@ impl Strategy for VolumeAttachment {
 
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
+        validate_attachment(&At::root(object), &mut errors);
         let root = At::root(object);
         let spec = root.at("spec");
-        let (attacher, source, node) = (spec.at("attacher"), spec.at("source"), spec.at("nodeName"));
-        if attacher.is_empty() {
-            errors.push(attacher.required(""));
-        } else {
-            validate_driver_name(&attacher, &mut errors);
+        // `ValidateVolumeAttachmentV1`, whose paths are one name.
+        validate_driver_name(&spec.at("attacher"), &mut errors);
+        let name = spec.at("source");
+        let name = name.at("persistentVolumeName");
+        if name.exists() {
+            name.check(&mut errors, names::dns1123_subdomain);
         }
-        let (name, inline) = (source.at("persistentVolumeName"), source.at("inlineVolumeSpec"));
-        match (name.exists(), inline.exists()) {
-            (true, true) => {
-                errors.push(source.invalid_value("", "must not specify both inlineVolumeSpec and persistentVolumeName"))
-            }
-            (false, false) => {
-                errors.push(source.required("must specify either inlineVolumeSpec and persistentVolumeName"));
-            }
-            (true, false) => name.require_and_check(&mut errors, names::dns1123_subdomain),
-            (false, true) => {}
-        }
-        node.require_and_check(&mut errors, names::dns1123_subdomain);
-        validate_attachment_status(&root.at("status"), &mut errors);
         errors
     }
 
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         let mut errors = ErrorList::new();
-        validate_attachment_status(&At::root(update.new).at("status"), &mut errors);
+        validate_attachment(&At::root(update.new), &mut errors);
         let (new, old) = (At::root(update.new), At::root(update.old));
         let definition = "io.k8s.api.storage.v1.VolumeAttachmentSpec";
         validate_immutable_struct(&new.at("spec"), &old.at("spec"), definition, &mut errors);
         errors
     }
+}
+
+/// The largest set of parameters, in entries and in bytes.
+const MAX_PARAMETERS: usize = 512;
+const MAX_PARAMETERS_BYTES: usize = 256 * 1024;
+
+/// `validateProvisioner`
+pub(super) fn validate_provisioner(name: &At, errors: &mut ErrorList) {
+    if name.is_empty() {
+        errors.push(name.required(""));
+    } else {
+        let lower = name.str().to_lowercase();
+        errors.extend(names::qualified_name(&lower).into_iter().map(|wrong| name.invalid_value(&*lower, wrong)));
+    }
+}
+
+/// `validateParameters`
+pub(super) fn validate_parameters(parameters: &At, errors: &mut ErrorList) {
+    if parameters.len() > MAX_PARAMETERS {
+        errors.push(parameters.too_long(MAX_PARAMETERS));
+        return;
+    }
+    if parameters.key("").exists() {
+        errors.push(parameters.invalid_value("", "field can not be empty."));
+    }
+    let size: usize = parameters.entries().map(|(key, value)| key.len() + value.len()).sum();
+    if size > MAX_PARAMETERS_BYTES {
+        errors.push(parameters.too_long(MAX_PARAMETERS_BYTES));
+    }
+}
+
+/// `validateAllowedTopologies`: no key twice in a term, no term twice.
+fn validate_topologies(topologies: &At, errors: &mut ErrorList) {
+    let mut terms: Vec<BTreeMap<&str, BTreeSet<&str>>> = Vec::new();
+    for term in topologies.items() {
+        let requirements = term.at("matchLabelExpressions");
+        let mut own = BTreeMap::new();
+        for requirement in requirements.items() {
+            let (key, values) = (requirement.at("key"), requirement.at("values"));
+            values.require(errors);
+            let mut seen = BTreeSet::new();
+            for value in values.items().filter(|value| !seen.insert(value.str())) {
+                errors.push(value.duplicate());
+            }
+            key.check(errors, names::qualified_name);
+            if own.insert(key.str(), seen).is_some() {
+                errors.push(key.duplicate());
+            }
+        }
+        if terms.contains(&own) {
+            errors.push(Error::duplicate(&requirements.path(), ""));
+        }
+        terms.push(own);
+    }
+}
+
+/// `ValidateVolumeAttachment`
+fn validate_attachment(attachment: &At, errors: &mut ErrorList) {
+    const ONE: &str = "must specify exactly one of inlineVolumeSpec and persistentVolumeName";
+    let spec = attachment.at("spec");
+    let (source, node) = (spec.at("source"), spec.at("nodeName"));
+    spec.at("attacher").require(errors);
+    let (name, inline) = (source.at("persistentVolumeName"), source.at("inlineVolumeSpec"));
+    match (name.exists(), inline.exists()) {
+        (true, true) => errors.push(source.forbidden(ONE)),
+        (false, false) => errors.push(source.required(ONE)),
+        (true, false) if name.is_empty() => errors.push(name.required("must specify non empty persistentVolumeName")),
+        (true, false) => {}
+        (false, true) => validate_inline_volume(&inline, errors),
+    }
+    node.check(errors, names::dns1123_subdomain);
+    validate_attachment_status(&attachment.at("status"), errors);
 }
 
 /// The largest attachment metadata, in bytes; the longest message of a volume error.
@@ -108,7 +174,12 @@ fn validate_attachment_status(status: &At, errors: &mut ErrorList) {
         let error = status.at(field);
         let message = error.at("message");
         if message.len() > MAX_MESSAGE_BYTES {
-            errors.push(message.too_long(MAX_MESSAGE_BYTES));
+            // Upstream names the other limit.
+            errors.push(message.too_long(MAX_METADATA_BYTES));
+        }
+        let code = error.at("errorCode");
+        if code.int().is_some_and(|code| code < 0) {
+            errors.push(code.invalid(names::inclusive_range(0, i64::from(i32::MAX))));
         }
     }
 }

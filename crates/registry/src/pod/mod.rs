@@ -10,11 +10,15 @@ mod warnings;
 
 pub(crate) use defaults::default_pod_template;
 pub(crate) use validate::{
-    is_native_resource, validate_node_selector, validate_pod_template, validate_port, validate_quantity,
-    validate_resource_name, validate_taint_effect,
+    is_extended_resource, is_native_resource, validate_node_selector, validate_overhead, validate_pod_template,
+    validate_port, validate_quantity, validate_resource_name, validate_taint_effect, validate_tolerations,
+    volume_source,
 };
 pub(crate) use volume_defaults::default_network_volume;
-pub(crate) use warnings::template_warnings;
+pub(crate) use warnings::{
+    is_changed, new_label, old_label, owner_name_warnings, template_warnings, warn_of_claim, warn_of_node_term,
+    workload_warnings,
+};
 
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
@@ -121,7 +125,10 @@ impl Strategy for PodTemplate {
         self.validate(update.new)
     }
 
-    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
+    fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        if old.is_some_and(|old| old.get("template") == new.get("template")) {
+            return Vec::new();
+        }
         template_warnings(&At::root(new).at("template"))
     }
 }

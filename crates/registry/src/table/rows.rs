@@ -262,10 +262,10 @@ fn cluster() -> Vec<super::row::Row> {
             .strategy(kinds::RuntimeClass)
             .cluster()
             .conditional(),
-        row(dynamic, "v1", "DeviceClass", "deviceclasses").cluster().generation(),
-        row(dynamic, "v1", "ResourceClaim", "resourceclaims").subresources(&[Status]),
-        row(dynamic, "v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
-        row(dynamic, "v1", "ResourceSlice", "resourceslices").cluster().generation(),
+        row(dynamic, "v1", "DeviceClass", "deviceclasses").strategy(kinds::DeviceClass).cluster().generation(),
+        row(dynamic, "v1", "ResourceClaim", "resourceclaims").strategy(kinds::ResourceClaim).subresources(&[Status]),
+        row(dynamic, "v1", "ResourceClaimTemplate", "resourceclaimtemplates").strategy(kinds::ResourceClaimTemplate),
+        row(dynamic, "v1", "ResourceSlice", "resourceslices").strategy(kinds::ResourceSlice).cluster().generation(),
         row("apiregistration.k8s.io", "v1", "APIService", "apiservices")
             .definition("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService")
             .strategy(kinds::ApiService)

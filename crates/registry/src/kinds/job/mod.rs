@@ -10,7 +10,7 @@ use crate::labels::LABEL_SELECTOR;
 use crate::object::{
     child, child_or_new, children, default, reset_status, str_at, validate_immutable, validate_immutable_struct,
 };
-use crate::pod::{default_pod_template, template_warnings};
+use crate::pod::{default_pod_template, is_changed, owner_name_warnings, template_warnings};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Map, Value, json};
@@ -98,10 +98,12 @@ impl Strategy for Job {
         errors
     }
 
-    fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
-        let job = At::root(new);
-        let spec = job.at("spec");
-        template_warnings(&spec.at("template"))
+    fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        let mut warnings = if old.is_none() { owner_name_warnings(new) } else { Vec::new() };
+        if is_changed(new, old) {
+            warnings.extend(job_warnings(&At::root(new).at("spec")));
+        }
+        warnings
     }
 
     fn orphans_by_default(&self) -> bool {
@@ -117,6 +119,23 @@ impl Strategy for Job {
         let succeeded = At::root(object).at("status").at("succeeded").int().unwrap_or(0);
         vec![("status.successful".into(), succeeded.to_string())]
     }
+}
+
+/// Above these, indexes that fail may be too many to be written down.
+const MANY_COMPLETIONS: i64 = 100_000;
+const MUCH_PARALLELISM: i64 = 10_000;
+
+/// `WarningsForJobSpec`
+pub(super) fn job_warnings(spec: &At) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let number = |field: &str| spec.at(field).int().unwrap_or(0);
+    let is_indexed = spec.at("completionMode").str() == "Indexed";
+    if is_indexed && number("completions") > MANY_COMPLETIONS && number("parallelism") > MUCH_PARALLELISM {
+        let why = "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail";
+        warnings.push(format!("{}: {why}", spec.path()));
+    }
+    warnings.extend(template_warnings(&spec.at("template")));
+    warnings
 }
 
 /// A job without labels gets those of its pods.

@@ -3,6 +3,7 @@
 mod defaults;
 mod update;
 mod validate;
+mod warnings;
 
 use crate::object::{child_or_new, reset_status};
 use crate::{At, Strategy, Subresource, Update, names};
@@ -58,21 +59,7 @@ impl Strategy for Service {
     }
 
     fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
-        let service = At::root(new);
-        let spec = service.at("spec");
-        let mut warnings = Vec::new();
-        if !spec.at("externalIPs").is_empty() {
-            let why = "deprecated and may no longer be implemented in some clusters";
-            warnings.push(format!("spec.externalIPs is {why}"));
-        }
-        if spec.at("type").str() == "ExternalName" && !spec.at("externalIPs").is_empty() {
-            warnings.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".to_owned());
-        }
-        if spec.at("trafficDistribution").str() == "PreferClose" {
-            let why = "\"PreferClose\" is deprecated; use \"PreferSameZone\"";
-            warnings.push(format!("spec.trafficDistribution: {why}"));
-        }
-        warnings
+        warnings::service_warnings(&At::root(new))
     }
 
     fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {

@@ -20,14 +20,15 @@ pub(super) mod status;
 pub(super) mod subresource;
 pub(super) mod update;
 mod volume;
-mod volume_source;
+pub(crate) mod volume_source;
 mod windows;
 
 pub(crate) use affinity::validate_node_selector;
 pub(crate) use handler::validate_port;
-pub(crate) use requirements::{is_native_resource, validate_quantity, validate_resource_name};
-pub(crate) use scheduling::validate_taint_effect;
-use scheduling::validate_tolerations;
+pub(crate) use requirements::{
+    is_extended_resource, is_native_resource, validate_overhead, validate_quantity, validate_resource_name,
+};
+pub(crate) use scheduling::{validate_taint_effect, validate_tolerations};
 
 use crate::At;
 use crate::labels::{validate_annotations, validate_labels};

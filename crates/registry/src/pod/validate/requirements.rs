@@ -59,7 +59,7 @@ pub(super) fn validate_pod_level(spec: &At, context: &Context<'_>, errors: &mut 
 }
 
 /// `validateOverhead`: a list of resources shown as limits.
-pub(super) fn validate_overhead(overhead: &At, errors: &mut ErrorList) {
+pub(crate) fn validate_overhead(overhead: &At, errors: &mut ErrorList) {
     let limits = overhead.elsewhere("limits", overhead.value());
     for (name, amount) in limits.entries() {
         let path = amount.path();

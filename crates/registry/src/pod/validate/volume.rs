@@ -3,7 +3,7 @@
 
 use super::Owner;
 use super::env::{FILE_FIELDS, validate_field_selector, validate_resource_selector};
-use super::volume_source::{self, validate_local_non_reserved_path, validate_path_no_backsteps};
+use super::volume_source::{self, validate_host_path, validate_local_non_reserved_path};
 use crate::At;
 use crate::labels::{validate_annotations, validate_labels};
 use crate::names;
@@ -126,17 +126,6 @@ fn validate_empty_dir(source: &At, errors: &mut ErrorList) {
     if Amount::parse(limit.str()).is_some_and(Amount::is_negative) {
         errors.push(limit.forbidden("SizeLimit field must be a valid resource quantity"));
     }
-}
-
-fn validate_host_path(source: &At, errors: &mut ErrorList) {
-    let path = source.at("path");
-    if path.is_empty() {
-        errors.push(path.required(""));
-        return;
-    }
-    validate_path_no_backsteps(&path, errors);
-    let types = ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
-    source.at("type").one_of(errors, &types);
 }
 
 fn validate_claim(source: &At, errors: &mut ErrorList) {

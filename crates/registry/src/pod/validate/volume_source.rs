@@ -1,11 +1,12 @@
 //! Volume sources of storage vendors and network file systems, and the rules for paths.
 
 use crate::At;
+use crate::kinds::validate_driver_name;
 use crate::names;
 use api::field::ErrorList;
 
 /// For claims of an initiator's name.
-pub(super) const ISCSI_TOO_LONG: &str = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified.";
+pub(crate) const ISCSI_TOO_LONG: &str = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified.";
 
 /// `validatePathNoBacksteps`
 pub(crate) fn validate_path_no_backsteps(path: &At, errors: &mut ErrorList) {
@@ -43,22 +44,34 @@ fn in_byte_range(at: &At, low: i64, errors: &mut ErrorList) {
     }
 }
 
-pub(super) fn git_repo(source: &At, errors: &mut ErrorList) {
+/// A path of the node's own file system.
+pub(crate) fn validate_host_path(source: &At, errors: &mut ErrorList) {
+    let path = source.at("path");
+    if path.is_empty() {
+        errors.push(path.required(""));
+        return;
+    }
+    validate_path_no_backsteps(&path, errors);
+    let types = ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
+    source.at("type").one_of(errors, &types);
+}
+
+pub(crate) fn git_repo(source: &At, errors: &mut ErrorList) {
     source.at("repository").require(errors);
     validate_local_descending_path(&source.at("directory"), errors);
 }
 
-pub(super) fn gce_persistent_disk(source: &At, errors: &mut ErrorList) {
+pub(crate) fn gce_persistent_disk(source: &At, errors: &mut ErrorList) {
     source.at("pdName").require(errors);
     in_byte_range(&source.at("partition"), 1, errors);
 }
 
-pub(super) fn aws_elastic_block_store(source: &At, errors: &mut ErrorList) {
+pub(crate) fn aws_elastic_block_store(source: &At, errors: &mut ErrorList) {
     source.at("volumeID").require(errors);
     in_byte_range(&source.at("partition"), 1, errors);
 }
 
-pub(super) fn nfs(source: &At, errors: &mut ErrorList) {
+pub(crate) fn nfs(source: &At, errors: &mut ErrorList) {
     require_all(source, &["server", "path"], errors);
     let path = source.at("path");
     if !path.str().starts_with('/') {
@@ -105,26 +118,30 @@ fn is_iqn(text: &str) -> bool {
         && !unit.chars().any(|c| ",;*&$|".contains(c) || c.is_whitespace())
 }
 
-pub(super) fn iscsi(source: &At, errors: &mut ErrorList) {
+pub(crate) fn iscsi(source: &At, errors: &mut ErrorList) {
     require_all(source, &["targetPortal", "iqn"], errors);
     if !source.at("iqn").is_empty() {
         validate_iscsi_name(&source.at("iqn"), errors);
     }
     in_byte_range(&source.at("lun"), 0, errors);
     let authenticated = source.at("chapAuthDiscovery").bool() || source.at("chapAuthSession").bool();
-    if authenticated && !source.at("secretRef").exists() {
-        errors.push(source.at("secretRef").required(""));
+    let secret = source.at("secretRef");
+    if authenticated && !secret.exists() {
+        errors.push(secret.required(""));
+    }
+    if secret.exists() {
+        secret.at("name").require(errors);
     }
     if source.at("initiatorName").exists() {
         validate_iscsi_name(&source.at_as("initiatorName", "initiatorname"), errors);
     }
 }
 
-pub(super) fn glusterfs(source: &At, errors: &mut ErrorList) {
+pub(crate) fn glusterfs(source: &At, errors: &mut ErrorList) {
     require_all(source, &["endpoints", "path"], errors);
 }
 
-pub(super) fn flocker(source: &At, errors: &mut ErrorList) {
+pub(crate) fn flocker(source: &At, errors: &mut ErrorList) {
     let (name, uuid) = (source.at("datasetName"), source.at("datasetUUID"));
     if name.is_empty() && uuid.is_empty() {
         errors.push(source.required("one of datasetName and datasetUUID is required"));
@@ -138,11 +155,11 @@ pub(super) fn flocker(source: &At, errors: &mut ErrorList) {
     }
 }
 
-pub(super) fn rbd(source: &At, errors: &mut ErrorList) {
+pub(crate) fn rbd(source: &At, errors: &mut ErrorList) {
     require_all(source, &["monitors", "image"], errors);
 }
 
-pub(super) fn cinder(source: &At, errors: &mut ErrorList) {
+pub(crate) fn cinder(source: &At, errors: &mut ErrorList) {
     source.at("volumeID").require(errors);
     let secret = source.at("secretRef");
     if secret.exists() {
@@ -150,11 +167,11 @@ pub(super) fn cinder(source: &At, errors: &mut ErrorList) {
     }
 }
 
-pub(super) fn cephfs(source: &At, errors: &mut ErrorList) {
+pub(crate) fn cephfs(source: &At, errors: &mut ErrorList) {
     source.at("monitors").require(errors);
 }
 
-pub(super) fn quobyte(source: &At, errors: &mut ErrorList) {
+pub(crate) fn quobyte(source: &At, errors: &mut ErrorList) {
     const PAIRS: &str = "must be a host:port pair or multiple pairs separated by commas";
     let registry = source.at("registry");
     if registry.is_empty() {
@@ -169,7 +186,7 @@ pub(super) fn quobyte(source: &At, errors: &mut ErrorList) {
     source.at("volume").require(errors);
 }
 
-pub(super) fn fibre_channel(source: &At, errors: &mut ErrorList) {
+pub(crate) fn fibre_channel(source: &At, errors: &mut ErrorList) {
     let (names_at, ids) = (source.at("targetWWNs"), source.at("wwids"));
     if names_at.is_empty() && ids.is_empty() {
         errors.push(names_at.required("must specify either targetWWNs or wwids, but not both"));
@@ -187,7 +204,7 @@ pub(super) fn fibre_channel(source: &At, errors: &mut ErrorList) {
     }
 }
 
-pub(super) fn flex_volume(source: &At, errors: &mut ErrorList) {
+pub(crate) fn flex_volume(source: &At, errors: &mut ErrorList) {
     source.at("driver").require(errors);
     for (key, _) in source.at("options").entries() {
         let namespace = key.split_once('/').map_or(key, |(namespace, _)| namespace);
@@ -199,11 +216,11 @@ pub(super) fn flex_volume(source: &At, errors: &mut ErrorList) {
     }
 }
 
-pub(super) fn azure_file(source: &At, errors: &mut ErrorList) {
+pub(crate) fn azure_file(source: &At, errors: &mut ErrorList) {
     require_all(source, &["secretName", "shareName"], errors);
 }
 
-pub(super) fn azure_disk(source: &At, errors: &mut ErrorList) {
+pub(crate) fn azure_disk(source: &At, errors: &mut ErrorList) {
     require_all(source, &["diskName", "diskURI"], errors);
     source.at("cachingMode").one_of(errors, &["None", "ReadOnly", "ReadWrite"]);
     let kind = source.at("kind");
@@ -219,19 +236,19 @@ pub(super) fn azure_disk(source: &At, errors: &mut ErrorList) {
     }
 }
 
-pub(super) fn vsphere_volume(source: &At, errors: &mut ErrorList) {
+pub(crate) fn vsphere_volume(source: &At, errors: &mut ErrorList) {
     source.at("volumePath").require(errors);
 }
 
-pub(super) fn photon_persistent_disk(source: &At, errors: &mut ErrorList) {
+pub(crate) fn photon_persistent_disk(source: &At, errors: &mut ErrorList) {
     source.at("pdID").require(errors);
 }
 
-pub(super) fn portworx_volume(source: &At, errors: &mut ErrorList) {
+pub(crate) fn portworx_volume(source: &At, errors: &mut ErrorList) {
     source.at("volumeID").require(errors);
 }
 
-pub(super) fn storageos(source: &At, errors: &mut ErrorList) {
+pub(crate) fn storageos(source: &At, errors: &mut ErrorList) {
     let name = source.at("volumeName");
     name.require_and_check(errors, names::dns1123_label);
     if !source.at("volumeNamespace").is_empty() {
@@ -243,22 +260,12 @@ pub(super) fn storageos(source: &At, errors: &mut ErrorList) {
     }
 }
 
-pub(super) fn scale_io(source: &At, errors: &mut ErrorList) {
+pub(crate) fn scale_io(source: &At, errors: &mut ErrorList) {
     require_all(source, &["gateway", "system", "volumeName"], errors);
 }
 
-pub(super) fn csi(source: &At, errors: &mut ErrorList) {
-    /// Names of CSI drivers.
-    const MAX_DRIVER_BYTES: usize = 63;
-    let driver = source.at("driver");
-    driver.require(errors);
-    if driver.len() > MAX_DRIVER_BYTES {
-        errors.push(driver.too_long(MAX_DRIVER_BYTES));
-    }
-    if !driver.is_empty() {
-        let wrong = names::dns1123_subdomain(&driver.str().to_lowercase());
-        errors.extend(wrong.into_iter().map(|w| driver.invalid(w)));
-    }
+pub(crate) fn csi(source: &At, errors: &mut ErrorList) {
+    validate_driver_name(&source.at("driver"), errors);
     let secret = source.at("nodePublishSecretRef");
     if secret.exists() {
         secret.at("name").require_and_check(errors, names::dns1123_subdomain);

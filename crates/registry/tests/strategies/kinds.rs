@@ -1,0 +1,186 @@
+//! Kinds with a few rules each.
+
+use super::*;
+use expect_test::expect;
+
+#[test]
+fn ingress_classes() {
+    let wrong = |spec: Value| created("networking.k8s.io/v1/ingressclasses", &json!({"spec": spec}));
+    assert_eq!(wrong(json!({"controller": "acme.io/foo"})), "ok");
+    expect!["spec.controller: Required value"].assert_eq(&wrong(json!({})));
+    expect![[r#"spec.controller: Invalid value: "acme": must be a domain-prefixed path (such as "acme.io/foo")"#]]
+        .assert_eq(&wrong(json!({"controller": "acme"})));
+    expect![[r#"
+        spec.controller: Invalid value: "Acme.io": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+        spec.controller: Invalid value: "a b": Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')"#]].assert_eq(&wrong(json!({"controller": "Acme.io/a b"})));
+    expect!["spec.controller: Too long: may not be more than 250 bytes"]
+        .assert_eq(&wrong(json!({"controller": format!("a/{}", "x".repeat(250))})));
+    expect![[r#"
+        spec.parameters.apiGroup: Invalid value: "A_": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+        spec.parameters.kind: Invalid value: "a/b": may not contain '/'
+        spec.parameters.name: Invalid value: "..": may not be '..'
+        spec.parameters.namespace: Invalid value: "N_": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"#]].assert_eq(&wrong(json!({"controller": "a/b",
+        "parameters": {"apiGroup": "A_", "kind": "a/b", "name": "..", "scope": "Namespace", "namespace": "N_"}})));
+}
+
+#[test]
+fn ingresses() {
+    const PATH: &str = "networking.k8s.io/v1/ingresses";
+    let backend = |backend: Value| created(PATH, &json!({"spec": {"defaultBackend": backend}}));
+    expect![[r#"spec.defaultBackend: Invalid value: "": cannot set both port name & port number"#]]
+        .assert_eq(&backend(json!({"service": {"name": "s", "port": {"name": "p", "number": 1}}})));
+    expect!["spec.defaultBackend: Required value: port name or number is required"]
+        .assert_eq(&backend(json!({"service": {"name": "s"}})));
+    expect![[r#"
+        spec.defaultBackend.resource.apiGroup: Invalid value: "": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+        spec.defaultBackend.resource.kind: Invalid value: "a/b": may not contain '/'
+        spec.defaultBackend.resource.name: Required value"#]].assert_eq(&backend(json!({"resource": {"apiGroup": "", "kind": "a/b"}})));
+    let fine = json!({"metadata": {"annotations": {"kubernetes.io/ingress.class": "x"}},
+        "spec": {"defaultBackend": {"service": {"name": "s", "port": {"number": 1}}}}});
+    expect![[r#"annotation "kubernetes.io/ingress.class" is deprecated, please use 'spec.ingressClassName' instead"#]]
+        .assert_eq(&warned(PATH, &fine));
+    let ingress = json!([{"ip": "1.2.3"}, {"hostname": "1.2.3.4"}, {"ip": "01.2.3.4"}, {"ip": "::ffff:1.2.3.4"}]);
+    expect![[r#"
+        status.loadBalancer.ingress[0].ip: Invalid value: "1.2.3": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)
+        status.loadBalancer.ingress[1].hostname: Invalid value: "1.2.3.4": must be a DNS name, not an IP address
+        status.loadBalancer.ingress[2].ip: Invalid value: "01.2.3.4": must not have leading 0s
+        status.loadBalancer.ingress[3].ip: Invalid value: "::ffff:1.2.3.4": must not be an IPv4-mapped IPv6 address"#]].assert_eq(&status_updated(PATH, &fine, &json!({"status": {"loadBalancer": {"ingress": ingress}}})));
+}
+
+#[test]
+fn network_policies() {
+    const PATH: &str = "networking.k8s.io/v1/networkpolicies";
+    let policy = |block: Value| json!({"spec": {"ingress": [{"from": [{"ipBlock": block}]}]}});
+    assert_eq!(created(PATH, &policy(json!({"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}))), "ok");
+    expect![[r#"
+        spec.ingress[0].from[0].ipBlock.cidr: Invalid value: "10.0.0.1/8": must not have bits set beyond the prefix length
+        spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: "10.01.0.0/16": must not have leading 0s in IP or prefix length"#]].assert_eq(&created(PATH, &policy(json!({"cidr": "10.0.0.1/8", "except": ["10.01.0.0/16"]}))));
+    expect![[r#"spec.ingress[0].from[0].ipBlock.cidr: Invalid value: "::ffff:10.0.0.0/104": must not have an IPv4-mapped IPv6 address"#]].assert_eq(&created(PATH, &policy(json!({"cidr": "::ffff:10.0.0.0/104"}))));
+    expect![[r#"
+        spec.ingress[0].from[0].ipBlock.cidr: IPv6 CIDR value "2001:DB8::/32" should be in RFC 5952 canonical format ("2001:db8::/32")
+        spec.ingress[0].from[0].ipBlock.except[0]: IPv6 CIDR value "2001:DB8:1::/48" should be in RFC 5952 canonical format ("2001:db8:1::/48")"#]].assert_eq(&warned(PATH, &policy(json!({"cidr": "2001:DB8::/32", "except": ["2001:DB8:1::/48"]}))));
+}
+
+#[test]
+fn storage() {
+    let class =
+        |class: Value| created("storage.k8s.io/v1/storageclasses", &with(&json!({"provisioner": "a.b/c"}), class));
+    let many: serde_json::Map<String, Value> = (0..513).map(|n| (n.to_string(), "x".into())).collect();
+    expect!["parameters: Too long: may not be more than 512 bytes"].assert_eq(&class(json!({"parameters": many})));
+    expect![[r#"
+        provisioner: Invalid value: "a b": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')
+        parameters: Invalid value: "": field can not be empty."#]].assert_eq(&class(json!({"parameters": {"": "x"}, "provisioner": "A B"})));
+    let term = json!({"matchLabelExpressions": [{"key": "a", "values": ["x", "x"]}, {"key": "a"}]});
+    expect![[r#"
+        allowedTopologies[0].matchLabelExpressions[0].values[1]: Duplicate value: "x"
+        allowedTopologies[0].matchLabelExpressions[1].values: Required value
+        allowedTopologies[0].matchLabelExpressions[1].key: Duplicate value: "a"
+        allowedTopologies[1].matchLabelExpressions[0].values[1]: Duplicate value: "x"
+        allowedTopologies[1].matchLabelExpressions[1].values: Required value
+        allowedTopologies[1].matchLabelExpressions[1].key: Duplicate value: "a"
+        allowedTopologies[1].matchLabelExpressions: Duplicate value: """#]]
+    .assert_eq(&class(json!({"allowedTopologies": [term, term]})));
+
+    const ATTRIBUTES: &str = "storage.k8s.io/v1/volumeattributesclasses";
+    let attributes = json!({"driverName": "d", "parameters": {"a": "b"}});
+    expect![[r#"
+        driverName: Required value
+        parameters: Required value: must contain at least one key/value pair"#]]
+    .assert_eq(&created(ATTRIBUTES, &json!({})));
+    expect![[r#"
+        driverName: Forbidden: updates to driverName are forbidden.
+        parameters: Forbidden: updates to parameters are forbidden."#]]
+    .assert_eq(&updated(ATTRIBUTES, &attributes, &json!({"driverName": "e", "parameters": {"a": "c"}})));
+
+    const ATTACHMENT: &str = "storage.k8s.io/v1/volumeattachments";
+    let attachment = |spec: Value| created(ATTACHMENT, &json!({"spec": spec}));
+    expect![[r#"
+        spec.attacher: Required value
+        spec.source: Required value: must specify exactly one of inlineVolumeSpec and persistentVolumeName
+        spec.nodeName: Invalid value: "N_": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')
+        spec.attacher: Required value"#]].assert_eq(&attachment(json!({"attacher": "", "nodeName": "N_", "source": {}})));
+    expect!["spec.source: Forbidden: must specify exactly one of inlineVolumeSpec and persistentVolumeName"].assert_eq(
+        &attachment(
+            json!({"attacher": "a", "nodeName": "n", "source": {"persistentVolumeName": "v", "inlineVolumeSpec": {}}}),
+        ),
+    );
+    let inline = json!({"hostPath": {"path": "/x"}, "capacity": {"storage": "1"}, "storageClassName": "c", "volumeMode": "Block",
+        "persistentVolumeReclaimPolicy": "Delete", "nodeAffinity": {}});
+    expect![[r#"
+        spec.source.inlineVolumeSpec.capacity: Forbidden: may not be specified in the context of inline volumes
+        spec.source.inlineVolumeSpec.csi: Required value: has to be specified in the context of inline volumes
+        spec.source.inlineVolumeSpec.accessModes: Required value
+        spec.source.inlineVolumeSpec.persistentVolumeReclaimPolicy: Forbidden: may only be Retain in the context of inline volumes
+        spec.source.inlineVolumeSpec.nodeAffinity: Forbidden: may not be specified in the context of inline volumes
+        spec.source.inlineVolumeSpec.storageClassName: Forbidden: may not be specified in the context of inline volumes
+        spec.source.inlineVolumeSpec.volumeMode: Forbidden: may not specify volumeMode other than Filesystem in the context of inline volumes"#]]
+        .assert_eq(&attachment(json!({"attacher": "a", "nodeName": "n", "source": {"inlineVolumeSpec": inline}})));
+
+    const NODE: &str = "storage.k8s.io/v1/csinodes";
+    let node = json!({"spec": {"drivers": [{"name": "d", "nodeID": "n", "topologyKeys": ["a", "a", ""]}]}});
+    expect![[r#"
+        spec.drivers[0]: Duplicate value: "a"
+        spec.drivers[0]: Required value
+        spec.drivers[0]: Invalid value: "": name part must be non-empty
+        spec.drivers[0]: Invalid value: "": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"#]].assert_eq(&created(NODE, &node));
+    let node = json!({"spec": {"drivers": [{"name": "d", "nodeID": "n", "allocatable": {"count": 1}}]}});
+    let change = json!({"spec": {"drivers": [{"name": "d", "nodeID": "m", "allocatable": {"count": 2}}]}});
+    expect![[r#"spec.drivers: Invalid value: {"Name":"d","NodeID":"m","TopologyKeys":null,"Allocatable":null}: field is immutable"#]].assert_eq(&updated(NODE, &node, &change));
+
+    const DRIVER: &str = "storage.k8s.io/v1/csidrivers";
+    let requests = json!([{"audience": "a", "expirationSeconds": 1}, {"audience": "a", "expirationSeconds": 1}]);
+    expect![[r#"
+        spec.tokenRequests[0].expirationSeconds: Invalid value: 1: may not specify a duration less than 10 minutes
+        spec.tokenRequests[1].audience: Duplicate value: "a"
+        spec.volumeLifecycleModes: Unsupported value: "Never": supported values: "Persistent", "Ephemeral""#]]
+    .assert_eq(&created(DRIVER, &json!({"spec": {"volumeLifecycleModes": ["Never"], "tokenRequests": requests}})));
+    expect!["spec.attachedRequired: Invalid value: false: field is immutable"].assert_eq(&updated(
+        DRIVER,
+        &json!({"spec": {}}),
+        &json!({"spec": {"attachRequired": false}}),
+    ));
+}
+
+#[test]
+fn runtime_classes() {
+    let wrong = |class: Value| created("node.k8s.io/v1/runtimeclasses", &with(&json!({"handler": "h"}), class));
+    assert_eq!(wrong(json!({"overhead": {"podFixed": {"cpu": "1"}}})), "ok");
+    expect![[r#"
+        overhead.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0
+        overhead.limits[gold]: Invalid value: "gold": must be a standard resource type or fully qualified
+        overhead.limits[gold]: Invalid value: "gold": must be a standard resource for containers"#]]
+    .assert_eq(&wrong(json!({"overhead": {"podFixed": {"cpu": "-1", "gold": "1"}}})));
+    let tolerations = json!([{"operator": "Exists", "value": "x"}]);
+    expect![[r#"
+        scheduling.nodeSelector: Invalid value: "a b": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')
+        scheduling.tolerations[0].operator: Invalid value: "x": value must be empty when `operator` is 'Exists'"#]].assert_eq(&wrong(json!({"scheduling": {"nodeSelector": {"a b": "c"}, "tolerations": tolerations}})));
+}
+
+#[test]
+fn leases_without_coordination() {
+    let lease =
+        json!({"spec": {"strategy": "OldestEmulationVersion", "preferredHolder": "x", "leaseDurationSeconds": 1}});
+    assert_eq!(prepared("coordination.k8s.io/v1/leases", &lease)["spec"], json!({"leaseDurationSeconds": 1}));
+}
+
+#[test]
+fn budgets() {
+    let budget = json!({"spec": {"minAvailable": 1}});
+    let status = json!({"conditions": [{"type": "DisruptionAllowed", "status": "Maybe"}], "expectedPods": -1});
+    expect![[r#"
+        status.expectedPods: Invalid value: -1: must be greater than or equal to 0
+        status.conditions[0].status: Unsupported value: "Maybe": supported values: "False", "True", "Unknown"
+        status.conditions[0].lastTransitionTime: Required value
+        status.conditions[0].reason: Required value"#]]
+    .assert_eq(&status_updated("policy/v1/poddisruptionbudgets", &budget, &json!({"status": status})));
+}
+
+#[test]
+fn nodes() {
+    let node = json!({"spec": {"externalID": "x", "configSource": {}, "podCIDRs": ["2001:DB8::/64"]}});
+    expect![[r#"
+        spec.configSource: the feature is removed
+        spec.externalID: this field is deprecated, and is unused by Kubernetes
+        spec.podCIDRs[0]: IPv6 CIDR value "2001:DB8::/64" should be in RFC 5952 canonical format ("2001:db8::/64")"#]]
+    .assert_eq(&warned("v1/nodes", &node));
+}
