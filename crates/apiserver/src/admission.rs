@@ -6,6 +6,7 @@
 mod certificates;
 mod default_class;
 mod default_toleration_seconds;
+mod device_claims;
 mod limit_ranger;
 mod namespace_lifecycle;
 mod node_restriction;
@@ -58,7 +59,8 @@ impl AdmissionChain {
             Box::new(default_class::DefaultClass::new(reader.clone())),
             Box::new(storage::StorageObjectInUseProtection),
             Box::new(storage::PersistentVolumeClaimResize::new(reader.clone())),
-            Box::new(runtime_class::RuntimeClass::new(reader)),
+            Box::new(runtime_class::RuntimeClass::new(reader.clone())),
+            Box::new(device_claims::DeviceClaims::new(reader, rbac.clone())),
             Box::new(certificates::Certificates::new(rbac.clone())),
             Box::new(rbac_escalation::RbacEscalation::new(rbac)),
         ])

@@ -37,8 +37,13 @@ struct Case<'a> {
 }
 
 fn row(plural: &str) -> &'static Resource {
-    let groups =
-        [("", "v1"), ("coordination.k8s.io", "v1"), ("rbac.authorization.k8s.io", "v1"), ("scheduling.k8s.io", "v1")];
+    let groups = [
+        ("", "v1"),
+        ("coordination.k8s.io", "v1"),
+        ("rbac.authorization.k8s.io", "v1"),
+        ("resource.k8s.io", "v1"),
+        ("scheduling.k8s.io", "v1"),
+    ];
     groups.iter().find_map(|(group, version)| registry::find(group, version, plural)).unwrap()
 }
 
@@ -226,4 +231,21 @@ fn roles_grant_what_their_writer_has() {
     let binding = json!({"metadata": {"name": "b"}, "roleRef": {"kind": "Role", "name": "absent"}});
     let case = Case { user: alice(), ..admin("rolebindings", "a", binding) };
     case.refused(expect![[r#"404 rolebindings.rbac.authorization.k8s.io "absent" not found"#]]);
+}
+
+#[test]
+fn devices_past_their_owners_and_status_of_claims() {
+    let asks = json!({"metadata": {"name": "c"},
+        "spec": {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": "d", "adminAccess": true}}]}}});
+    admin("resourceclaims", "a", asks).refused(expect![[r#"422 ResourceClaim.resource.k8s.io "c" is invalid: spec.devices.requests[0].exactly.adminAccess: Forbidden: admin access to devices requires the `resource.kubernetes.io/admin-access: true` label on the containing namespace"#]]);
+    let status = |status: Value| Case {
+        operation: Operation::Update,
+        name: "c",
+        old: json!({"metadata": {"name": "c"}, "status": {}}),
+        ..node("resourceclaims", "status", json!({"metadata": {"name": "c"}, "status": status}))
+    };
+    status(json!({"allocation": {}})).refused(expect![[r#"422 ResourceClaim.resource.k8s.io "c" is invalid: status: Forbidden: changing status.allocation or status.reservedFor requires resource="resourceclaims/binding", verb="" permission: resourceclaims.resource.k8s.io is forbidden: User "system:node:n1" cannot  resource "resourceclaims/binding" in API group "resource.k8s.io" at the cluster scope"#]]);
+    status(json!({"devices": [{"driver": "d", "pool": "p", "device": "g"}]})).refused(expect![[r#"422 ResourceClaim.resource.k8s.io "c" is invalid: status: Forbidden: changing status.devices requires resource="resourceclaims/driver", verb="[arbitrary-node:]" permission: resourceclaims.resource.k8s.io "d" is forbidden: User "system:node:n1" cannot arbitrary-node: resource "resourceclaims/driver" in API group "resource.k8s.io" in the namespace "a""#]]);
+    let by_admin = Case { user: UserInfo::new("admin", &["system:masters"]), ..status(json!({"allocation": {}})) };
+    by_admin.refused(expect!["fine"]);
 }
