@@ -22,14 +22,25 @@ const RETRY: Backoff = Backoff { base: Duration::from_millis(100), max: Duration
 
 /// What is read of an answer.
 #[derive(Deserialize)]
-struct Registered {
+struct Object {
     metadata: Metadata,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
     #[serde(default)]
-    uid: String,
+    uid: Box<str>,
+    #[serde(default)]
+    resource_version: Box<str>,
+}
+
+/// A node in the API.
+struct Registered {
+    number: usize,
+    uid: Box<str>,
+    /// The version of its lease: renewals name the one before, as a kubelet's do. `None`: not known.
+    lease: Option<Box<str>>,
 }
 
 /// Registers all nodes and keeps them alive until `shutdown`.
@@ -57,34 +68,34 @@ struct Shard {
 
 impl Shard {
     async fn run(self) {
-        let mut uids = Vec::with_capacity(self.numbers.len());
+        let mut nodes = Vec::with_capacity(self.numbers.len());
         for number in &self.numbers {
-            uids.push(self.register(*number).await);
+            nodes.push(self.register(*number).await);
         }
-        if uids.is_empty() {
+        if nodes.is_empty() {
             return;
         }
-        tracing::info!(nodes = uids.len(), first = %node::name(&self.config, self.numbers[0]), "registered");
-        let gap = ROUND / u32::try_from(uids.len()).unwrap_or(u32::MAX);
+        tracing::info!(nodes = nodes.len(), first = %node::name(&self.config, self.numbers[0]), "registered");
+        let gap = ROUND / u32::try_from(nodes.len()).unwrap_or(u32::MAX);
         let mut due = self.clock.monotonic();
         for round in 0_usize.. {
-            for (index, (number, uid)) in self.numbers.iter().zip(&uids).enumerate() {
+            for (index, node) in nodes.iter_mut().enumerate() {
                 due += gap;
                 self.clock.sleep(due.saturating_sub(self.clock.monotonic())).await;
-                if let Err(error) = self.beat(*number, uid, (round + index) % STATUS_ROUNDS == 0).await {
+                if let Err(error) = self.beat(node, (round + index) % STATUS_ROUNDS == 0).await {
                     // The next round is in time.
-                    tracing::debug!(node = %node::name(&self.config, *number), %error, "no heartbeat");
+                    tracing::debug!(node = %node::name(&self.config, node.number), %error, "no heartbeat");
                 }
             }
         }
     }
 
-    /// Registers a node, and renews its lease at once. The answer is its uid.
-    async fn register(&self, number: usize) -> String {
+    /// Registers a node, and renews its lease at once.
+    async fn register(&self, number: usize) -> Registered {
         let mut failures = 0;
         loop {
             match self.try_register(number).await {
-                Ok(uid) => return uid,
+                Ok(node) => return node,
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(node = %node::name(&self.config, number), %error, failures, "cannot register");
@@ -94,13 +105,13 @@ impl Shard {
         }
     }
 
-    async fn try_register(&self, number: usize) -> Result<String, Error> {
+    async fn try_register(&self, number: usize) -> Result<Registered, Error> {
         let nodes = || Request::new(Node::url_path(&(), None));
         let body = node::object(&self.config, number, self.clock.now()).to_string().into_bytes();
-        let made: Result<Registered, Error> =
+        let made: Result<Object, Error> =
             self.client.kube().request(nodes().create(&PostParams::default(), body)?).await.map_err(Error::from);
-        let registered = match made {
-            Ok(registered) => registered,
+        let object = match made {
+            Ok(object) => object,
             // One of an earlier run: it is ours again.
             Err(error) if error.is_already_exists() => {
                 let name = node::name(&self.config, number);
@@ -108,22 +119,44 @@ impl Shard {
             }
             Err(error) => return Err(error),
         };
-        self.beat(number, &registered.metadata.uid, true).await?;
-        Ok(registered.metadata.uid)
+        let mut node = Registered { number, uid: object.metadata.uid, lease: None };
+        self.beat(&mut node, true).await?;
+        Ok(node)
     }
 
-    async fn beat(&self, number: usize, uid: &str, with_status: bool) -> Result<(), Error> {
-        let (name, now) = (node::name(&self.config, number), self.clock.now());
-        let key = node::lease_key(&name);
-        let lease = encode(&node::lease(&name, uid, now));
-        let leases = Request::new(Lease::url_path(&(), Some(&key.namespace)));
-        self.send(leases.replace(&key.name, &PostParams::default(), lease)?).await?;
+    async fn beat(&self, node: &mut Registered, with_status: bool) -> Result<(), Error> {
+        let (name, now) = (node::name(&self.config, node.number), self.clock.now());
+        let renewed = match self.renew(node, &name, now).await {
+            // One of an earlier run, or someone else has written it.
+            Err(error) if error.is_conflict() || error.is_invalid() => {
+                let key = node::lease_key(&name);
+                let leases = Request::new(Lease::url_path(&(), Some(&key.namespace)));
+                let found: Object = self.client.kube().request(leases.get(&key.name, &GetParams::default())?).await?;
+                node.lease = Some(found.metadata.resource_version);
+                self.renew(node, &name, now).await
+            }
+            renewed => renewed,
+        };
+        if renewed.is_err() {
+            node.lease = None; // it may be gone: the next round makes it, or learns that it is there
+        }
+        renewed?;
         if with_status {
             let patch = Patch::Strategic(node::heartbeat(now));
             let nodes = Request::new(Node::url_path(&(), None));
             let key = ObjectKey::cluster(name);
             self.send(nodes.patch_subresource("status", &key.name, &PatchParams::default(), &patch)?).await?;
         }
+        Ok(())
+    }
+
+    async fn renew(&self, node: &mut Registered, name: &str, now: jiff::Timestamp) -> Result<(), Error> {
+        let key = node::lease_key(name);
+        let lease = encode(&node::lease(name, &node.uid, node.lease.as_deref(), now));
+        let leases = Request::new(Lease::url_path(&(), Some(&key.namespace)));
+        let renewed: Object =
+            self.client.kube().request(leases.replace(&key.name, &PostParams::default(), lease)?).await?;
+        node.lease = Some(renewed.metadata.resource_version);
         Ok(())
     }
 
@@ -136,3 +169,6 @@ impl Shard {
 fn encode(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
 }
+
+#[cfg(test)]
+mod tests;

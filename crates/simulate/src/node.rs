@@ -83,15 +83,20 @@ pub fn lease_key(name: &str) -> ObjectKey {
     ObjectKey::namespaced(LEASE_NAMESPACE, name)
 }
 
-/// A node's lease, renewed at `now`. A `PUT` of it makes the lease where there is none.
-pub fn lease(name: &str, uid: &str, now: Timestamp) -> Value {
-    json!({
+/// A node's lease, renewed at `now`; `version` is the one that is renewed. Without, a `PUT` of it makes the lease where
+/// there is none, and is refused where there is one.
+pub fn lease(name: &str, uid: &str, version: Option<&str>, now: Timestamp) -> Value {
+    let mut lease = json!({
         "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
         "metadata": {"name": name, "namespace": LEASE_NAMESPACE,
             "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": name, "uid": uid}]},
         "spec": {"holderIdentity": name, "leaseDurationSeconds": LEASE_DURATION_SECONDS,
             "renewTime": api::time::format_micros(now)},
-    })
+    });
+    if let Some(version) = version {
+        lease["metadata"]["resourceVersion"] = version.into();
+    }
+    lease
 }
 
 #[cfg(test)]
