@@ -206,9 +206,10 @@ impl Source {
             return None;
         }
         Some(serde_json::from_slice(&self.lean(line)).map_err(|error| {
-            // A server may answer with the bare status of an error.
-            serde_json::from_slice::<Status>(line)
-                .map_or(Error::Decode(error), |status| Error::Status(Box::new(status)))
+            // A server may answer with the bare status of an error. All of its fields are optional: an event that cannot
+            // be read is not one.
+            let status = serde_json::from_slice::<Status>(line).ok().filter(|status| status.status.is_some());
+            status.map_or(Error::Decode(error), |status| Error::Status(Box::new(status)))
         }))
     }
 }

@@ -159,6 +159,28 @@ async fn after_a_gone_watch_it_lists_again_and_tells_the_difference() {
 }
 
 #[tokio::test]
+async fn an_event_that_cannot_be_decoded_makes_it_list_again() {
+    let script = Script::default();
+    script.list("10", &[object("a", 5)]);
+    let watch = script.stream();
+    script.list("20", &[object("a", 12)]);
+    let _second = script.stream();
+    let clock = manual();
+    let informer =
+        InformerBuilder::<ConfigMap>::new(&script.client(), clock.clone(), Selection::all()).start(Shutdown::new());
+    let mut changes = informer.subscribe();
+    assert_eq!(show(changes.next().await), "ns/a ->5");
+    let strange =
+        json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a", "resourceVersion": "11"}, "data": 5});
+    watch.send(event("MODIFIED", &strange)).unwrap();
+    advance_until(&clock, || script.requests.lock().unwrap().len() == 4).await;
+    assert_eq!(show(changes.next().await), "ns/a 5>12");
+    let requests = script.requests(4).await;
+    assert!(!requests[2].contains("watch=true"), "it lists: {}", requests[2]);
+    assert!(requests[3].contains("resourceVersion=20"), "{}", requests[3]);
+}
+
+#[tokio::test]
 async fn a_closed_watch_goes_on_from_the_last_bookmark() {
     let script = Script::default();
     script.list("10", &[]);
