@@ -29,6 +29,7 @@ pub mod plan;
 pub mod pod;
 mod pod_workers;
 mod probes;
+mod pull_secrets;
 pub mod resize;
 pub mod resources;
 pub mod security;

@@ -34,6 +34,7 @@ pub(crate) struct FakeApi {
     pub(crate) patches: Mutex<Vec<Value>>,
     pub(crate) deleted: Mutex<Vec<FullName>>,
     pub(crate) config_maps: Mutex<BTreeMap<String, ConfigMap>>,
+    pub(crate) secrets: Mutex<BTreeMap<String, Secret>>,
     /// Objects of these uids are there no more.
     pub(crate) gone: Mutex<BTreeSet<String>>,
 }
@@ -76,8 +77,9 @@ impl KubeletApi for FakeApi {
         let found = self.config_maps.lock().unwrap().get(name).cloned();
         Box::pin(async { Ok(found) })
     }
-    fn get_secret<'a>(&'a self, _: &'a str, _: &'a str) -> Answer<'a, Option<Secret>> {
-        Box::pin(async { Ok(None) })
+    fn get_secret<'a>(&'a self, _: &'a str, name: &'a str) -> Answer<'a, Option<Secret>> {
+        let found = self.secrets.lock().unwrap().get(name).cloned();
+        Box::pin(async { Ok(found) })
     }
     fn create_token<'a>(&'a self, _: &'a TokenWish) -> Answer<'a, IssuedToken> {
         Box::pin(async {

@@ -14,7 +14,8 @@ pub use script::{Call, Script};
 use crate::events::EventHub;
 use crate::service::{
     ContainerConfig, ContainerEvent, ContainerEventKind, ContainerId, ContainerState, ContainerStats, ContainerStatus,
-    ExecOutput, ExitReason, Image, ImageFsUsage, ImageId, PodSandboxConfig, PodSandboxStatus, SandboxId, SandboxState,
+    ExecOutput, ExitReason, Image, ImageFsUsage, ImageId, PodSandboxConfig, PodSandboxStatus, RegistryAuth, SandboxId,
+    SandboxState,
 };
 use clock::SharedClock;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -36,6 +37,8 @@ struct Inner {
     containers: BTreeMap<ContainerId, FakeContainer>,
     images: BTreeMap<String, Image>,
     registry: BTreeMap<String, Image>,
+    /// Who may pull which image; others are for all.
+    private: BTreeMap<String, RegistryAuth>,
     scripts: HashMap<String, VecDeque<Script>>,
     execs: HashMap<Vec<String>, ExecOutput>,
     calls: Vec<Call>,
@@ -72,6 +75,12 @@ impl FakeRuntime {
     pub fn add_remote_image(&self, name: &str) {
         let image = images::fake_image(name);
         self.lock().registry.insert(image.repo_tags[0].clone(), image);
+    }
+
+    /// Makes an image available to those who have these credentials.
+    pub fn add_private_image(&self, name: &str, auth: RegistryAuth) {
+        self.add_remote_image(name);
+        self.lock().private.insert(images::normal(name), auth);
     }
 
     /// Says what the next instance of the containers with this name will do; the last script given is used for all later ones.

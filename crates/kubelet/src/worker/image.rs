@@ -1,11 +1,14 @@
 //! A container's image: present, on its way, or not to be had. Pulls run beside the worker and wake it.
 
 use super::Worker;
+use crate::events::PodEvents;
 use crate::go_duration::go_duration;
-use crate::pod::Role;
+use crate::pod::{self, Role};
+use crate::pull_secrets;
+use crate::shared::Shared;
 use crate::status::Waiting;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, Pod, Secret};
 use runtime::service::{Image, ImageError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -127,10 +130,10 @@ impl Worker {
     fn pull(&mut self, role: Role, container: &Container, name: &str) -> Ensured {
         self.events().normal(role, container, "Pulling", &format!("Pulling image {name:?}"));
         let outcome = Outcome::default();
-        let (images, inbox, result, reference) =
-            (self.shared.images.clone(), self.inbox.clone(), outcome.clone(), name.to_owned());
+        let (shared, pod, inbox) = (self.shared.clone(), self.pod.clone(), self.inbox.clone());
+        let (result, reference) = (outcome.clone(), name.to_owned());
         let task = tokio::spawn(async move {
-            let pulled = images.pull_image(&reference, None).await;
+            let pulled = pull_with_credentials(&shared, &pod, &reference).await;
             *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(pulled);
             inbox.wake();
         });
@@ -181,4 +184,37 @@ impl Worker {
             }
         }
     }
+}
+
+/// Pulls with the first of the credentials that the registry takes; without any, as nobody in particular.
+async fn pull_with_credentials(shared: &Shared, pod: &Pod, image: &str) -> Result<Image, ImageError> {
+    let credentials = pull_secrets::credentials(&secrets(shared, pod).await, image);
+    let mut tries = credentials.into_iter().map(Some).collect::<Vec<_>>();
+    let last = tries.pop().unwrap_or_default();
+    for credentials in tries {
+        if let Ok(image) = shared.images.pull_image(image, credentials).await {
+            return Ok(image);
+        }
+    }
+    shared.images.pull_image(image, last).await
+}
+
+/// The pod's `imagePullSecrets`, as far as they are to be had.
+async fn secrets(shared: &Shared, pod: &Pod) -> Vec<Secret> {
+    let Some(api) = &shared.api else { return Vec::new() };
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for reference in pod::spec(pod).image_pull_secrets.iter().flatten().filter(|r| !r.name.is_empty()) {
+        match api.get_secret(pod::namespace(pod), &reference.name).await {
+            Ok(Some(secret)) => found.push(secret),
+            Ok(None) | Err(_) => missing.push(reference.name.as_str()),
+        }
+    }
+    if !missing.is_empty() {
+        let message = format!(
+            "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
+            missing.join(", ")
+        );
+        PodEvents { sink: &*shared.events, pod }.pod_warning("FailedToRetrieveImagePullSecret", &message);
+    }
+    found
 }

@@ -3,10 +3,10 @@
 use crate::pod;
 use crate::testing::World;
 use expect_test::expect;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use runtime::fake::{Call, Script};
-use runtime::service::{StartFailure, StartFailureKind};
+use runtime::service::{RegistryAuth, StartFailure, StartFailureKind};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,6 +128,29 @@ async fn an_image_that_cannot_be_pulled() {
     ] {
         assert!(events.contains(words), "{words}: {events}");
     }
+}
+
+#[tokio::test]
+async fn an_image_of_a_private_registry() {
+    let world = World::new();
+    let auth = RegistryAuth::Basic { username: "u".to_owned(), password: "p".to_owned() };
+    world.runtime.add_private_image("registry.example/app:1", auth);
+    let container = json!({"name": "c", "image": "registry.example/app:1", "imagePullPolicy": "Always"});
+    let pod = pod_of(json!({"containers": [container], "imagePullSecrets": [{"name": "gone"}, {"name": "s"}]}));
+    world.workers.update(pod.clone());
+    world.until("it backs off", |w| waits(w, &pod, "ImagePullBackOff")).await;
+    let words = "Unable to retrieve some image pull secrets (gone, s); attempting to pull the image may not succeed.";
+    assert!(world.events().contains(words), "{}", world.events());
+    let data = json!({"registry.example": {"auth": "dTpw"}}).to_string();
+    let bytes = k8s_openapi::ByteString(data.into_bytes());
+    let secret = Secret {
+        type_: Some("kubernetes.io/dockercfg".to_owned()),
+        data: Some([(".dockercfg".to_owned(), bytes)].into()),
+        ..Secret::default()
+    };
+    world.api.secrets.lock().unwrap().insert("s".to_owned(), secret);
+    world.advance(10).await;
+    world.until("it runs", |w| w.phase(&pod) == "Running").await;
 }
 
 #[tokio::test]

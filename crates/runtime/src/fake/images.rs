@@ -44,11 +44,13 @@ impl ImageService for FakeRuntime {
         Box::pin(async { Ok(found) })
     }
 
-    fn pull_image<'a>(&'a self, reference: &'a str, _auth: Option<RegistryAuth>) -> Reply<'a, Image, ImageError> {
+    fn pull_image<'a>(&'a self, reference: &'a str, auth: Option<RegistryAuth>) -> Reply<'a, Image, ImageError> {
         let reference = normal(reference);
         let mut inner = self.lock();
         inner.calls.push(Call::PullImage(reference.clone()));
+        let refused = inner.private.get(&reference).is_some_and(|wanted| Some(wanted) != auth.as_ref());
         let result = match inner.registry.get(&reference).cloned() {
+            Some(_) if refused => Err(ImageError::Unauthorized { message: "pull access denied".to_owned(), reference }),
             Some(image) => {
                 inner.images.insert(reference, image.clone());
                 Ok(image)
