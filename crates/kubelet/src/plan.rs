@@ -10,7 +10,7 @@ mod tests;
 
 pub use backoff::{Backoff, INITIAL_DELAY, MAX_DELAY, RESET_AFTER};
 
-use crate::observed::{Observed, ProbeResults};
+use crate::observed::{Observed, ProbeFailure, ProbeResults};
 use crate::pod::{self, Role};
 use crate::resize;
 use jiff::Timestamp;
@@ -68,8 +68,10 @@ pub struct KillContainer {
     pub role: Role,
     /// Words for the Killing event.
     pub message: String,
-    /// Restart it at once, without back-off accounting of its own: a changed definition.
+    /// Whether a probe wants it; else it starts again at once, without back-off, with a changed definition.
     pub probe_failed: bool,
+    /// The failed probe's own `terminationGracePeriodSeconds`.
+    pub grace_period_seconds: Option<i64>,
 }
 
 /// A container that waits out its back-off.
@@ -291,12 +293,18 @@ fn plan_running(
         }
         (false, None) => return,
     };
+    let probe = match failed {
+        Some(ProbeFailure::Liveness) => container.liveness_probe.as_ref(),
+        Some(ProbeFailure::Startup) => container.startup_probe.as_ref(),
+        None => None,
+    };
     actions.kill.push(KillContainer {
         id: current.id.clone(),
         name: container.name.clone(),
         role,
         message,
         probe_failed: failed.is_some(),
+        grace_period_seconds: probe.and_then(|probe| probe.termination_grace_period_seconds),
     });
 }
 

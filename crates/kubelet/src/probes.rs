@@ -2,13 +2,17 @@
 //!
 //! What not: lifecycle hooks; the worker runs them.
 
+#[cfg(test)]
+mod tests;
+
 use crate::events::PodEvents;
-use crate::hooks::{self, HandlerError};
+use crate::hooks::{self, Endpoint, HandlerError, Purpose};
 use crate::observed::{ProbeFailure, ProbeResult, ProbeResults};
 use crate::pod::Role;
 use crate::shared::Shared;
 use crate::worker::Inbox;
 use k8s_openapi::api::core::v1::{Container, Pod, Probe};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use runtime::service::ContainerId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -238,8 +242,12 @@ async fn watch(task: Arc<Task>, kind: Kind, probe: Probe) {
     let success_threshold = probe.success_threshold.filter(|n| *n > 0).unwrap_or(1);
     let (mut successes, mut failures) = (0, 0);
     loop {
-        match once(&task, &probe).await {
-            Ok(()) => {
+        match attempt(&task, &probe).await {
+            Ok(warning) => {
+                if let Some(warning) = warning {
+                    let text = format!("{} probe warning: {warning}", kind.as_str());
+                    task.events().warning(task.role, &task.container, "ProbeWarning", &text);
+                }
                 (successes, failures) = (successes + 1, 0);
                 if successes >= success_threshold {
                     task.change(|result| match kind {
@@ -252,9 +260,9 @@ async fn watch(task: Arc<Task>, kind: Kind, probe: Probe) {
                     }
                 }
             }
-            Err(message) => {
+            Err(error) if error.is_failure() => {
                 (successes, failures) = (0, failures + 1);
-                let text = format!("{} probe failed: {message}", kind.as_str());
+                let text = format!("{} probe failed: {error}", kind.as_str());
                 task.events().warning(task.role, &task.container, "Unhealthy", &text);
                 if failures >= failure_threshold {
                     task.change(|result| match kind {
@@ -267,30 +275,56 @@ async fn watch(task: Arc<Task>, kind: Kind, probe: Probe) {
                     }
                 }
             }
+            Err(error) => {
+                let text = format!("{} probe errored and resulted in unknown state: {error}", kind.as_str());
+                task.events().warning(task.role, &task.container, "Unhealthy", &text);
+            }
         }
         clock.sleep(period).await;
     }
 }
 
-/// One attempt. The error is what stands after `probe failed: `.
-async fn once(task: &Task, probe: &Probe) -> Result<(), String> {
-    let timeout = seconds(probe.timeout_seconds, 1);
-    let attempt = async {
-        if let Some(exec) = &probe.exec {
-            let command = exec.command.clone().unwrap_or_default();
-            return hooks::exec(&task.shared, &task.id, command, timeout).await;
+/// How often a probe that could not be tried is tried anew, at once (`maxProbeRetries`).
+const TRIES_MAX: usize = 3;
+/// What the runtime may take beyond a command's own time to end it.
+const EXEC_MARGIN: Duration = Duration::from_secs(1);
+
+/// One attempt of a probe. What comes back on success is a warning.
+async fn attempt(task: &Task, probe: &Probe) -> Result<Option<String>, HandlerError> {
+    for _ in 1..TRIES_MAX {
+        match once(task, probe).await {
+            Err(error) if !error.is_failure() => {}
+            done => return done,
         }
-        if let Some(get) = &probe.http_get {
-            return hooks::http_get(&task.container, get, &task.addresses).await;
-        }
-        if let Some(socket) = &probe.tcp_socket {
-            return hooks::tcp(&task.container, socket.host.as_deref(), &socket.port, &task.addresses).await;
-        }
-        Err(HandlerError::Invalid("missing probe handler".to_owned()))
-    };
-    let grace = Duration::from_secs(1); // the runtime ends a command that takes too long; it may need a moment
-    match clock::timeout(&*task.shared.clock, timeout + grace, attempt).await {
-        Some(result) => result.map_err(|error| error.to_string()),
-        None => Err(format!("command timed out: context deadline exceeded after {timeout:?}")),
     }
+    once(task, probe).await
+}
+
+async fn once(task: &Task, probe: &Probe) -> Result<Option<String>, HandlerError> {
+    let limit = seconds(probe.timeout_seconds, 1);
+    let clock = &*task.shared.clock;
+    let endpoint = |host: Option<&str>, port: &IntOrString| Endpoint::new(&task.container, host, port, &task.addresses);
+    if let Some(exec) = &probe.exec {
+        let command = exec.command.clone().unwrap_or_default();
+        let words = command.join(" ");
+        let run = hooks::exec(&task.shared, &task.id, command, limit);
+        return match clock::timeout(clock, limit + EXEC_MARGIN, run).await {
+            Some(done) => done.map(|()| None),
+            None => Err(HandlerError::CommandTimeout { command: words, timeout: limit }),
+        };
+    }
+    if let Some(get) = &probe.http_get {
+        let endpoint = endpoint(get.host.as_deref(), &get.port)?;
+        return hooks::http_get(get, endpoint, Purpose::Probe, clock, Some(limit)).await;
+    }
+    if let Some(socket) = &probe.tcp_socket {
+        let endpoint = endpoint(socket.host.as_deref(), &socket.port)?;
+        return hooks::tcp(&endpoint, clock, limit).await.map(|()| None);
+    }
+    if let Some(grpc) = &probe.grpc {
+        let endpoint = endpoint(None, &IntOrString::Int(grpc.port))?;
+        let service = grpc.service.as_deref().unwrap_or_default();
+        return hooks::grpc(&endpoint, service, clock, limit).await.map(|()| None);
+    }
+    Err(HandlerError::NotTried("missing probe handler".to_owned()))
 }

@@ -56,7 +56,7 @@ struct Case {
     containers: Vec<String>,
     now: i64,
     not_started: Vec<String>,
-    failed: Option<String>,
+    failed: Option<(String, ProbeFailure)>,
     replaced: Vec<String>,
 }
 
@@ -99,9 +99,8 @@ impl Case {
         for id in &self.not_started {
             probes.0.insert(id.clone(), ProbeResult { started: false, ready: false, failed: None });
         }
-        if let Some(id) = &self.failed {
-            let failed = Some(crate::observed::ProbeFailure::Liveness);
-            probes.0.insert(id.clone(), ProbeResult { started: true, ready: true, failed });
+        if let Some((id, failed)) = &self.failed {
+            probes.0.insert(id.clone(), ProbeResult { started: true, ready: true, failed: Some(*failed) });
         }
         let actions = compute_pod_actions(&PlanInput {
             pod: &self.pod,
@@ -121,7 +120,10 @@ fn text(actions: &PodActions) -> String {
     let mut parts = Vec::new();
     parts.extend(actions.kill_sandboxes.iter().map(|s| format!("stop sandbox {s}")));
     parts.extend(actions.create_sandbox.map(|attempt| format!("make sandbox {attempt}")));
-    parts.extend(actions.kill.iter().map(|k| format!("kill {}: {}", k.id, k.message)));
+    parts.extend(actions.kill.iter().map(|k| {
+        let grace = k.grace_period_seconds.map(|seconds| format!(" within {seconds} s")).unwrap_or_default();
+        format!("kill {}{grace}: {}", k.id, k.message)
+    }));
     parts.extend(actions.remove.iter().map(|id| format!("remove {id}")));
     parts.extend(actions.remove_sandboxes.iter().map(|id| format!("remove sandbox {id}")));
     parts.extend(actions.start.iter().map(|s| format!("start {} {:?} {}", s.name, s.role, s.attempt)));
@@ -225,8 +227,17 @@ fn sidecars() {
 #[test]
 fn running_containers_that_are_wrong() {
     let mut unhealthy = case(one("Always"), &["c:0:running"]);
-    unhealthy.failed = Some("c-0".to_owned());
+    unhealthy.failed = Some(("c-0".to_owned(), ProbeFailure::Liveness));
     unhealthy.check(expect!["kill c-0: Container c failed liveness probe, will be restarted"]);
+    let (liveness, startup) =
+        (json!({"terminationGracePeriodSeconds": 3}), json!({"terminationGracePeriodSeconds": 4}));
+    let probed = json!({"containers": [{"name": "c", "livenessProbe": liveness, "startupProbe": startup}]});
+    let mut own_grace = case(probed.clone(), &["c:0:running"]);
+    own_grace.failed = Some(("c-0".to_owned(), ProbeFailure::Liveness));
+    own_grace.check(expect!["kill c-0 within 3 s: Container c failed liveness probe, will be restarted"]);
+    let mut own_grace = case(probed, &["c:0:running"]);
+    own_grace.failed = Some(("c-0".to_owned(), ProbeFailure::Startup));
+    own_grace.check(expect!["kill c-0 within 4 s: Container c failed startup probe, will be restarted"]);
     let mut other = case(one("Always"), &["c:0:running"]);
     let running = container(&other.pod, "c:0:running");
     other.pod = pod(json!({"containers": [{"name": "c", "image": "another"}]}));

@@ -232,7 +232,9 @@ impl Worker {
             self.backoff.forget(&kill.name);
             self.replaced.insert(kill.id.clone());
         }
-        let grace = Duration::from_secs(pod::grace_period_seconds(&self.pod).unsigned_abs());
+        let own = kill.grace_period_seconds.filter(|_| self.pod.metadata.deletion_timestamp.is_none());
+        let grace_seconds = own.unwrap_or_else(|| pod::grace_period_seconds(&self.pod));
+        let grace = Duration::from_secs(grace_seconds.unsigned_abs());
         self.prober.stopped(&kill.id);
         let (shared, inbox, pod, id) = (self.shared.clone(), self.inbox.clone(), self.pod.clone(), kill.id.clone());
         let addresses = self.pod_addresses();
