@@ -1,6 +1,6 @@
 //! Reading certificates: who a TLS peer is, and when a certificate ends.
 
-use crate::CertError;
+use crate::{CertError, Usage};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use x509_parser::extensions::GeneralName;
@@ -34,6 +34,8 @@ pub struct CertificateInfo {
     pub alt_names: Vec<String>,
     /// Whether it may issue others.
     pub is_authority: bool,
+    /// For what it is good, as far as the extended key usages say so.
+    pub usage: Option<Usage>,
 }
 
 /// The identity in a client certificate that TLS has already verified. `None`: it names nobody.
@@ -76,7 +78,18 @@ pub fn certificate_info(pem: &str) -> Result<CertificateInfo, CertError> {
         not_after: timestamp(certificate.validity().not_after.timestamp()),
         alt_names,
         is_authority: certificate.is_ca(),
+        usage: usage(&certificate),
     })
+}
+
+fn usage(certificate: &X509Certificate<'_>) -> Option<Usage> {
+    let extension = certificate.extended_key_usage().ok()??;
+    match (extension.value.client_auth, extension.value.server_auth) {
+        (true, true) => Some(Usage::ServerAndClient),
+        (true, false) => Some(Usage::Client),
+        (false, true) => Some(Usage::Server),
+        (false, false) => None,
+    }
 }
 
 /// All certificates of a PEM text, DER.

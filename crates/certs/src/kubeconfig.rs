@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// How the user of a kubeconfig proves who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,15 @@ pub enum Credentials {
     },
     /// Nothing.
     None,
+}
+
+/// Where a kubeconfig has its user's certificate.
+#[derive(Clone, Copy, Debug)]
+pub enum UserCertificate<'a> {
+    /// In itself.
+    Embedded(&'a KeyCertificate),
+    /// In a file with certificate and key.
+    File(&'a Path),
 }
 
 /// A kubeconfig of one context.
@@ -114,6 +124,35 @@ impl Kubeconfig {
         let credentials = credentials(&named(config, "users", user).unwrap_or(&nobody)["user"])?;
         Ok(Self { cluster: cluster.to_owned(), server, certificate_authority, user: user.to_owned(), credentials })
     }
+
+    /// Gives the user of a decoded kubeconfig's current context another certificate; all else stays as it is.
+    ///
+    /// # Errors
+    /// [`KubeconfigError::Missing`]
+    pub fn set_certificate(config: &mut Value, new: &UserCertificate<'_>) -> Result<(), KubeconfigError> {
+        let current = config["current-context"].as_str().ok_or(KubeconfigError::Missing("current-context"))?;
+        let context = named(config, "contexts", current).ok_or(KubeconfigError::Missing("current context"))?;
+        let user = context["context"]["user"].clone();
+        let mut users = config["users"].as_array_mut().into_iter().flatten();
+        let entry = users.find(|entry| entry["name"] == user).and_then(|entry| entry["user"].as_object_mut());
+        let entry = entry.ok_or(KubeconfigError::Missing("user"))?;
+        let certificate_keys = ["client-certificate", "client-key", "client-certificate-data", "client-key-data"];
+        certificate_keys.iter().for_each(|key| drop(entry.remove(*key)));
+        let (certificate, key) = match new {
+            UserCertificate::Embedded(pair) => {
+                let (certificate, key) = (STANDARD.encode(&pair.certificate_pem), STANDARD.encode(&pair.key_pem));
+                (("client-certificate-data", certificate), ("client-key-data", key))
+            }
+            UserCertificate::File(path) => {
+                let path = path.display().to_string();
+                (("client-certificate", path.clone()), ("client-key", path))
+            }
+        };
+        for (key, value) in [certificate, key] {
+            entry.insert(key.to_owned(), value.into());
+        }
+        Ok(())
+    }
 }
 
 fn credentials(user: &Value) -> Result<Credentials, KubeconfigError> {
@@ -202,6 +241,24 @@ mod tests {
                 token: "123.true"
         "#]]
         .assert_eq(&config.to_yaml().replace("Q0E=\n", "\"Q0E=\"\n"));
+    }
+
+    #[test]
+    fn another_certificate_takes_the_place_of_the_one_before() {
+        let mut config = json!({
+            "current-context": "a@b",
+            "contexts": [{"name": "a@b", "context": {"cluster": "b", "user": "a"}}, {"name": "mine"}],
+            "users": [{"name": "c", "user": {}}, {"name": "a", "user": {"client-certificate-data": "", "as": "me"}}],
+        });
+        Kubeconfig::set_certificate(&mut config, &UserCertificate::File(Path::new("/x.pem"))).unwrap();
+        let user = json!({"client-certificate": "/x.pem", "client-key": "/x.pem", "as": "me"});
+        assert_eq!(config["users"], json!([{"name": "c", "user": {}}, {"name": "a", "user": user}]));
+        let pair = KeyCertificate { certificate_pem: "C".to_owned(), key_pem: "K".to_owned() };
+        Kubeconfig::set_certificate(&mut config, &UserCertificate::Embedded(&pair)).unwrap();
+        let user = json!({"client-certificate-data": "Qw==", "client-key-data": "Sw==", "as": "me"});
+        assert_eq!(config["users"][1]["user"], user);
+        config["users"] = json!([]);
+        assert!(Kubeconfig::set_certificate(&mut config, &UserCertificate::Embedded(&pair)).is_err());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod jws;
 mod jwt;
 mod kubeconfig;
 mod pki;
+mod renewal;
 mod request;
 mod tls;
 
@@ -23,8 +24,9 @@ pub use grant::{Grant, is_known_usage};
 pub use identity::{CertificateInfo, PeerIdentity, certificate_info, certificates_from_pem, peer_identity};
 pub use jws::{detached_signature, is_detached_signature};
 pub use jwt::{Jwk, JwtError, TokenSigner, TokenVerifier};
-pub use kubeconfig::{Credentials, Kubeconfig, KubeconfigError};
+pub use kubeconfig::{Credentials, Kubeconfig, KubeconfigError, UserCertificate};
 pub use pki::{KubeconfigFile, Paths, Pki, PkiConfig, ensure, write_kubeconfig};
+pub use renewal::renewed;
 pub use request::{RequestInfo, SigningRequest, certificate_request, private_key, request_info};
 pub use tls::{ClientAuth, client_config, server_config, unverified_client_config};
 
@@ -52,6 +54,14 @@ pub enum CertError {
     /// A certificate signing request cannot be signed.
     #[error("{0}")]
     Request(&'static str),
+    /// A certificate cannot be renewed.
+    #[error("{name:?} cannot be renewed: {reason}")]
+    Renew {
+        /// CN of its subject.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
     /// A name is not allowed in a certificate.
     #[error("{name:?} cannot stand in a certificate")]
     Name {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// kubeadm's CACertificateValidityPeriod: ten years.
 const AUTHORITY_VALIDITY_SECONDS: u64 = 10 * 365 * 24 * 3600;
 /// kubeadm's CertificateValidityPeriod: one year.
-const VALIDITY_SECONDS: u64 = 365 * 24 * 3600;
+pub(crate) const VALIDITY_SECONDS: u64 = 365 * 24 * 3600;
 
 /// What the certificates of a cluster say.
 #[derive(Clone, Debug)]

@@ -1,5 +1,7 @@
 //! Writing the node's files, and addresses of this machine.
 
+use certs::{Kubeconfig, UserCertificate};
+use std::error::Error;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -47,6 +49,16 @@ fn write_mode(path: &Path, text: &str, mode: u32) -> Result<(), FileError> {
     let opened = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary);
     opened.and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes())).map_err(at(&temporary))?;
     fs::rename(&temporary, path).map_err(at(path))
+}
+
+/// Gives the user of a kubeconfig another certificate; what else is in the file stays, as kubeadm keeps it.
+///
+/// # Errors
+/// A file that cannot be read or written, or is no kubeconfig.
+pub fn set_certificate(kubeconfig: &Path, new: &UserCertificate<'_>) -> Result<(), Box<dyn Error>> {
+    let mut document = api::codec::decode_yaml(&fs::read(kubeconfig).map_err(at(kubeconfig))?)?.value;
+    Kubeconfig::set_certificate(&mut document, new)?;
+    Ok(certs::write_private(kubeconfig, &api::codec::encode_yaml(&document))?)
 }
 
 /// Removes a file; it may be gone already.

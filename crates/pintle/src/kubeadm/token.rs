@@ -211,9 +211,9 @@ pub fn short(seconds: i64) -> String {
 }
 
 /// Columns as wide as their widest cell, three spaces between them, as upstream's tab writer has it.
-fn table(rows: &[[String; 6]]) -> String {
+pub fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let line = |row: &[String; 6]| {
+    let line = |row: &[String; COLUMNS]| {
         let cells = row.iter().enumerate().map(|(column, cell)| {
             if column + 1 == row.len() { cell.clone() } else { format!("{cell:<width$}", width = width(column) + 3) }
         });
