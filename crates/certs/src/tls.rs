@@ -1,6 +1,6 @@
 //! rustls configurations from PEM texts: one place that says which protocol and which checks.
 
-use crate::{CertError, KeyCertificate, certificates_from_pem};
+use crate::{CertError, KeyCertificate, ServingCertificate, certificates_from_pem};
 use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
@@ -29,6 +29,18 @@ pub fn server_config(
     client_auth: ClientAuth<'_>,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, CertError> {
+    changing_server_config(&ServingCertificate::new(pair)?, client_auth, alpn)
+}
+
+/// The same for a certificate that is replaced while the server runs.
+///
+/// # Errors
+/// [`CertError::NoAuthority`], [`CertError::Tls`]
+pub fn changing_server_config(
+    serving: &ServingCertificate,
+    client_auth: ClientAuth<'_>,
+    alpn: &[&[u8]],
+) -> Result<Arc<ServerConfig>, CertError> {
     let provider = Arc::new(default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -43,8 +55,7 @@ pub fn server_config(
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let chain = certificates_from_pem(&pair.certificate_pem)?;
-    let mut config = builder.with_single_cert(chain, key(&pair.key_pem)?).map_err(tls("the server's certificate"))?;
+    let mut config = builder.with_cert_resolver(Arc::new(serving.clone()));
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
 }
@@ -142,10 +153,10 @@ fn roots(bundle: &str) -> Result<RootCertStore, CertError> {
     if added == 0 { Err(CertError::NoAuthority) } else { Ok(store) }
 }
 
-fn key(pem: &str) -> Result<PrivateKeyDer<'static>, CertError> {
+pub(crate) fn key(pem: &str) -> Result<PrivateKeyDer<'static>, CertError> {
     PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| CertError::Parse { what: "a private key".to_owned() })
 }
 
-fn tls(what: &'static str) -> impl FnOnce(rustls::Error) -> CertError {
+pub(crate) fn tls(what: &'static str) -> impl FnOnce(rustls::Error) -> CertError {
     move |source| CertError::Tls { what, source }
 }

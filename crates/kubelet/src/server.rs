@@ -21,7 +21,7 @@ pub use authorize::{Caller, Delegation, RequestAttributes};
 pub use listen::{BoundServer, ServerError, bind};
 pub use webhook::Webhook;
 
-use certs::KeyCertificate;
+use certs::ServingCertificate;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -30,8 +30,8 @@ use std::sync::Arc;
 pub struct ServerConfig {
     /// Where to listen; port 10250 by custom, 0 for any.
     pub address: SocketAddr,
-    /// The serving certificate.
-    pub serving: KeyCertificate,
+    /// The serving certificate; while there is none, handshakes fail.
+    pub serving: ServingCertificate,
     /// `authentication.x509.clientCAFile`: who signs clients, PEM.
     pub client_ca_pem: String,
     /// Certificate users that may do everything beside `system:masters`: the API server's.
@@ -42,7 +42,7 @@ pub struct ServerConfig {
 
 impl ServerConfig {
     /// The usual configuration: the API server's own client certificate and `system:masters` may, nobody else.
-    pub fn new(address: SocketAddr, serving: KeyCertificate, client_ca_pem: String) -> Self {
+    pub fn new(address: SocketAddr, serving: ServingCertificate, client_ca_pem: String) -> Self {
         let api_server_users = vec!["kube-apiserver-kubelet-client".to_owned()];
         Self { address, serving, client_ca_pem, api_server_users, delegation: None }
     }

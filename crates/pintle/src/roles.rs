@@ -8,7 +8,7 @@ pub mod election;
 pub mod health;
 pub mod images;
 pub mod kubelet;
-pub mod kubelet_certificate;
+pub mod kubelet_certificates;
 pub mod node_network;
 pub mod scheduler;
 pub mod server;

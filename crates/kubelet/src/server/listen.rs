@@ -74,7 +74,7 @@ pub(super) struct Context {
 /// [`ServerError`]
 pub async fn bind(config: ServerConfig) -> Result<BoundServer, ServerError> {
     let auth = ClientAuth::Optional(&config.client_ca_pem);
-    let tls = certs::server_config(&config.serving, auth, &[b"http/1.1"])?;
+    let tls = certs::changing_server_config(&config.serving, auth, &[b"http/1.1"])?;
     let listen = |source| ServerError::Listen { address: config.address, source };
     let listener = TcpListener::bind(config.address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;

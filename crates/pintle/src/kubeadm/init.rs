@@ -3,7 +3,7 @@
 use super::settings::{ClusterSettings, Datastore, KUBERNETES_DIR, TokenSettings, pki_dir};
 use super::{config_file, files, image, kubelet_service, manifests, objects, preflight, token, wait_until};
 use crate::node_files::{self, NodeSettings};
-use certs::{BootstrapToken, KubeconfigFile, Pki, PkiConfig};
+use certs::{BootstrapToken, KubeconfigFile, Pki, PkiConfig, UserCertificate};
 use clap::Args;
 use client::{Client, ObjectKey, PatchKind};
 use clock::SharedClock;
@@ -62,6 +62,9 @@ pub struct InitFlags {
     ignore_preflight_errors: Vec<String>,
 }
 
+/// The link to the kubelet's newest certificate.
+const KUBELET_CLIENT_CURRENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+
 type Done = Result<(), Box<dyn Error>>;
 
 /// Makes the control plane.
@@ -85,6 +88,7 @@ pub async fn run(flags: InitFlags, clock: SharedClock) -> Done {
     upload(&client, &settings, &configuration).await?;
     mark_control_plane(&client, &settings, &clock).await?;
     let token = bootstrap(&client, &settings, &pki, &clock).await?;
+    finalize_kubelet()?;
     print_end(&settings, &pki, &token)
 }
 
@@ -372,6 +376,16 @@ async fn bootstrap(
         super::apply(client, &object).await?;
     }
     Ok(first.ok_or("bootstrapTokens: Required value")?)
+}
+
+/// The kubelet keeps the certificates that follow the first one in files of its own: its kubeconfig names them.
+fn finalize_kubelet() -> Done {
+    let (kubeconfig, current) = (Path::new(KUBERNETES_DIR).join("kubelet.conf"), Path::new(KUBELET_CLIENT_CURRENT));
+    if !current.exists() {
+        return Ok(()); // it does not rotate
+    }
+    println!("[kubelet-finalize] Updating {kubeconfig:?} to point to a rotatable kubelet client certificate and key");
+    files::set_certificate(&kubeconfig, &UserCertificate::File(current))
 }
 
 fn print_end(settings: &ClusterSettings, pki: &Pki, token: &BootstrapToken) -> Done {

@@ -2,8 +2,7 @@
 //! `pintle server`.
 
 use super::node_network::NodeNetwork;
-use super::serving;
-use certs::{CertError, KeyCertificate};
+use certs::ServingCertificate;
 use client::{Client, Shutdown};
 use clock::SharedClock;
 use kubelet::server::{Delegation, ServerConfig, ServerError, Webhook};
@@ -28,8 +27,8 @@ pub struct Agent {
     pub runtime_root: PathBuf,
     /// Namespaces and sockets.
     pub run_dir: PathBuf,
-    /// The serving certificate; `None`: one is made and signed by itself.
-    pub serving: Option<KeyCertificate>,
+    /// The serving certificate.
+    pub serving: ServingCertificate,
     /// Who signs the clients of the HTTPS API, PEM; `None`: the API is not served.
     pub client_ca_pem: Option<String>,
     /// Time.
@@ -45,9 +44,6 @@ pub enum AgentError {
     /// The HTTPS API.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// The serving certificate.
-    #[error(transparent)]
-    Certificate(#[from] CertError),
 }
 
 /// Runs the agent until `shutdown`. Containers go on running after it.
@@ -65,7 +61,6 @@ pub async fn run(agent: Agent, shutdown: Shutdown) -> Result<(), AgentError> {
     let bound = match client_ca_pem {
         None => None,
         Some(client_ca_pem) => {
-            let serving = serving.map_or_else(|| self_signed(&config, clock.now()), Ok)?;
             let mut server = ServerConfig::new(address, serving, client_ca_pem);
             let webhook = |client: &Client| Webhook::new(client.clone(), clock.clone(), config.node_name.clone());
             server.delegation = client.as_ref().map(|client| Arc::new(webhook(client)) as Arc<dyn Delegation>);
@@ -86,9 +81,4 @@ pub async fn run(agent: Agent, shutdown: Shutdown) -> Result<(), AgentError> {
     }
     kubelet.run(shutdown).await;
     Ok(())
-}
-
-fn self_signed(config: &Config, now: jiff::Timestamp) -> Result<KeyCertificate, CertError> {
-    let addresses: Vec<String> = config.node_ips.iter().map(ToString::to_string).collect();
-    serving::self_signed(&config.node_name, &addresses, now)
 }

@@ -1,11 +1,10 @@
 //! `pintle kubelet`: a node agent alone, with upstream's flags. Flags win over the configuration file.
 
 use super::agent::{self, Agent};
-use super::kubelet_certificate::{self, CertificateFiles};
+use super::kubelet_certificates::{ClientCredentials, ClientSetup, ServingSetup, serving};
 use super::{health, shutdown};
-use certs::KeyCertificate;
 use clap::{ArgAction, Args};
-use client::{Client, ClientSwap, Shutdown};
+use client::{Client, Shutdown};
 use clock::SharedClock;
 use kubelet::{Config, KUBELET_VERSION, ManifestUrl, RetentionFields, parse_header, parse_labels, parse_taints};
 use serde_json::Value;
@@ -94,6 +93,15 @@ pub struct KubeletFlags {
     /// Renew the client certificate before it ends.
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     rotate_certificates: Option<bool>,
+    /// Ask the cluster to sign the serving certificate, and renew it before it ends.
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    rotate_server_certificates: Option<bool>,
+    /// The certificate of the kubelet's API.
+    #[arg(long, value_name = "FILE")]
+    tls_cert_file: Option<PathBuf>,
+    /// Its private key.
+    #[arg(long, value_name = "FILE")]
+    tls_private_key_file: Option<PathBuf>,
     /// How much to log.
     #[arg(long, short, default_value_t = 2)]
     v: i32,
@@ -109,13 +117,7 @@ pub async fn run(flags: KubeletFlags, clock: SharedClock) -> Result<(), Box<dyn 
     }
     apply_flags(&mut config, &flags)?;
     serve_health(&document, &clock, &shutdown).await;
-    let rotates = flags.rotate_certificates.or(document["rotateCertificates"].as_bool()).unwrap_or(false);
-    let files = CertificateFiles {
-        directory: flags.cert_dir.clone(),
-        kubeconfig: flags.kubeconfig.clone().unwrap_or_default(),
-        node_name: config.node_name.clone(),
-    };
-    let client = client(&flags, files, rotates, &clock, &shutdown).await?;
+    let client = client(&flags, &document, &config, &clock, &shutdown).await?;
     // a node made by `join` has no identity of kube-proxy: its own may read what that needs (see `kubeadm::objects`)
     let proxy_client = match flags.proxy_kubeconfig.exists() && client.is_some() {
         true => Some(Client::from_kubeconfig(&flags.proxy_kubeconfig, &format!("kube-proxy/{KUBELET_VERSION}")).await?),
@@ -126,8 +128,8 @@ pub async fn run(flags: KubeletFlags, clock: SharedClock) -> Result<(), Box<dyn 
         file.and_then(Value::as_str).map(PathBuf::from)
     });
     let client_ca_pem = client_ca.map(std::fs::read_to_string).transpose()?;
-    let (certificate, key) = (flags.cert_dir.join("kubelet.crt"), flags.cert_dir.join("kubelet.key"));
-    let serving = if certificate.exists() { Some(KeyCertificate::read(&certificate, &key)?) } else { None };
+    let setup = serving_setup(&flags, &document)?;
+    let serving = serving(setup, &config, client.as_ref(), &clock, &shutdown)?;
     let agent = Agent {
         config,
         client,
@@ -221,39 +223,37 @@ pub fn own_address() -> Option<IpAddr> {
     address.or(Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)))
 }
 
-/// The API server's client. Without a usable certificate one is asked for first, if there is a bootstrap kubeconfig; and it
-/// is renewed in time, when the configuration says so.
 async fn client(
     flags: &KubeletFlags,
-    files: CertificateFiles,
-    rotates: bool,
+    document: &Value,
+    config: &Config,
     clock: &SharedClock,
     shutdown: &Shutdown,
 ) -> Result<Option<Client>, Box<dyn Error>> {
     let Some(kubeconfig) = &flags.kubeconfig else { return Ok(None) };
-    let agent = format!("kubelet/{KUBELET_VERSION}");
-    if !kubelet_certificate::is_usable(kubeconfig, clock.now()) {
-        match &flags.bootstrap_kubeconfig {
-            Some(bootstrap) if bootstrap.exists() => {
-                let asking = files.bootstrap(bootstrap, &agent, clock);
-                tokio::select! {
-                    done = asking => done.map_err(|error| format!("{}: {error}", bootstrap.display()))?,
-                    () = shutdown.cancelled() => return Err("stopped while waiting for a client certificate".into()),
-                }
-            }
-            _ if !kubeconfig.exists() => {
-                return Err(
-                    format!("invalid kubeconfig: stat {}: no such file or directory", kubeconfig.display()).into()
-                );
-            }
-            _ => tracing::error!(kubeconfig = %kubeconfig.display(), "the client certificate has expired"),
-        }
-    }
-    let first = Client::from_kubeconfig(kubeconfig, &agent).await?;
-    if !rotates {
-        return Ok(Some(first));
-    }
-    let (client, swap) = ClientSwap::new(&first, &agent)?;
-    tokio::spawn(files.rotate(client.clone(), swap, agent, clock.clone(), shutdown.clone()));
-    Ok(Some(client))
+    let credentials = ClientCredentials::new(ClientSetup {
+        directory: flags.cert_dir.clone(),
+        kubeconfig: kubeconfig.clone(),
+        bootstrap: flags.bootstrap_kubeconfig.clone(),
+        rotates: flags.rotate_certificates.or(document["rotateCertificates"].as_bool()).unwrap_or(false),
+        node_name: config.node_name.clone(),
+        agent: format!("kubelet/{KUBELET_VERSION}"),
+    });
+    Ok(Some(credentials.client(clock, shutdown).await.map_err(|error| error as Box<dyn Error>)?))
+}
+
+/// Where the serving certificate comes from: `tlsCertFile`, `tlsPrivateKeyFile`, `serverTLSBootstrap`.
+fn serving_setup(flags: &KubeletFlags, document: &Value) -> Result<ServingSetup, Box<dyn Error>> {
+    let file = |flag: &Option<PathBuf>, key: &str| {
+        let field = document[key].as_str().filter(|path| !path.is_empty());
+        flag.clone().or_else(|| field.map(PathBuf::from))
+    };
+    let files =
+        match (file(&flags.tls_cert_file, "tlsCertFile"), file(&flags.tls_private_key_file, "tlsPrivateKeyFile")) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err("tlsCertFile and tlsPrivateKeyFile: one does not go without the other".into()),
+        };
+    let bootstrap = flags.rotate_server_certificates.or(document["serverTLSBootstrap"].as_bool()).unwrap_or(false);
+    Ok(ServingSetup { directory: flags.cert_dir.clone(), files, bootstrap })
 }

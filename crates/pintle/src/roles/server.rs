@@ -304,7 +304,7 @@ fn node(flags: &ServerFlags, place: &Place, pki: &Pki, server: &Server) -> Resul
         cluster_cidr: flags.cluster_cidr,
         runtime_root: root.join("runtime"),
         run_dir: PathBuf::from(images::RUN_DIR),
-        serving: Some(pki.kubelet_serving(name, &names, place.clock.now())?),
+        serving: certs::ServingCertificate::new(&pki.kubelet_serving(name, &names, place.clock.now())?)?,
         client_ca_pem: Some(pki.authority.certificate_pem().to_owned()),
         clock: place.clock.clone(),
     })
