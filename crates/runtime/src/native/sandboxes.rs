@@ -14,9 +14,40 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::process::Child;
 
 /// Where containers without a pod's cgroup go.
 const DEFAULT_CGROUP_PARENT: &str = "/pintle";
+
+/// A shim whose sandbox is not written down yet: it ends with the making of that, however that ends. To ask it over its
+/// socket would not do: a process on its way out may have lost the connection already.
+struct NewShim(Option<Child>);
+
+impl NewShim {
+    /// Ends it and waits until it is gone.
+    async fn end(mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill().await; // it has ended by itself
+        }
+    }
+
+    /// From now on it is found by its sandbox's record.
+    fn keep(mut self) {
+        if let Some(mut child) = self.0.take() {
+            tokio::spawn(async move {
+                let _ = child.wait().await; // only so that it does not stay a zombie; its end is seen on the socket
+            });
+        }
+    }
+}
+
+impl Drop for NewShim {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.start_kill(); // it has ended by itself
+        }
+    }
+}
 
 impl Inner {
     pub(super) async fn run_pod_sandbox(
@@ -52,15 +83,16 @@ impl Inner {
         // The shim starts up while the namespaces are made; its socket is there already, so nobody waits for it. The pid namespace's
         // file lies in `ns`, so that directory is made first.
         std::fs::create_dir_all(run.join("ns")).map_err(RuntimeError::io(format!("create {}", run.display())))?;
-        self.spawn_shim(&run, listener.into(), record.config.pid == NamespaceMode::Pod)?;
+        let process = self.spawn_shim(&run, listener.into(), record.config.pid == NamespaceMode::Pod)?;
         let shim = self.connect(id).map_err(RuntimeError::io("connect to the shim"))?;
         let (this, worker_record, worker_run) = (Arc::clone(self), record.clone(), run.clone());
         let prepared = super::blocking(move || this.prepare_sandbox(&worker_record, &worker_run)).await;
         if let Err(error) = prepared {
-            let _ = shim.call(Request::Shutdown, Vec::new()).await; // it may end before it answers
+            process.end().await;
             return Err(error);
         }
         write_json(&self.sandbox_file(id), &record)?;
+        process.keep();
         let status = record.status(false, namespaces::file(&run, "net"));
         self.lock().sandboxes.insert(id.clone(), Sandbox { record, shim: Some(shim), lost: false });
         Ok(status)
@@ -97,7 +129,7 @@ impl Inner {
         config.hostname.clone()
     }
 
-    fn spawn_shim(&self, run: &Path, listener: OwnedFd, share_pid: bool) -> Result<(), RuntimeError> {
+    fn spawn_shim(&self, run: &Path, listener: OwnedFd, share_pid: bool) -> Result<NewShim, RuntimeError> {
         let path = run.join("shim.log");
         let log = std::fs::File::create(&path).map_err(RuntimeError::io(format!("create {}", path.display())))?;
         let Some((program, args)) = self.config.shim_command.split_first() else {
@@ -107,11 +139,8 @@ impl Inner {
         command.args(args).arg(run).args(share_pid.then_some(SHARE_PID));
         command.env_clear().stdin(Stdio::from(listener)).stdout(Stdio::null()).stderr(log);
         command.process_group(0);
-        let mut child = command.spawn().map_err(RuntimeError::io("start the shim"))?;
-        tokio::spawn(async move {
-            let _ = child.wait().await; // only so that it does not stay a zombie; its end is seen on the socket
-        });
-        Ok(())
+        let child = command.spawn().map_err(RuntimeError::io("start the shim"))?;
+        Ok(NewShim(Some(child)))
     }
 
     pub(super) async fn stop_pod_sandbox(self: &Arc<Self>, id: &SandboxId) -> Result<(), RuntimeError> {

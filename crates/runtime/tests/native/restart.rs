@@ -59,17 +59,25 @@ fn kill_shim_of(pid: i32) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(shim), nix::sys::signal::Signal::SIGKILL).unwrap();
 }
 
-/// Kills the shims of every sandbox below a runtime's directory.
-fn kill_shims_below(run: &std::path::Path) {
+/// The shims of every sandbox below a runtime's directory.
+fn shims_below(run: &std::path::Path) -> Vec<i32> {
     let run = run.display().to_string();
+    let mut pids = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let command = String::from_utf8_lossy(&command).into_owned();
-        let pid = entry.file_name().to_string_lossy().parse::<i32>();
-        if let (Ok(pid), true) = (pid, command.contains("\0shim\0") && command.contains(&run)) {
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
-            wait_dead(pid);
+        if command.contains("\0shim\0") && command.contains(&run) {
+            pids.extend(entry.file_name().to_string_lossy().parse::<i32>());
         }
+    }
+    pids
+}
+
+/// Kills them.
+fn kill_shims_below(run: &std::path::Path) {
+    for pid in shims_below(run) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+        wait_dead(pid);
     }
 }
 
@@ -179,6 +187,21 @@ fn a_power_cut_leaves_what_was_acknowledged_and_nothing_half_made() {
     assert!(!rig.path("root/containers").join(&broken.0).exists());
     assert!(!rig.path("root/sandboxes").join(format!("{}.json", other.id)).exists());
     wait_dead(pid);
+}
+
+#[test]
+fn a_sandbox_that_was_not_made_has_no_shim() {
+    if !possible() {
+        return;
+    }
+    let rig = Rig::new();
+    let run = rig.path("run");
+    // it fails when the shim is there already
+    let mut config = rig.sandbox_config("fails");
+    config.log_directory = rig.path("busybox.tar").join("logs");
+    rig.block(async |native| native.run_pod_sandbox(config).await.unwrap_err());
+    assert_eq!(shims_below(&run), Vec::<i32>::new());
+    assert_eq!(std::fs::read_dir(run.join("sandboxes")).unwrap().count(), 0);
 }
 
 #[test]
