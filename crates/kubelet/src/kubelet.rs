@@ -146,6 +146,16 @@ impl Kubelet {
         })
     }
 
+    /// What cannot be made here is told by the first pod that needs it.
+    fn open_directories(&self) {
+        let paths = &self.shared.config.paths;
+        for directory in [paths.pods(), paths.pod_logs.clone()] {
+            if let Err(error) = runtime::make_top_directory(&directory) {
+                tracing::warn!(path = %directory.display(), %error, "cannot make the directory");
+            }
+        }
+    }
+
     /// Works until `shutdown`.
     pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
         self.shared.events.record(
@@ -155,6 +165,7 @@ impl Kubelet {
             "Starting kubelet.",
         );
         let container_events = self.shared.runtime.container_events();
+        self.open_directories();
         self.open_network().await;
         self.adopt().await;
         let mut tasks = tokio::task::JoinSet::new();

@@ -16,9 +16,14 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// Where the directories of pods are.
+    pub fn pods(&self) -> PathBuf {
+        self.root.join("pods")
+    }
+
     /// The directory of a pod.
     pub fn pod(&self, uid: &str) -> PathBuf {
-        self.root.join("pods").join(uid)
+        self.pods().join(uid)
     }
 
     /// Where the volumes of a pod are.

@@ -15,6 +15,13 @@ use std::time::Duration;
 /// Stops waiting for a pod after this.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Grace with which a pod's object goes before its containers do.
+const AT_ONCE: u64 = 0;
+
+/// The shortest grace with which a pod's object goes only when the node is done with the pod. A burst is deleted
+/// so: else the next one would run beside forty pods that are being taken down, and be measured with them.
+const ONCE_OFF_THE_NODE: u64 = 1;
+
 /// What is started.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -60,14 +67,14 @@ pub async fn run(target: &Arc<Target>, clock: &SharedClock, plan: &Plan) -> Resu
             watcher.posted(name);
             connection.expect(&Sent::post(path.clone(), pod(name, plan)), &[]).await?;
             watcher.wait(name, |pods| pods[name].ready.is_some()).await?;
-            delete(&mut connection, &path, name).await?;
+            delete(&mut connection, &path, name, AT_ONCE).await?;
             watcher.wait(name, |pods| pods[name].gone).await?;
         }
     }
     let took = clock.monotonic().saturating_sub(started);
     if plan.together {
         for name in &names {
-            delete(&mut connection, &path, name).await?;
+            delete(&mut connection, &path, name, ONCE_OFF_THE_NODE).await?;
         }
         watcher.wait("pods to go", |pods| pods.values().all(|pod| pod.gone)).await?;
     }
@@ -96,8 +103,14 @@ async fn post_all(
     futures::future::try_join_all(posts).await.map(drop)
 }
 
-async fn delete(connection: &mut Connection, path: &str, name: &str) -> Result<(), LoadError> {
-    let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}).to_string();
+async fn delete(
+    connection: &mut Connection,
+    path: &str,
+    name: &str,
+    grace_period_seconds: u64,
+) -> Result<(), LoadError> {
+    let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": grace_period_seconds});
+    let options = options.to_string();
     connection.expect(&Sent::delete(format!("{path}/{name}"), options), &[404]).await.map(drop)
 }
 

@@ -8,8 +8,11 @@ mod events;
 pub mod fake;
 pub mod images;
 pub mod native;
+mod placement;
 mod replace;
 pub mod service;
 pub mod shim;
 mod socket;
 mod sys;
+
+pub use placement::make_top_directory;

@@ -26,6 +26,7 @@ pub use crate::cgroup::driver::CgroupDriver;
 use crate::cgroup::{Cgroups, driver};
 use crate::events::EventHub;
 use crate::images::ImageStore;
+use crate::make_top_directory;
 use crate::service::{ContainerEvent, ContainerEventKind, ContainerId, RuntimeError, SandboxId};
 use client::{News, ShimClient};
 use clock::SharedClock;
@@ -145,7 +146,7 @@ impl NativeRuntime {
         for directory in
             [trash, config.root.join("sandboxes"), config.root.join("containers"), config.run.join("sandboxes")]
         {
-            std::fs::create_dir_all(&directory).map_err(RuntimeError::io(format!("create {}", directory.display())))?;
+            make_top_directory(&directory).map_err(RuntimeError::io(format!("create {}", directory.display())))?;
         }
         let images = ImageStore::open(&config.root.join("images"))?;
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -49,9 +49,10 @@ const NODE_SETUP: &str = "set -e; own=$1; shift
 ip link set lo up; ip link add uplink type veth peer name nowhere; ip addr add 192.0.2.10/24 dev uplink
 ip link set nowhere up; ip link set uplink up
 ip route add default dev uplink; hostname bench
-for path in /var/lib/kubelet /var/log/pods /var/log/containers /run/pintle /var/lib/pintle; do
+for path in /var/lib/kubelet /var/log/pods /var/log/containers /var/lib/pintle; do
   mkdir -p $own$path $path; mount --bind $own$path $path
 done
+mkdir -p /run/pintle; mount -t tmpfs -o mode=755 tmpfs /run/pintle
 exec \"$@\"";
 /// Says so in a line when it runs, so in its namespaces: who enters them sooner finds the machine's.
 const TELL: &str = "echo made; exec \"$@\" > /dev/null";
