@@ -85,6 +85,14 @@ impl Paths {
     pub fn log_link(&self, pod: &Pod, container: &str, id: &str) -> PathBuf {
         self.container_logs.join(format!("{}_{}_{container}-{id}.log", pod::name(pod), pod::namespace(pod)))
     }
+
+    /// The links to logs of the pod. They are looked for, as an instance that the runtime has forgotten, in a removal
+    /// that was cut short, may have left one.
+    pub fn log_links(&self, pod: &Pod) -> impl Iterator<Item = PathBuf> + use<> {
+        let logs = self.log_directory(pod);
+        let links = std::fs::read_dir(&self.container_logs).into_iter().flatten().flatten();
+        links.map(|entry| entry.path()).filter(move |link| link.read_link().is_ok_and(|log| log.starts_with(&logs)))
+    }
 }
 
 /// An instance's log, relative to the pod's log directory.

@@ -75,19 +75,13 @@ impl Worker {
         for sandbox in &self.observed.sandboxes {
             self.shared.runtime.remove_pod_sandbox(&sandbox.id).await?;
         }
-        let links: Vec<_> = self
-            .observed
-            .containers
-            .iter()
-            .map(|c| self.shared.config.paths.log_link(&self.pod, &c.metadata.name, &c.id.0))
-            .collect();
         let (shared, pod) = (self.shared.clone(), self.pod.clone());
         let clean = move || {
             volumes::tear_down(&shared.config.paths, &pod::uid(&pod).0)?;
-            for path in links {
-                let _ = std::fs::remove_file(path); // it may never have been made
-            }
-            let _ = std::fs::remove_dir_all(shared.config.paths.log_directory(&pod)); // likewise
+            shared.config.paths.log_links(&pod).for_each(|link| {
+                let _ = std::fs::remove_file(link); // somebody else may have been quicker
+            });
+            let _ = std::fs::remove_dir_all(shared.config.paths.log_directory(&pod)); // it may never have been made
             Ok::<(), std::io::Error>(())
         };
         tokio::task::spawn_blocking(clean)

@@ -65,6 +65,35 @@ async fn a_pod_with_an_init_container_runs_and_is_deleted() {
 }
 
 #[tokio::test]
+async fn links_to_logs_go_with_their_pod_and_no_other() {
+    let world = World::new();
+    world.runtime.script("c", Script::Run { exit_code_on_stop: 0 });
+    let pod = pod_of(json!({"containers": [container("c")]}));
+    let paths = &world.shared.config.paths;
+    let before = pod_of(json!({"containers": []}));
+    let mut before = (*before).clone();
+    before.metadata.uid = Some("before".to_owned()); // of the same name
+    std::fs::create_dir_all(&paths.container_logs).unwrap();
+    let link = |pod: &Pod, id: &str| {
+        let link = paths.log_link(pod, "c", id);
+        std::os::unix::fs::symlink(paths.log(pod, "c", 0), &link).unwrap();
+        link
+    };
+    // the runtime knows neither: its removal of the first was cut short
+    let (forgotten, other) = (link(&pod, "forgotten"), link(&before, "other"));
+    world.workers.update(pod.clone());
+    world.until("it runs", |w| w.phase(&pod) == "Running").await;
+    assert!(forgotten.is_symlink());
+    let mut deleted = (*pod).clone();
+    deleted.metadata.deletion_timestamp = Some(Time(world.now()));
+    deleted.metadata.deletion_grace_period_seconds = Some(1);
+    world.workers.update(Arc::new(deleted));
+    world.until("its worker is gone", |w| w.workers.all().is_empty()).await;
+    let left: Vec<_> = std::fs::read_dir(&paths.container_logs).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, [other]);
+}
+
+#[tokio::test]
 async fn a_command_that_does_not_exist_backs_off() {
     let world = World::new();
     let failure =
