@@ -1,6 +1,7 @@
 //! The server as a whole: what it is made of, how it starts, listens and stops.
 
 mod connection;
+mod drain;
 mod in_process;
 
 pub use connection::Peer;

@@ -182,3 +182,35 @@ async fn one_who_does_not_read_is_cut_off_and_holds_up_nobody() {
     assert_eq!(code, 200);
     server.shutdown().await;
 }
+
+/// A body that comes in many small pieces, each when the one before has gone.
+fn dribble(pieces: usize) -> impl http_body::Body<Data = bytes::Bytes, Error = std::convert::Infallible> {
+    http_body_util::StreamBody::new(futures::stream::unfold(0, move |sent| async move {
+        tokio::task::yield_now().await;
+        (sent < pieces).then(|| (Ok(http_body::Frame::data(bytes::Bytes::from_static(b"{}"))), sent + 1))
+    }))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_before_the_end_of_the_request_arrives() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let stream = TcpStream::connect(server.address()).await.unwrap();
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(executor, hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    for number in 0..200 {
+        // the method is refused by the path, before any of the body is looked at
+        let request = http::Request::post(format!("http://a{MAPS}/a"))
+            .header("authorization", format!("Bearer {TOKEN}"))
+            .header("content-type", "application/json")
+            .body(Box::pin(dribble(number)))
+            .unwrap();
+        let answer = client.send_request(request).await.unwrap_or_else(|error| panic!("{number} pieces: {error:?}"));
+        assert_eq!(answer.status(), 405);
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(event(&body)["reason"], "MethodNotAllowed");
+    }
+    unharmed(&server).await;
+}

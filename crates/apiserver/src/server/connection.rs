@@ -1,6 +1,7 @@
 //! Listening: TCP, TLS, HTTP/1.1 and HTTP/2.
 
 use super::Api;
+use super::drain::Drained;
 use crate::pipeline::{self, Identity};
 use http_body_util::BodyExt;
 use hyper::service::service_fn;
@@ -94,7 +95,8 @@ where
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let (api, certificates) = (api.clone(), peer.certificates.clone());
         async move {
-            let request = request.map(|body| body.map_err(tower::BoxError::from).boxed_unsync());
+            let rest = api.clock.clone();
+            let request = request.map(|body| Drained::new(body, rest).map_err(tower::BoxError::from).boxed_unsync());
             Ok::<_, Infallible>(pipeline::handle(api, request, Identity::Peer(certificates)).await)
         }
     });
