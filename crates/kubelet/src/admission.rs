@@ -27,6 +27,7 @@ pub struct AdmissionInput<'a> {
 /// Whether the node takes the pod; else the reason and the words of its status.
 pub fn admit(input: &AdmissionInput<'_>) -> Result<(), Failure> {
     check_sysctls(input)?;
+    check_os(input.pod)?;
     check_node_affinity(input)?;
     check_ports(input)?;
     check_resources(input.pod, input.active, input.allocatable)
@@ -76,6 +77,23 @@ fn check_ports(input: &AdmissionInput<'_>) -> Result<(), Failure> {
         })
     });
     if clash { Err(failure("NodePorts", "Predicate NodePorts failed")) } else { Ok(()) }
+}
+
+/// The label, of pods too, that names an operating system.
+const OS_LABEL: &str = "kubernetes.io/os";
+/// The only one that pods run on here, in Go's name.
+const OS: &str = "linux";
+
+/// Upstream's `rejectPodAdmissionBasedOnOSSelector` and `rejectPodAdmissionBasedOnOSField`.
+fn check_os(pod: &Pod) -> Result<(), Failure> {
+    if pod.metadata.labels.as_ref().and_then(|labels| labels.get(OS_LABEL)).is_some_and(|os| os != OS) {
+        let words = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label";
+        return Err(failure("PodOSSelectorNodeLabelDoesNotMatch", words));
+    }
+    if pod::spec(pod).os.as_ref().is_some_and(|os| os.name != OS) {
+        return Err(failure("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"));
+    }
+    Ok(())
 }
 
 fn check_node_affinity(input: &AdmissionInput<'_>) -> Result<(), Failure> {

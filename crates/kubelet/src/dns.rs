@@ -4,6 +4,9 @@ use crate::pod;
 use k8s_openapi::api::core::v1::Pod;
 use std::net::IpAddr;
 
+#[cfg(test)]
+mod tests;
+
 /// Resolver settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResolvConf {
@@ -18,6 +21,10 @@ pub struct ResolvConf {
 /// Limits of the resolver (`MaxDNSNameservers`, `MaxDNSSearchPaths`).
 const MAX_NAMESERVERS: usize = 3;
 const MAX_SEARCHES: usize = 32;
+/// Characters of one search path: some resolvers abort at more (`DNS1123SubdomainMaxLength`).
+const MAX_SEARCH_LENGTH: usize = 253;
+/// Characters of all search paths with the blanks between them (`MaxDNSSearchListChars`).
+const MAX_SEARCH_LIST_LENGTH: usize = 2048;
 
 /// Parses a node's resolv.conf.
 pub fn parse_resolv_conf(text: &str) -> ResolvConf {
@@ -52,8 +59,14 @@ pub fn render_resolv_conf(conf: &ResolvConf) -> String {
     text
 }
 
-/// What a pod's resolver is to be, by its dnsPolicy and dnsConfig (`GetPodDNS`).
-pub fn pod_dns(pod: &Pod, cluster_dns: &[String], cluster_domain: &str, node: &ResolvConf) -> ResolvConf {
+/// What a pod's resolver is to be, by its dnsPolicy and dnsConfig (`GetPodDNS`), and what of that had to be left out: the
+/// words of DNSConfigForming events.
+pub fn pod_dns(
+    pod: &Pod,
+    cluster_dns: &[String],
+    cluster_domain: &str,
+    node: &ResolvConf,
+) -> (ResolvConf, Vec<String>) {
     let spec = pod::spec(pod);
     let policy = spec.dns_policy.as_deref().unwrap_or("ClusterFirst");
     let cluster = match policy {
@@ -90,9 +103,33 @@ pub fn pod_dns(pod: &Pod, cluster_dns: &[String], cluster_domain: &str, node: &R
     }
     dedup(&mut conf.nameservers);
     dedup(&mut conf.searches);
-    conf.nameservers.truncate(MAX_NAMESERVERS);
+    let warnings = fit(&mut conf);
+    (conf, warnings)
+}
+
+/// Keeps to the resolver's limits (`formDNSConfigFitsLimits`).
+fn fit(conf: &mut ResolvConf) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if conf.nameservers.len() > MAX_NAMESERVERS {
+        conf.nameservers.truncate(MAX_NAMESERVERS);
+        warnings.push(format!(
+            "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: {}",
+            conf.nameservers.join(" ")
+        ));
+    }
+    let wanted = conf.searches.len();
     conf.searches.truncate(MAX_SEARCHES);
-    conf
+    conf.searches.retain(|search| search.len() <= MAX_SEARCH_LENGTH);
+    while conf.searches.join(" ").len() > MAX_SEARCH_LIST_LENGTH {
+        conf.searches.pop();
+    }
+    if conf.searches.len() < wanted {
+        warnings.push(format!(
+            "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: {}",
+            conf.searches.join(" ")
+        ));
+    }
+    warnings
 }
 
 fn dedup(list: &mut Vec<String>) {
@@ -102,6 +139,20 @@ fn dedup(list: &mut Vec<String>) {
 
 /// A host name has at most 63 characters.
 const MAX_HOSTNAME_LENGTH: usize = 63;
+
+/// A kernel's host name has at most 64 characters (`fqdnMaxLen`).
+const MAX_KERNEL_HOSTNAME_LENGTH: usize = 64;
+
+/// A host name that the kernel does not take.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "failed to construct FQDN from pod hostname and cluster domain, FQDN {hostname} is too long \
+     ({MAX_KERNEL_HOSTNAME_LENGTH} characters is the max, {} characters requested)",
+    hostname.len()
+)]
+pub struct HostnameTooLong {
+    hostname: String,
+}
 
 /// A pod's host name and, with a subdomain, its domain (`GeneratePodHostNameAndDomain`).
 pub fn hostname_and_domain(pod: &Pod, cluster_domain: &str) -> (String, String) {
@@ -119,6 +170,16 @@ pub fn hostname_and_domain(pod: &Pod, cluster_domain: &str) -> (String, String) 
         .map(|subdomain| format!("{subdomain}.{}.svc.{cluster_domain}", pod::namespace(pod)))
         .unwrap_or_default();
     (hostname, domain)
+}
+
+/// Whether the kernel takes the sandbox's host name; a pod in the node's network has none of its own.
+///
+/// # Errors
+/// [`HostnameTooLong`]
+pub fn check_sandbox_hostname(pod: &Pod, cluster_domain: &str) -> Result<(), HostnameTooLong> {
+    let hostname = sandbox_hostname(pod, cluster_domain);
+    let fits = pod::host_network(pod) || hostname.len() <= MAX_KERNEL_HOSTNAME_LENGTH;
+    if fits { Ok(()) } else { Err(HostnameTooLong { hostname }) }
 }
 
 /// The host name that the sandbox gets: the full one with `setHostnameAsFQDN`.

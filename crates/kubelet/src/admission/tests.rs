@@ -38,6 +38,9 @@ fn refusals() {
     expect!["NodeAffinity: Predicate NodeAffinity failed"]
         .assert_eq(&verdict(json!({"containers": [], "nodeSelector": {"disk": "hdd"}}), &[]));
     expect!["taken"].assert_eq(&verdict(json!({"containers": [], "nodeSelector": {"disk": "ssd"}}), &[]));
+    expect!["taken"].assert_eq(&verdict(json!({"containers": [], "os": {"name": "linux"}}), &[]));
+    expect!["PodOSNotSupported: Failed to admit pod as the OS field doesn't match node OS"]
+        .assert_eq(&verdict(json!({"containers": [], "os": {"name": "windows"}}), &[]));
     expect![[r#"SysctlForbidden: forbidden sysctl: "kernel.msgmax" not allowlisted"#]].assert_eq(&verdict(
         json!({"containers": [], "securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}),
         &[],

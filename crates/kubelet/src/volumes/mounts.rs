@@ -4,7 +4,8 @@ use super::MountedVolumes;
 use crate::env::expand;
 use k8s_openapi::api::core::v1::{Container, VolumeMount};
 use runtime::service::{Mount, MountPropagation};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -16,6 +17,9 @@ pub enum MountError {
     /// A volume that is not mounted.
     #[error("cannot find volume {0:?} to mount into container {1:?}")]
     NoVolume(String, String),
+    /// A subPathExpr with variables that are unset or empty.
+    #[error("missing value for {}", .0.join(", "))]
+    NoValue(Vec<String>),
     /// A subPath that leads out of the volume.
     #[error("failed to prepare subPath for volumeMount {volume:?} of container {container:?}: {reason}")]
     SubPath {
@@ -50,7 +54,7 @@ fn one_mount(
         return Err(MountError::NoVolume(mount.name.clone(), container.name.clone()));
     };
     let sub_path = match (&mount.sub_path, &mount.sub_path_expr) {
-        (_, Some(expression)) if !expression.is_empty() => expand(expression, |name| environment.get(name).cloned()),
+        (_, Some(expression)) if !expression.is_empty() => expand_all(expression, environment)?,
         (Some(path), _) => path.clone(),
         _ => String::new(),
     };
@@ -73,6 +77,20 @@ fn one_mount(
             _ => MountPropagation::Private,
         },
     })
+}
+
+/// Replaces the references of a subPathExpr, each of which must have a value (`ExpandContainerVolumeMounts`).
+fn expand_all(expression: &str, environment: &BTreeMap<String, String>) -> Result<String, MountError> {
+    let missing = RefCell::new(BTreeSet::new());
+    let expanded = expand(expression, |name| {
+        let value = environment.get(name).filter(|value| !value.is_empty());
+        if value.is_none() {
+            missing.borrow_mut().insert(name.to_owned());
+        }
+        value.cloned()
+    });
+    let missing = missing.into_inner();
+    if missing.is_empty() { Ok(expanded) } else { Err(MountError::NoValue(missing.into_iter().collect())) }
 }
 
 fn absolute(path: &str) -> PathBuf {

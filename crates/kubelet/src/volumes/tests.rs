@@ -97,6 +97,11 @@ fn sub_paths_stay_in_their_volume() {
     )
     .unwrap();
     assert!(mounts[0].readonly && mounts[0].host_path.ends_with("x/y") && mounts[0].host_path.is_dir());
+    for (expression, words) in [("$(B)/$(A)/$(C)", "missing value for B, C"), ("$(EMPTY)", "missing value for EMPTY")] {
+        let env = BTreeMap::from([("A".to_owned(), "x".to_owned()), ("EMPTY".to_owned(), String::new())]);
+        let mount = json!({"name": "v", "mountPath": "/m", "subPathExpr": expression});
+        assert_eq!(container_mounts(&container(mount), &volumes, &env).unwrap_err().to_string(), words);
+    }
     for bad in ["out", "../x", "/x"] {
         let refused =
             container_mounts(&container(json!({"name": "v", "mountPath": "/m", "subPath": bad})), &volumes, &env);

@@ -16,6 +16,9 @@ pub(super) enum SandboxError {
     /// The node's network is not up.
     #[error("network is not ready: {0}")]
     NetworkNotReady(NetworkError),
+    /// The kernel does not take its host name.
+    #[error(transparent)]
+    Hostname(#[from] dns::HostnameTooLong),
     /// The runtime could not make it.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -44,6 +47,7 @@ impl Worker {
         for sandbox in old {
             self.stop_sandbox(sandbox).await?;
         }
+        dns::check_sandbox_hostname(&self.pod, &self.shared.config.cluster_domain)?;
         self.addresses = None;
         self.files_written = false;
         let config = sandbox_config(&self.pod, &self.shared.config, attempt);
@@ -103,8 +107,11 @@ impl Worker {
         let hosts = dns::hosts_file(&self.pod, addresses, &config.cluster_domain, &node_hosts);
         std::fs::write(config.paths.hosts(&uid), hosts)?;
         let node = std::fs::read_to_string(&config.resolv_conf).unwrap_or_default();
-        let resolver =
+        let (resolver, warnings) =
             dns::pod_dns(&self.pod, &config.cluster_dns, &config.cluster_domain, &dns::parse_resolv_conf(&node));
+        for warning in warnings {
+            self.events().pod_warning("DNSConfigForming", &warning);
+        }
         std::fs::write(config.paths.resolv_conf(&uid), dns::render_resolv_conf(&resolver))?;
         let hostname = dns::sandbox_hostname(&self.pod, &config.cluster_domain);
         std::fs::write(config.paths.hostname(&uid), format!("{hostname}\n"))?;
