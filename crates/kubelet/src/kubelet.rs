@@ -10,6 +10,7 @@ use crate::allocation::AllocationManager;
 use crate::api_access::KubeletApi;
 use crate::config::Config;
 use crate::events::{EventSink, LogSink, PodEvents, node_reference};
+use crate::eviction;
 use crate::image_gc;
 use crate::log_rotation;
 use crate::mirror::MirrorManager;
@@ -177,6 +178,7 @@ impl Kubelet {
         let mut expected = self.start_sources(&updates_sender, &mut tasks, &shutdown);
         tasks.spawn(dispatch(container_events, self.clone(), shutdown.clone()));
         tasks.spawn(image_gc::run(self.shared.clone(), shutdown.clone()));
+        tasks.spawn(eviction::run(self.shared.clone(), self.workers.clone(), shutdown.clone()));
         tasks.spawn(log_rotation::run(self.shared.clone(), shutdown.clone()));
         let mut pods = None;
         if let Some(client) = self.client.clone() {

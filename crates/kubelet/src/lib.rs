@@ -14,6 +14,7 @@ pub mod container_config;
 pub mod dns;
 pub mod env;
 mod events;
+mod eviction;
 mod go_duration;
 mod hooks;
 mod image_gc;

@@ -103,6 +103,11 @@ pub fn effective_requests(pod: &Pod) -> Amounts {
     total
 }
 
+/// The limits of the pod as a whole (`PodLimits`, without overhead): of what no container limits there is none.
+pub fn effective_limits(pod: &Pod) -> Amounts {
+    effective(pod, Side::Limits)
+}
+
 /// The amounts as quantities; memory and the like in binary units.
 fn quantities(amounts: &Amounts) -> Option<BTreeMap<String, Quantity>> {
     let text = |name: &str, amount: Milli| amount.to_quantity(name != "cpu");

@@ -12,7 +12,7 @@ mod types;
 
 pub use mounts::{MountError, container_mounts};
 pub use payload::{FileProjection, Payload, PayloadError, TokenFile, tokens};
-pub use types::{VolumeError, VolumeObjects};
+pub use types::{VolumeError, VolumeObjects, local_path};
 
 use crate::env::field_path::Addresses;
 use crate::paths::Paths;

@@ -43,6 +43,7 @@ struct Inner {
     execs: HashMap<Vec<String>, ExecOutput>,
     calls: Vec<Call>,
     stats: ContainerStats,
+    writable_layer_bytes: u64,
     image_fs_usage: ImageFsUsage,
 }
 
@@ -103,6 +104,11 @@ impl FakeRuntime {
     /// Says what every container and every pod uses.
     pub fn set_stats(&self, stats: ContainerStats) {
         self.lock().stats = stats;
+    }
+
+    /// Says what every container has written to its own layer.
+    pub fn set_writable_layer_bytes(&self, bytes: u64) {
+        self.lock().writable_layer_bytes = bytes;
     }
 
     /// Every verb called so far that changes something, in order.

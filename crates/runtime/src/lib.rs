@@ -4,6 +4,7 @@
 //! knows Kubernetes objects.
 
 mod cgroup;
+pub mod disk;
 mod events;
 pub mod fake;
 pub mod images;

@@ -104,6 +104,10 @@ pub trait RuntimeService: Send + Sync + std::fmt::Debug + 'static {
     /// CPU and memory use of the whole pod, from its own cgroup: what its ended containers left there counts as well.
     fn pod_sandbox_stats<'a>(&'a self, id: &'a SandboxId) -> Reply<'a, ContainerStats, RuntimeError>;
 
+    /// What the container has written to its own layer over the image, bytes (`writableLayer.usedBytes` of the CRI's stats;
+    /// apart from them, because all files have to be looked at).
+    fn writable_layer_bytes<'a>(&'a self, id: &'a ContainerId) -> Reply<'a, u64, RuntimeError>;
+
     /// Runs a command in a running container to its end (probes, hooks). `timeout` of zero means none; past it the command
     /// is killed and the result is [`ExecError::Timeout`]. Keeps at most [`stream::EXEC_SYNC_OUTPUT_MAX_BYTES`] of each stream.
     fn exec_sync<'a>(

@@ -4,14 +4,31 @@ use super::payload::{self, Payload, PayloadError, TokenFile};
 use super::{MountedVolume, VolumeContext, atomic};
 use crate::amount::Milli;
 use crate::env::References;
+use crate::paths::Paths;
 use crate::pod;
-use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Volume};
+use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+
+/// Plugins' names, as they stand in paths.
+const EMPTY_DIR: &str = "kubernetes.io/empty-dir";
+const CONFIG_MAP: &str = "kubernetes.io/configmap";
+
+/// Where the files of an emptyDir or a configMap are.
+pub fn local_path(paths: &Paths, pod: &Pod, volume: &Volume) -> Option<PathBuf> {
+    let plugin = if volume.empty_dir.is_some() {
+        EMPTY_DIR
+    } else if volume.config_map.is_some() {
+        CONFIG_MAP
+    } else {
+        return None;
+    };
+    Some(paths.volume(&pod::uid(pod).0, plugin, &volume.name))
+}
 
 /// What volumes are made from.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +82,7 @@ pub fn set_up(context: &VolumeContext<'_>, volume: &Volume) -> Result<MountedVol
     }
     if let Some(source) = &volume.config_map {
         let files = payload::config_map(context.objects, source)?;
-        return files_volume(context, "kubernetes.io/configmap", &volume.name, &files);
+        return files_volume(context, CONFIG_MAP, &volume.name, &files);
     }
     if let Some(source) = &volume.secret {
         let files = payload::secret(context.objects, source)?;
@@ -109,7 +126,7 @@ fn files_volume(
     files: &Payload,
 ) -> Result<MountedVolume, VolumeError> {
     let path = context.paths.volume(&pod::uid(context.pod).0, plugin, name);
-    let is_secret = plugin != "kubernetes.io/configmap";
+    let is_secret = plugin != CONFIG_MAP;
     if !path.join("..data").exists() {
         make_dir(&path, 0o777)?;
         if is_secret && !is_mount_point(&path) {
@@ -129,7 +146,7 @@ fn empty_dir(
     name: &str,
     source: &EmptyDirVolumeSource,
 ) -> Result<MountedVolume, VolumeError> {
-    let path = context.paths.volume(&pod::uid(context.pod).0, "kubernetes.io/empty-dir", name);
+    let path = context.paths.volume(&pod::uid(context.pod).0, EMPTY_DIR, name);
     if path.exists() {
         return Ok(MountedVolume { path, read_only: false });
     }

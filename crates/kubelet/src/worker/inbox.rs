@@ -1,5 +1,6 @@
 //! What a worker is asked for: always the latest, never a queue.
 
+use crate::pod;
 use crate::watches::Watched;
 use k8s_openapi::api::core::v1::Pod;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,16 +13,25 @@ pub struct Desired {
     pub pod: Arc<Pod>,
     /// The object, file or URL is gone: the pod is to be stopped and cleaned up.
     pub removed: bool,
-    /// The node ends it: preemption by a critical pod. Reason and message of the status.
+    /// The node ends it, at once: it takes more than it may. Reason and message of the status.
     pub evicted: Option<crate::status::Failure>,
     /// Objects that changed since the last look, with their new resourceVersions.
     pub changed_objects: Vec<(Watched, Option<String>)>,
 }
 
+/// Of pods that are evicted for their use of the disk: upstream overrides theirs by zero, and one is the least.
+const EVICTION_GRACE_PERIOD_SECONDS: i64 = 1;
+
 impl Desired {
     /// Whether the pod is to be stopped.
     pub fn ends(&self) -> bool {
         self.removed || self.evicted.is_some() || self.pod.metadata.deletion_timestamp.is_some()
+    }
+
+    /// What its containers get to end by themselves.
+    pub fn grace_period_seconds(&self) -> i64 {
+        let own = pod::grace_period_seconds(&self.pod);
+        if self.evicted.is_some() { own.min(EVICTION_GRACE_PERIOD_SECONDS) } else { own }
     }
 
     /// Whether nothing of it is to stay.

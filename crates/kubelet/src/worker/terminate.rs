@@ -115,7 +115,7 @@ impl Worker {
             let message = format!("Stopping container {}", container.name);
             self.events().normal(victim.role, container, "Killing", &message);
         }
-        let grace_seconds = pod::grace_period_seconds(&desired.pod);
+        let grace_seconds = desired.grace_period_seconds();
         let all: Vec<ContainerId> = victims.iter().map(|v| v.id.clone()).collect();
         let grace = Duration::from_secs(grace_seconds.unsigned_abs());
         let order = stop_in_order(self.shared.clone(), self.pod.clone(), victims, grace, self.pod_addresses());
@@ -128,7 +128,7 @@ impl Worker {
     async fn watch_for_shorter_grace(&self, mut seconds: i64, containers: &[ContainerId]) {
         loop {
             self.inbox.changed().await;
-            let asked = pod::grace_period_seconds(&self.inbox.peek().pod);
+            let asked = self.inbox.peek().grace_period_seconds();
             if asked >= seconds {
                 continue;
             }

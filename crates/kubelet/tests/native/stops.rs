@@ -155,6 +155,10 @@ impl RuntimeService for Stopping {
         self.inner.container_stats(id)
     }
 
+    fn writable_layer_bytes<'a>(&'a self, id: &'a ContainerId) -> Reply<'a, u64, RuntimeError> {
+        self.inner.writable_layer_bytes(id)
+    }
+
     fn pod_sandbox_stats<'a>(&'a self, id: &'a SandboxId) -> Reply<'a, ContainerStats, RuntimeError> {
         self.inner.pod_sandbox_stats(id)
     }

@@ -293,6 +293,12 @@ impl RuntimeService for FakeRuntime {
         })
     }
 
+    fn writable_layer_bytes<'a>(&'a self, id: &'a ContainerId) -> Reply<'a, u64, RuntimeError> {
+        let inner = self.lock();
+        let bytes = inner.containers.get(id).map(|_| inner.writable_layer_bytes).ok_or_else(|| no_container(id));
+        Box::pin(async { bytes })
+    }
+
     fn pod_sandbox_stats<'a>(&'a self, id: &'a SandboxId) -> Reply<'a, ContainerStats, RuntimeError> {
         let inner = self.lock();
         let stats = inner.sandboxes.get(id).map(|_| inner.stats).ok_or_else(|| no_sandbox(id));

@@ -24,9 +24,14 @@ impl RootFs {
         self.directory.join("rootfs")
     }
 
+    /// What the container writes, beside the files of its image.
+    pub(super) fn upper(&self) -> PathBuf {
+        self.directory.join("upper")
+    }
+
     /// Mounts the overlay. `layers` are directories below `store`, lowest first.
     pub(super) fn mount(&self, store: &Path, layers: &[String]) -> io::Result<()> {
-        let (upper, work) = (self.directory.join("upper"), self.directory.join("work"));
+        let (upper, work) = (self.upper(), self.directory.join("work"));
         for path in [&upper, &work, &self.path()] {
             std::fs::create_dir_all(path)?;
         }

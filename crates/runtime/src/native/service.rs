@@ -1,6 +1,7 @@
 //! The verbs of the CRI, handed to the parts that do them.
 
 use super::record::Phase;
+use super::rootfs::RootFs;
 use super::{Inner, NativeRuntime, no_container, no_sandbox, to_the_end};
 use crate::service::{
     ContainerConfig, ContainerEvent, ContainerFilter, ContainerId, ContainerIo, ContainerResources, ContainerStats,
@@ -157,6 +158,18 @@ impl RuntimeService for NativeRuntime {
         let parent = self.inner.lock().sandboxes.get(id).map(|sandbox| sandbox.record.config.cgroup_parent.clone());
         let stats = parent.ok_or_else(|| no_sandbox(id)).map(|parent| self.inner.cgroups.stats(&parent));
         Box::pin(async { stats })
+    }
+
+    fn writable_layer_bytes<'a>(&'a self, id: &'a ContainerId) -> Reply<'a, u64, RuntimeError> {
+        let known = self.inner.lock().containers.contains_key(id);
+        let layer = RootFs { directory: self.inner.container_directory(id) }.upper();
+        Box::pin(async move {
+            if !known {
+                return Err(no_container(id));
+            }
+            let doing = format!("measure {}", layer.display());
+            super::blocking(move || crate::disk::usage_bytes(&layer).map_err(RuntimeError::io(doing))).await
+        })
     }
 
     fn exec_sync<'a>(

@@ -435,6 +435,24 @@ fn limits_change_in_place_and_use_is_counted() {
 }
 
 #[test]
+fn what_a_container_writes_beside_its_image_is_measured() {
+    if !possible() {
+        return;
+    }
+    let rig = Rig::new();
+    let sandbox = rig.sandbox("p");
+    let (status, _) =
+        rig.script(&sandbox, "head -c 1048576 /dev/zero > /file; cat /proc/self/cmdline > /dev/shm/other");
+    let bytes = rig.block(async |native| native.writable_layer_bytes(&status.id).await.unwrap());
+    assert!((1 << 20..(1 << 20) + 65_536).contains(&bytes), "{bytes}");
+    let nobody = runtime::service::ContainerId("nobody".to_owned());
+    assert!(matches!(
+        rig.block(async |native| native.writable_layer_bytes(&nobody).await),
+        Err(RuntimeError::NotFound { .. })
+    ));
+}
+
+#[test]
 fn twenty_pods_at_once() {
     if !possible() {
         return;
