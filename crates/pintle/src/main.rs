@@ -9,6 +9,7 @@ mod cluster;
 mod dispatch;
 mod kubeadm;
 mod node_files;
+mod renewal;
 mod roles;
 mod unit;
 mod upstream_flags;

@@ -85,6 +85,14 @@ const CERTIFICATES: [Certificate; 11] = [
     embedded("super-admin.conf", "embedded in the kubeconfig file for the super-admin"),
 ];
 
+/// The pairs of files in a PKI directory, each with its authority's.
+pub fn pairs() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CERTIFICATES.iter().filter_map(|one| match one.place {
+        Place::Pair(file, issuer) => Some((file, issuer.1)),
+        Place::Kubeconfig => None,
+    })
+}
+
 /// What `renew` takes.
 fn names() -> impl Iterator<Item = &'static str> {
     std::iter::once("all").chain(CERTIFICATES.iter().map(|one| one.name))

@@ -28,6 +28,7 @@ impl Object {
 const RBAC: &str = "rbac.authorization.k8s.io";
 const RBAC_PREFIX: &str = "/apis/rbac.authorization.k8s.io/v1";
 const NODES_GROUP: &str = "system:nodes";
+const REQUESTS: &str = "system:certificates.k8s.io:certificatesigningrequests";
 const SYSTEM: &str = "kube-system";
 const PUBLIC: &str = "kube-public";
 
@@ -96,18 +97,19 @@ pub fn node_bootstrap() -> Vec<Object> {
         "rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}],
     });
     let bootstrappers = json!([group(NODE_TOKEN_GROUP)]);
-    let requests = "system:certificates.k8s.io:certificatesigningrequests";
     vec![
         Object { prefix: RBAC_PREFIX, plural: "clusterroles", value: get_nodes },
         cluster_binding("kubeadm:get-nodes", "kubeadm:get-nodes", bootstrappers.clone()),
         cluster_binding("kubeadm:kubelet-bootstrap", "system:node-bootstrapper", bootstrappers.clone()),
-        cluster_binding("kubeadm:node-autoapprove-bootstrap", &format!("{requests}:nodeclient"), bootstrappers),
-        cluster_binding(
-            "kubeadm:node-autoapprove-certificate-rotation",
-            &format!("{requests}:selfnodeclient"),
-            json!([group(NODES_GROUP)]),
-        ),
+        cluster_binding("kubeadm:node-autoapprove-bootstrap", &format!("{REQUESTS}:nodeclient"), bootstrappers),
+        node_rotation(),
     ]
+}
+
+/// Nodes get their next certificate without anyone's approval.
+pub fn node_rotation() -> Object {
+    let name = "kubeadm:node-autoapprove-certificate-rotation";
+    cluster_binding(name, &format!("{REQUESTS}:selfnodeclient"), json!([group(NODES_GROUP)]))
 }
 
 /// Every kubelet has kube-proxy's part built in, and so reads what kube-proxy reads.

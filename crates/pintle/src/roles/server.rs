@@ -7,6 +7,7 @@ use super::datastore::{self, DatastoreFlags};
 use super::election::ElectionFlags;
 use super::kubelet::own_address;
 use super::{images, scheduler, shutdown};
+use crate::kubeadm::{self, objects};
 use apiserver::security::{self, SecurityConfig};
 use apiserver::{KubeletClient, Server, StaticTokens, UserInfo};
 use certs::{ClientAuth, KubeconfigFile, Pki, PkiConfig, TokenSigner, TokenVerifier};
@@ -97,12 +98,16 @@ pub async fn run(flags: ServerFlags, clock: SharedClock) -> Result<(), Box<dyn E
         clock,
     };
     std::fs::create_dir_all(&flags.datastore.data_dir)?;
+    crate::renewal::renew_directory(&place.cert_dir, place.clock.now())?;
     let pki = pki(&place)?;
     let store = datastore::open(&flags.datastore, place.clock.clone()).await?;
     let server = Server::start(server_config(&flags, &place, &pki, store.store())?).await?;
     write_kubeconfigs(&flags, &place, &pki, server.address().port())?;
     tracing::info!(address = %server.address(), "serving");
-    let control_plane = control_plane(&flags, &place, &pki, &server, &shutdown)?;
+    let mut control_plane = control_plane(&flags, &place, &pki, &server, &shutdown)?;
+    if !flags.disable_controller_manager {
+        control_plane.push(grants(&server, &place, &shutdown)?);
+    }
     let agent = if flags.disable_agent { None } else { Some(node(&flags, &place, &pki, &server)?) };
     let result = match agent {
         Some(agent) => agent::run(agent, shutdown.clone()).await,
@@ -263,6 +268,28 @@ fn control_plane(
     }
     Ok(tasks)
 }
+
+/// What kubeadm grants in every cluster, and whoever has its kubeconfigs relies on: `admin.conf` is an administrator's, and
+/// nodes get their next certificate without anyone's approval. Tried until it is done.
+fn grants(server: &Server, place: &Place, shutdown: &Shutdown) -> Result<Component, client::ConfigError> {
+    let user = UserInfo::new("kubernetes-super-admin", &["system:masters", AUTHENTICATED]);
+    let (client, clock, stop) = (client(server, user, "kubeadm")?, place.clock.clone(), shutdown.clone());
+    Ok(tokio::spawn(async move {
+        for object in [objects::administrators(), objects::node_rotation()] {
+            while let Err(error) = kubeadm::apply(&client, &object).await {
+                tracing::warn!(path = object.path(), %error, "cannot grant; trying again");
+                tokio::select! {
+                    () = clock.sleep(GRANT_RETRY) => {}
+                    () = stop.cancelled() => return Ok(()),
+                }
+            }
+        }
+        Ok(())
+    }))
+}
+
+/// Between two attempts to write what is granted: the store may be away for a moment.
+const GRANT_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The cluster's authority signs certificate requests: upstream's year at the longest.
 fn signing(pki: &Pki) -> Result<controllers::Signing, certs::CertError> {
