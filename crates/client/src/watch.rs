@@ -3,13 +3,13 @@
 //! What not: back-off and the store; [`crate::informer`] does those. A failed step leaves the state from which to try
 //! again: from the last seen resource version where the server may still know it, from a new list where it does not.
 
-use crate::lean::without_managed_fields;
+use crate::parts::{self, Fields, Part};
 use crate::{Error, Object};
 use futures::stream::BoxStream;
 use futures::{AsyncBufRead, AsyncBufReadExt, StreamExt};
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::core::{ObjectList, Request, Status};
-use std::borrow::Cow;
+use serde::de::IgnoredAny;
 
 /// Objects in one answer of a list: bounds the memory that one answer takes. As client-go's pager.
 const PAGE_SIZE: u32 = 500;
@@ -66,7 +66,14 @@ pub(crate) enum Step<K> {
     Ended,
 }
 
-type Events<K> = BoxStream<'static, Result<WatchEvent<K>, Error>>;
+/// What a watch says, whichever way it comes.
+pub(crate) enum Heard<K> {
+    Applied(K),
+    Deleted(K),
+    Bookmark(String),
+}
+
+type Events<K> = BoxStream<'static, Result<Heard<K>, Error>>;
 
 /// Where the protocol stands.
 pub(crate) enum State<K> {
@@ -85,8 +92,8 @@ pub(crate) struct Source {
     pub url_path: String,
     pub selection: Selection,
     pub metadata_only: bool,
-    /// Whether `managedFields` are metadata wherever they stand: not so in the data of custom resources.
-    pub built_in: bool,
+    /// What of each object is decoded.
+    pub fields: &'static Fields<'static>,
 }
 
 /// One request or one event further. The state for the next step comes back in any case.
@@ -110,22 +117,19 @@ pub(crate) async fn step<K: Object>(source: &Source, state: State<K>) -> (State<
 }
 
 fn on_event<K: Object>(
-    event: WatchEvent<K>,
+    event: Heard<K>,
     resource_version: String,
     stream: Events<K>,
 ) -> (State<K>, Result<Step<K>, Error>) {
     let version_of = |object: &K| object.meta().resource_version.clone().unwrap_or_else(|| resource_version.clone());
     match event {
-        WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+        Heard::Applied(object) => {
             (State::Watching { resource_version: version_of(&object), stream }, Ok(Step::Applied(object)))
         }
-        WatchEvent::Deleted(object) => {
+        Heard::Deleted(object) => {
             (State::Watching { resource_version: version_of(&object), stream }, Ok(Step::Deleted(object)))
         }
-        WatchEvent::Bookmark(bookmark) => {
-            (State::Watching { resource_version: bookmark.metadata.resource_version, stream }, Ok(Step::Bookmark))
-        }
-        WatchEvent::Error(status) => after_error(Error::Status(status), resource_version),
+        Heard::Bookmark(resource_version) => (State::Watching { resource_version, stream }, Ok(Step::Bookmark)),
     }
 }
 
@@ -152,18 +156,14 @@ impl Source {
             let target = Request::new(&self.url_path);
             let request = if self.metadata_only { target.list_metadata(&params) } else { target.list(&params) }?;
             let text = self.client.request_text(request).await?;
-            let page: ObjectList<K> = serde_json::from_slice(&self.lean(text.as_bytes())).map_err(Error::Decode)?;
+            let fields = Fields { named: &[("items", Part::Fields(self.fields))], others: Part::Whole };
+            let page: ObjectList<K> = parts::from_slice(text.as_bytes(), &fields).map_err(Error::Decode)?;
             items.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params.continue_token = Some(token),
                 None => return Ok((items, page.metadata.resource_version.unwrap_or_default())),
             }
         }
-    }
-
-    /// What is worth decoding.
-    fn lean<'a>(&self, json: &'a [u8]) -> Cow<'a, [u8]> {
-        if self.metadata_only || self.built_in { without_managed_fields(json) } else { Cow::Borrowed(json) }
     }
 
     async fn open_watch<K: Object>(&self, resource_version: &str) -> Result<Events<K>, Error> {
@@ -197,7 +197,7 @@ impl Source {
         &self,
         lines: &mut (impl AsyncBufRead + Unpin),
         line: &mut Vec<u8>,
-    ) -> Option<Result<WatchEvent<K>, Error>> {
+    ) -> Option<Result<Heard<K>, Error>> {
         line.clear();
         if let Err(error) = lines.read_until(b'\n', line).await {
             return Some(Err(Error::Transport(kube::Error::ReadEvents(error))));
@@ -205,11 +205,30 @@ impl Source {
         if !line.ends_with(b"\n") {
             return None;
         }
-        Some(serde_json::from_slice(&self.lean(line)).map_err(|error| {
+        Some(self.decode_line(line))
+    }
+
+    fn decode_line<K: Object>(&self, line: &[u8]) -> Result<Heard<K>, Error> {
+        let fields = Fields { named: &[("object", Part::Fields(self.fields))], others: Part::Whole };
+        let unreadable = match parts::from_slice::<WatchEvent<K>>(line, &fields) {
+            Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => return Ok(Heard::Applied(object)),
+            Ok(WatchEvent::Deleted(object)) => return Ok(Heard::Deleted(object)),
+            Ok(WatchEvent::Bookmark(_) | WatchEvent::Error(_)) => None,
+            Err(error) => Some(error),
+        };
+        // Bookmarks and errors are of other types, of which other fields count.
+        match serde_json::from_slice::<WatchEvent<IgnoredAny>>(line) {
+            Ok(WatchEvent::Bookmark(bookmark)) => Ok(Heard::Bookmark(bookmark.metadata.resource_version)),
+            Ok(WatchEvent::Error(status)) => Err(Error::Status(status)),
+            Ok(_) => {
+                Err(Error::Decode(unreadable.unwrap_or_else(|| serde::de::Error::custom("an event of two types"))))
+            }
             // A server may answer with the bare status of an error. All of its fields are optional: an event that cannot
             // be read is not one.
-            let status = serde_json::from_slice::<Status>(line).ok().filter(|status| status.status.is_some());
-            status.map_or(Error::Decode(error), |status| Error::Status(Box::new(status)))
-        }))
+            Err(error) => {
+                let status = serde_json::from_slice::<Status>(line).ok().filter(|status| status.status.is_some());
+                Err(status.map_or(Error::Decode(error), |status| Error::Status(Box::new(status))))
+            }
+        }
     }
 }
