@@ -93,8 +93,9 @@ impl<K: Object> InformerBuilder<K> {
     /// Objects of a resource known only at run time. With `K` = [`crate::PartialObjectMeta`] only metadata is sent.
     pub fn dynamic(client: &Client, clock: SharedClock, selection: Selection, resource: &K::DynamicType) -> Self {
         let url_path = K::url_path(resource, selection.namespace.as_deref());
+        let (kube, direct) = (client.kube().clone(), client.direct().cloned());
         let (metadata_only, fields) = (K::metadata_api(), &WITHOUT_MANAGED_FIELDS);
-        let source = Source { client: client.kube().clone(), url_path, selection, metadata_only, fields };
+        let source = Source { client: kube, direct, url_path, selection, metadata_only, fields };
         let (indices, handlers, running) = (Vec::new(), Vec::new(), client.informers().clone());
         Self { source, clock, indices, handlers, running, trim: None }
     }

@@ -3,6 +3,7 @@
 //! What not: back-off and the store; [`crate::informer`] does those. A failed step leaves the state from which to try
 //! again: from the last seen resource version where the server may still know it, from a new list where it does not.
 
+use crate::direct::{Direct, DirectEvent, DirectEvents};
 use crate::parts::{self, Fields, Part};
 use crate::{Error, Object};
 use futures::stream::BoxStream;
@@ -10,6 +11,7 @@ use futures::{AsyncBufRead, AsyncBufReadExt, StreamExt};
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::core::{ObjectList, Request, Status};
 use serde::de::IgnoredAny;
+use std::sync::Arc;
 
 /// Objects in one answer of a list: bounds the memory that one answer takes. As client-go's pager.
 const PAGE_SIZE: u32 = 500;
@@ -89,6 +91,8 @@ pub(crate) enum State<K> {
 #[derive(Clone)]
 pub(crate) struct Source {
     pub client: kube::Client,
+    /// Where the server is in this process, the way to it that needs no connection.
+    pub direct: Option<Arc<dyn Direct>>,
     pub url_path: String,
     pub selection: Selection,
     pub metadata_only: bool,
@@ -99,8 +103,8 @@ pub(crate) struct Source {
 /// One request or one event further. The state for the next step comes back in any case.
 pub(crate) async fn step<K: Object>(source: &Source, state: State<K>) -> (State<K>, Result<Step<K>, Error>) {
     match state {
-        State::Empty => match source.list_all().await {
-            Ok((items, resource_version)) => (State::Known { resource_version }, Ok(Step::Listed(items))),
+        State::Empty => match begin(source).await {
+            Ok((state, step)) => (state, Ok(step)),
             Err(error) => (State::Empty, Err(error)),
         },
         State::Known { resource_version } => match source.open_watch(&resource_version).await {
@@ -114,6 +118,27 @@ pub(crate) async fn step<K: Object>(source: &Source, state: State<K>) -> (State<
             None => (State::Known { resource_version }, Ok(Step::Ended)),
         },
     }
+}
+
+/// From nothing: a list, or a watch that begins with what there is.
+async fn begin<K: Object>(source: &Source) -> Result<(State<K>, Step<K>), Error> {
+    let Some(direct) = &source.direct else {
+        let (items, resource_version) = source.list_all().await?;
+        return Ok((State::Known { resource_version }, Step::Listed(items)));
+    };
+    let mut events = direct.watch(source.watch_request("0", true)?).await?;
+    let mut items = Vec::new();
+    while let Some(event) = events.next().await {
+        match event? {
+            DirectEvent::Applied(json) => items.push(source.decode(&json)?),
+            DirectEvent::Bookmark { resource_version, initial_events_end: true } => {
+                let stream = source.decoded(events);
+                return Ok((State::Watching { resource_version, stream }, Step::Listed(items)));
+            }
+            DirectEvent::Deleted(_) | DirectEvent::Bookmark { .. } => {}
+        }
+    }
+    Ok((State::Empty, Step::Ended))
 }
 
 fn on_event<K: Object>(
@@ -166,20 +191,42 @@ impl Source {
         }
     }
 
-    async fn open_watch<K: Object>(&self, resource_version: &str) -> Result<Events<K>, Error> {
+    fn watch_request(&self, after: &str, send_initial_events: bool) -> Result<http::Request<Vec<u8>>, Error> {
         let params = WatchParams {
             label_selector: self.selection.labels.clone(),
             field_selector: self.selection.fields.clone(),
             timeout: Some(WATCH_TIMEOUT_SECONDS),
             bookmarks: true,
-            send_initial_events: false,
+            send_initial_events,
         };
         let target = Request::new(&self.url_path);
-        let mut request = if self.metadata_only {
-            target.watch_metadata(&params, resource_version)
-        } else {
-            target.watch(&params, resource_version)
-        }?;
+        let watch =
+            if self.metadata_only { target.watch_metadata(&params, after) } else { target.watch(&params, after) };
+        Ok(watch?)
+    }
+
+    fn decode<K: Object>(&self, json: &[u8]) -> Result<K, Error> {
+        parts::from_slice(json, self.fields).map_err(Error::Decode)
+    }
+
+    /// Events that came without a connection.
+    fn decoded<K: Object>(&self, events: DirectEvents) -> Events<K> {
+        let source = self.clone();
+        let decode = move |event| {
+            Ok(match event? {
+                DirectEvent::Applied(json) => Heard::Applied(source.decode(&json)?),
+                DirectEvent::Deleted(json) => Heard::Deleted(source.decode(&json)?),
+                DirectEvent::Bookmark { resource_version, .. } => Heard::Bookmark(resource_version),
+            })
+        };
+        events.map(decode).boxed()
+    }
+
+    async fn open_watch<K: Object>(&self, resource_version: &str) -> Result<Events<K>, Error> {
+        let mut request = self.watch_request(resource_version, false)?;
+        if let Some(direct) = &self.direct {
+            return Ok(self.decoded(direct.watch(request).await?));
+        }
         // Events would wait for a compressor to have enough of them.
         let plain = http::HeaderValue::from_static("identity");
         request.headers_mut().insert(http::header::ACCEPT_ENCODING, plain);
