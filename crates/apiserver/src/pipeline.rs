@@ -68,7 +68,7 @@ async fn respond(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInf
         return endpoints::error(&crate::authz::forbidden(&user, &info, &why));
     }
     if !info.is_resource_request {
-        return crate::nonresource::serve(api, &info, request.method(), request.headers()).await;
+        return Box::pin(crate::nonresource::serve(api, &info, request.method(), request.headers())).await;
     }
     let Some(row) = api.rows.find(&info.api_group, &info.api_version, &info.resource) else {
         let known_group = api.rows.has_builtin_group(&info.api_group);
@@ -142,7 +142,7 @@ async fn serve(
     }
     if is_connection(&info) {
         parts.headers = headers.clone();
-        return connect(&mut call, Request::from_parts(parts, body)).await;
+        return Box::pin(connect(&mut call, Request::from_parts(parts, body))).await;
     }
     if let Err(status) = accepted {
         return endpoints::error(&status);
