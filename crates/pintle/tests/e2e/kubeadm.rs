@@ -4,7 +4,7 @@ use crate::cluster::{Cluster, images};
 use crate::page::{blocks, page};
 use crate::transcript::{self, Step};
 use regex_lite::Regex;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the page exports on the control plane.
 pub const KUBECONFIG: &str = "KUBECONFIG=/etc/kubernetes/admin.conf";
@@ -82,11 +82,30 @@ pub fn is_clean(cluster: &Cluster, node: &str) {
     let cgroup = on_node("sed -n 's|.*--cgroup-root=||p' /etc/default/kubelet");
     let cgroup = cgroup.trim();
     assert!(cgroup.len() > 1, "{cgroup}");
-    let find = format!("find /sys/fs/cgroup -path '*{cgroup}/*' -name cgroup.procs -exec cat {{}} +");
-    let pids = cluster.ok(&find);
-    let mut left = pids.lines().filter_map(|pid| std::fs::read(Path::new("/proc").join(pid).join("cmdline")).ok());
-    let process = left.find(|words| !words.is_empty());
-    assert!(process.is_none(), "{}", String::from_utf8_lossy(&process.unwrap_or_default()));
+    let left = processes_of(Path::new(cgroup.trim_start_matches('/')));
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// The command lines of what still runs in or below a cgroup, in every hierarchy that is mounted.
+fn processes_of(cgroup: &Path) -> Vec<String> {
+    let mount = Path::new("/sys/fs/cgroup");
+    let mut directories: Vec<PathBuf> = below(mount).chain([mount.to_owned()]).map(|root| root.join(cgroup)).collect();
+    let mut found = Vec::new();
+    while let Some(directory) = directories.pop() {
+        // a group may go while it is looked at, and takes its processes with it
+        let pids = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+        let commands = pids.lines().filter_map(|pid| std::fs::read(Path::new("/proc").join(pid).join("cmdline")).ok());
+        found.extend(
+            commands.filter(|words| !words.is_empty()).map(|words| String::from_utf8_lossy(&words).into_owned()),
+        );
+        directories.extend(below(&directory));
+    }
+    found
+}
+
+fn below(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
 }
 
 /// `init` on the first of these bare machines, with these further words.
