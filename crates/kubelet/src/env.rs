@@ -3,6 +3,7 @@
 
 mod expansion;
 pub mod field_path;
+pub mod files;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,8 @@ pub struct EnvironmentInput<'a> {
     pub host_addresses: &'a [IpAddr],
     /// What the node can give.
     pub allocatable: &'a Amounts,
+    /// Files of variables, from [`files::read`].
+    pub files: &'a files::EnvFiles,
     /// Variables of services, from [`service_environment`].
     pub services: &'a BTreeMap<String, String>,
 }
@@ -80,6 +83,9 @@ pub enum EnvError {
     /// A resource that cannot be referred to.
     #[error("unsupported container resource : {0}")]
     Resource(String),
+    /// A file of variables.
+    #[error(transparent)]
+    File(#[from] files::EnvFileError),
     /// A reference to a container that the pod has not.
     #[error("container {0} not found")]
     NoContainer(String),
@@ -181,6 +187,9 @@ fn value_from(input: &EnvironmentInput<'_>, source: &EnvVarSource) -> Result<Opt
         return field_path::value(input.pod, &field.field_path, &context)
             .map(Some)
             .ok_or_else(|| EnvError::FieldPath(field.field_path.clone()));
+    }
+    if let Some(file) = &source.file_key_ref {
+        return Ok(files::value_of(input.files, file)?);
     }
     if let Some(resource) = &source.resource_field_ref {
         let named = resource.container_name.as_deref().filter(|name| !name.is_empty());

@@ -1,7 +1,12 @@
-//! How much disk the files below a directory take up, as `du` counts. Mirrors `DiskUsage` of upstream's volume/util/fs.
+//! Directories that containers fill: how much disk the files below take up, as `du` counts (`DiskUsage` of upstream's
+//! volume/util/fs), and opening one of them without being led elsewhere.
 
+use crate::images::open_in_root;
+use rustix::fs::{Mode, OFlags};
 use std::collections::HashSet;
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -35,6 +40,17 @@ pub fn usage_bytes(path: &Path) -> io::Result<u64> {
         }
     }
     Ok(total * BLOCK_BYTES)
+}
+
+/// Opens a regular file below `directory` for reading, as if that were `/`: links cannot lead out of it, and what is no
+/// regular file (a pipe that nobody writes to) does not keep the caller.
+///
+/// # Errors
+/// The file system's; anything but a regular file.
+pub fn open_below(directory: &Path, path: &Path) -> io::Result<File> {
+    let root = rustix::fs::open(directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let file = File::from(open_in_root(root.as_fd(), path, OFlags::RDONLY | OFlags::NONBLOCK)?);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
 }
 
 fn there<T>(result: io::Result<T>) -> io::Result<Option<T>> {

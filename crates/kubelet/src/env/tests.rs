@@ -47,6 +47,7 @@ fn environment_of(references: &References) -> Result<BTreeMap<String, String>, E
         pod_addresses: &["10.0.0.1".parse().unwrap()],
         host_addresses: &[],
         allocatable: &Amounts::new(),
+        files: &files::EnvFiles::new(),
         services: &BTreeMap::from([("GREETING".to_owned(), "from a service".to_owned())]),
     })
 }

@@ -150,8 +150,9 @@ impl Worker {
         let references = self.fetch_references().await.map_err(|error| wrong(error.to_string()))?;
         security::verify_non_root(&self.pod, container, image).map_err(|error| wrong(error.to_string()))?;
         let node = self.shared.node();
-        let environment = self.environment(container, &references, &node.allocatable).map_err(wrong)?;
         let mounted = self.volumes.clone().unwrap_or_default();
+        let files = env::files::read(container, &mounted);
+        let environment = self.environment(container, &references, &files, &node.allocatable).map_err(wrong)?;
         let mounts =
             volumes::container_mounts(container, &mounted, &environment).map_err(|error| wrong(error.to_string()))?;
         let file = self.message_file(container, attempt).map_err(|error| wrong(error.to_string()))?;
@@ -181,6 +182,7 @@ impl Worker {
         &self,
         container: &Container,
         references: &env::References,
+        files: &env::files::EnvFiles,
         allocatable: &crate::resources::Amounts,
     ) -> Result<BTreeMap<String, String>, String> {
         let services = match self.shared.services.services() {
@@ -201,6 +203,7 @@ impl Worker {
             pod_addresses: &addresses,
             host_addresses: &host,
             allocatable,
+            files,
             services: &services,
         };
         env::environment(&input).map_err(|error| error.to_string())
