@@ -26,7 +26,6 @@ mod extensions;
 mod metadata;
 mod metrics;
 mod nonresource;
-mod observe;
 pub mod openapi;
 mod pipeline;
 pub mod protobuf;
@@ -52,7 +51,6 @@ pub use body::{Body, RequestBody};
 pub use chain::{
     Admission, Attributes, Authenticator, Authorizer, Chain, ChainBuilder, Connector, Decision, Operation, Reviews,
 };
-pub use endpoints::watch::{Observation, Observed};
 pub use reader::{ObjectReader, SharedReader};
 pub use request::{Query, RequestInfo};
 pub use rows::Rows;

@@ -10,7 +10,7 @@ use crate::events::node_reference;
 use crate::shared::Shared;
 use client::{EventType, Shutdown};
 use jiff::Timestamp;
-use runtime::service::{ContainerFilter, Image, ImageError, ImageFsUsage, ImageId, RuntimeError};
+use runtime::service::{ContainerFilter, ContainerStatus, Image, ImageError, ImageFsUsage, ImageId, RuntimeError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -197,7 +197,14 @@ fn report(shared: &Shared, error: &ImageGcError, failed_before: bool) {
 async fn detect(shared: &Shared, records: &mut ImageRecords) -> Result<BTreeSet<ImageId>, ImageGcError> {
     let images = shared.images.list_images().await?;
     let containers = shared.runtime.list_containers(ContainerFilter::default()).await?;
-    let in_use: BTreeSet<ImageId> = containers.into_iter().map(|container| container.image_id).collect();
+    let mounted = |container: &ContainerStatus| -> Vec<ImageId> {
+        container.mounts.iter().filter_map(|mount| Some(mount.image.as_ref()?.image.clone())).collect()
+    };
+    let used = containers.into_iter().flat_map(|container| {
+        let mounted = mounted(&container);
+        std::iter::once(container.image_id).chain(mounted)
+    });
+    let in_use: BTreeSet<ImageId> = used.collect();
     records.detect(&images, &in_use, shared.clock.now());
     Ok(in_use)
 }

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 /// A volume that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountedVolume {
-    /// On the node.
+    /// On the node; empty for an image, which has no place of its own.
     pub path: PathBuf,
     /// Nothing may write to it.
     pub read_only: bool,

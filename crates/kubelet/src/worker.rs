@@ -29,7 +29,7 @@ use crate::volumes::{MountedVolumes, TokenFile};
 use image::Pull;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
-use runtime::service::{ContainerFilter, ContainerId, RuntimeError, SandboxFilter};
+use runtime::service::{ContainerFilter, ContainerId, Image, RuntimeError, SandboxFilter};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -63,6 +63,8 @@ pub(crate) struct Worker {
     held: BTreeMap<String, Timestamp>,
     /// Image pulls in flight, and their failures, by container.
     pulls: BTreeMap<String, Pull>,
+    /// Images that containers wait with until all of theirs are there, by the keys of their pulls and their names.
+    present: BTreeMap<(String, String), Box<Image>>,
     /// Termination messages that were read, by container id.
     messages: BTreeMap<String, String>,
     /// Instances whose back-off was announced.
@@ -104,6 +106,7 @@ impl Worker {
             waiting: BTreeMap::new(),
             held: BTreeMap::new(),
             pulls: BTreeMap::new(),
+            present: BTreeMap::new(),
             messages: BTreeMap::new(),
             announced: HashSet::new(),
             killing: HashSet::new(),

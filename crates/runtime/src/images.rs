@@ -19,4 +19,5 @@ mod unpack;
 pub use reference::{Reference, ReferenceError};
 pub use store::ImageStore;
 
+pub(crate) use store::HeldLayers;
 pub(crate) use unpack::open_in_root;

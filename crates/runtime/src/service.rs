@@ -14,7 +14,7 @@ pub mod stream;
 pub use container::{
     Capabilities, ContainerConfig, ContainerEvent, ContainerEventKind, ContainerFilter, ContainerId, ContainerMetadata,
     ContainerResources, ContainerState, ContainerStats, ContainerStatus, ContainerUser, Device, EnvVar, ExitReason,
-    Mount, MountPropagation, Rlimit, SeccompProfile, SecurityContext,
+    ImageMount, Mount, MountPropagation, Rlimit, SeccompProfile, SecurityContext,
 };
 pub use error::{ExecError, ImageError, RuntimeError, StartFailure, StartFailureKind};
 pub use image::{Image, ImageConfig, ImageFsUsage, ImageId, RegistryAuth};

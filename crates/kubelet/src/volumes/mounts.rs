@@ -3,7 +3,7 @@
 use super::MountedVolumes;
 use crate::env::expand;
 use k8s_openapi::api::core::v1::{Container, VolumeMount};
-use runtime::service::{Mount, MountPropagation};
+use runtime::service::{ImageId, ImageMount, Mount, MountPropagation};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -32,22 +32,25 @@ pub enum MountError {
     },
 }
 
-/// The mounts for the container's volumeMounts.
+/// The mounts for the container's volumeMounts; `images` by the volumes that they are.
 ///
 /// # Errors
 /// A volume that is missing, a subPath that is not allowed.
 pub fn container_mounts(
     container: &Container,
     volumes: &MountedVolumes,
+    images: &BTreeMap<String, ImageId>,
     environment: &BTreeMap<String, String>,
 ) -> Result<Vec<Mount>, MountError> {
-    container.volume_mounts.iter().flatten().map(|mount| one_mount(container, mount, volumes, environment)).collect()
+    let all = container.volume_mounts.iter().flatten();
+    all.map(|mount| one_mount(container, mount, volumes, images, environment)).collect()
 }
 
 fn one_mount(
     container: &Container,
     mount: &VolumeMount,
     volumes: &MountedVolumes,
+    images: &BTreeMap<String, ImageId>,
     environment: &BTreeMap<String, String>,
 ) -> Result<Mount, MountError> {
     let Some(volume) = volumes.get(&mount.name) else {
@@ -58,6 +61,14 @@ fn one_mount(
         (Some(path), _) => path.clone(),
         _ => String::new(),
     };
+    if let Some(image) = images.get(&mount.name) {
+        return Ok(Mount {
+            image: Some(ImageMount { image: image.clone(), sub_path }),
+            container_path: absolute(&mount.mount_path),
+            readonly: true,
+            ..Mount::default()
+        });
+    }
     let refused =
         |reason: String| MountError::SubPath { volume: mount.name.clone(), container: container.name.clone(), reason };
     let host_path = if sub_path.is_empty() {
@@ -68,6 +79,7 @@ fn one_mount(
     let readonly = mount.read_only == Some(true) || volume.read_only;
     Ok(Mount {
         host_path,
+        image: None,
         container_path: absolute(&mount.mount_path),
         readonly,
         recursive_readonly: matches!(mount.recursive_read_only.as_deref(), Some("Enabled" | "IfPossible")),

@@ -93,6 +93,7 @@ fn sub_paths_stay_in_their_volume() {
     let mounts = container_mounts(
         &container(json!({"name": "v", "mountPath": "/m", "subPathExpr": "$(A)/y", "readOnly": true})),
         &volumes,
+        &BTreeMap::new(),
         &env,
     )
     .unwrap();
@@ -100,11 +101,18 @@ fn sub_paths_stay_in_their_volume() {
     for (expression, words) in [("$(B)/$(A)/$(C)", "missing value for B, C"), ("$(EMPTY)", "missing value for EMPTY")] {
         let env = BTreeMap::from([("A".to_owned(), "x".to_owned()), ("EMPTY".to_owned(), String::new())]);
         let mount = json!({"name": "v", "mountPath": "/m", "subPathExpr": expression});
-        assert_eq!(container_mounts(&container(mount), &volumes, &env).unwrap_err().to_string(), words);
+        assert_eq!(
+            container_mounts(&container(mount), &volumes, &BTreeMap::new(), &env).unwrap_err().to_string(),
+            words
+        );
     }
     for bad in ["out", "../x", "/x"] {
-        let refused =
-            container_mounts(&container(json!({"name": "v", "mountPath": "/m", "subPath": bad})), &volumes, &env);
+        let refused = container_mounts(
+            &container(json!({"name": "v", "mountPath": "/m", "subPath": bad})),
+            &volumes,
+            &BTreeMap::new(),
+            &env,
+        );
         assert!(refused.is_err(), "{bad}");
     }
 }

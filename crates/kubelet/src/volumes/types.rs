@@ -96,6 +96,10 @@ pub fn set_up(context: &VolumeContext<'_>, volume: &Volume) -> Result<MountedVol
         let files = payload::projected(context, source)?;
         return files_volume(context, "kubernetes.io/projected", &volume.name, &files);
     }
+    if volume.image.is_some() {
+        // the runtime mounts it into each container
+        return Ok(MountedVolume { path: PathBuf::new(), read_only: true });
+    }
     Err(VolumeError::Unsupported(volume.name.clone()))
 }
 

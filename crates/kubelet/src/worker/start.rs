@@ -1,7 +1,7 @@
 //! Starting one container: image, configuration, create, start; each failure with upstream's reason, event and words.
 
 use super::Worker;
-use super::image::{Ensured, MISCONFIGURED_RETRY};
+use super::image::{Ensured, Images, MISCONFIGURED_RETRY};
 use crate::container_config::{ContainerInput, container_config};
 use crate::env::{self, EnvironmentInput};
 use crate::hooks;
@@ -13,7 +13,7 @@ use crate::step::step;
 use crate::volumes;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container;
-use runtime::service::{ContainerConfig, ContainerId, Image};
+use runtime::service::{ContainerConfig, ContainerId};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -41,8 +41,8 @@ impl Worker {
     pub(super) async fn start_container(&mut self, start: &StartContainer) -> Started {
         let Some((role, container)) = pod::container(&self.pod, &start.name) else { return Started::Waiting };
         let step = step!("kubelet: image", &self.pod);
-        let image = match self.ensure_image(role, &container).instrument(step).await {
-            Ensured::Present(image) => image,
+        let images = match self.ensure_images(role, &container).instrument(step).await {
+            Ensured::Present(images) => images,
             Ensured::Pulling => return Started::Waiting,
             Ensured::Failed(waiting, until) => {
                 let words = format!("Error: {}", waiting.reason);
@@ -51,7 +51,7 @@ impl Worker {
             }
         };
         let step = step!("runtime: create container", &self.pod);
-        let created = match self.create_container(role, &container, start.attempt, &image).instrument(step).await {
+        let created = match self.create_container(role, &container, start.attempt, &images).instrument(step).await {
             Ok(id) => id,
             Err(NotCreated { reason, message }) => {
                 self.events().warning(role, &container, "Failed", &format!("Error: {message}"));
@@ -129,9 +129,9 @@ impl Worker {
         role: Role,
         container: &Container,
         attempt: u32,
-        image: &Image,
+        images: &Images,
     ) -> Result<ContainerId, NotCreated> {
-        let config = self.configure(role, container, attempt, image).await?;
+        let config = self.configure(role, container, attempt, images).await?;
         let Some(sandbox) = self.observed.ready_sandbox().map(|s| s.id.clone()) else {
             return Err(NotCreated { reason: "CreateContainerError", message: "the sandbox is gone".to_owned() });
         };
@@ -144,17 +144,17 @@ impl Worker {
         role: Role,
         container: &Container,
         attempt: u32,
-        image: &Image,
+        images: &Images,
     ) -> Result<ContainerConfig, NotCreated> {
         let wrong = |message: String| NotCreated { reason: "CreateContainerConfigError", message };
         let references = self.fetch_references().await.map_err(|error| wrong(error.to_string()))?;
-        security::verify_non_root(&self.pod, container, image).map_err(|error| wrong(error.to_string()))?;
+        security::verify_non_root(&self.pod, container, &images.own).map_err(|error| wrong(error.to_string()))?;
         let node = self.shared.node();
         let mounted = self.volumes.clone().unwrap_or_default();
         let files = env::files::read(container, &mounted);
         let environment = self.environment(container, &references, &files, &node.allocatable).map_err(wrong)?;
-        let mounts =
-            volumes::container_mounts(container, &mounted, &environment).map_err(|error| wrong(error.to_string()))?;
+        let mounts = volumes::container_mounts(container, &mounted, &images.mounted, &environment)
+            .map_err(|error| wrong(error.to_string()))?;
         let file = self.message_file(container, attempt).map_err(|error| wrong(error.to_string()))?;
         let directory = self.shared.config.paths.log_directory(&self.pod).join(&container.name);
         fs::create_dir_all(&directory).map_err(|error| wrong(format!("make {}: {error}", directory.display())))?;
@@ -167,7 +167,7 @@ impl Worker {
             role,
             container,
             attempt,
-            image,
+            image: &images.own,
             environment: &environment,
             mounts,
             termination_message_file: file,

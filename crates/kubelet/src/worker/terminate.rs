@@ -40,6 +40,7 @@ impl Worker {
     pub(super) async fn terminate(&mut self, desired: &Desired) -> Result<(), TerminateError> {
         self.failure = desired.evicted.clone().or(self.failure.take());
         self.pulls.clear();
+        self.present.clear();
         self.observe().await?;
         let ran = self.observed.sandbox().is_some();
         if ran && !pod::is_terminal_phase(&self.pod) && self.observed.running().next().is_some() {

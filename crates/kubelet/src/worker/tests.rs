@@ -183,6 +183,44 @@ async fn an_image_of_a_private_registry() {
 }
 
 #[tokio::test]
+async fn images_that_are_volumes_are_waited_for_and_mounted() {
+    let world = World::new();
+    let mounts = json!([{"name": "v", "mountPath": "/v", "subPath": "d"}, {"name": "w", "mountPath": "/w"}]);
+    let mut with_volumes = container("c");
+    with_volumes["volumeMounts"] = mounts;
+    let volumes = json!([
+        {"name": "v", "image": {"reference": "data:1", "pullPolicy": "Always"}},
+        {"name": "w", "image": {"reference": "busybox", "pullPolicy": "Never"}},
+        {"name": "unused", "image": {"reference": "nosuch", "pullPolicy": "Always"}}]);
+    let pod = pod_of(json!({"containers": [with_volumes, container("d")], "volumes": volumes}));
+    world.workers.update(pod.clone());
+    world.until("it backs off", |w| waits(w, &pod, "ImagePullBackOff")).await;
+    world.runtime.add_remote_image("data:1");
+    world.advance(10).await;
+    world.until("it runs", |w| w.phase(&pod) == "Running").await;
+    let pulls = |w: &World| w.runtime.calls().iter().filter(|c| matches!(c, Call::PullImage(_))).count();
+    assert_eq!(pulls(&world), 2, "{:?}", world.runtime.calls());
+    let status = world.shared.statuses.get(&pod::uid(&pod)).unwrap();
+    let id = status.container_statuses.iter().flatten().find(|c| c.name == "c").and_then(|c| c.container_id.clone());
+    let id = runtime::service::ContainerId(id.unwrap().trim_start_matches("pintle://").to_owned());
+    let mounts = world.runtime.container_config(&id).unwrap().mounts;
+    let of = |path: &str| mounts.iter().find(|mount| mount.container_path.ends_with(path)).unwrap().clone();
+    let data = world.shared.images.image_status("data:1").await.unwrap().unwrap();
+    let source = runtime::service::ImageMount { image: data.id, sub_path: "d".to_owned() };
+    assert_eq!((of("v").image, of("v").readonly), (Some(source), true));
+    assert!(of("w").image.is_some_and(|source| source.sub_path.is_empty()));
+    let events = world.events();
+    for words in [
+        "Normal Pulling pod: Pulling image \"data:1\"",
+        "Warning Failed spec.containers{c}: Error: ImagePullBackOff",
+        "Normal Pulled pod: Successfully pulled image \"data:1\"",
+        "Normal Pulled pod: Container image \"busybox\" already present on machine",
+    ] {
+        assert!(events.contains(words), "{words}: {events}");
+    }
+}
+
+#[tokio::test]
 async fn a_pod_past_its_deadline_is_ended() {
     let world = World::new();
     let pod = pod_of(json!({"activeDeadlineSeconds": 6, "containers": [container("c")]}));

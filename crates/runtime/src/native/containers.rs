@@ -5,10 +5,10 @@ use super::record::{ContainerRecord, End, Phase, write_json};
 use super::rootfs::RootFs;
 use super::spec::{self, Inputs};
 use super::{CgroupDriver, Container, Inner, devices, namespaces, new_id, no_container, no_sandbox, user};
-use crate::images::ImageStore;
+use crate::images::{HeldLayers, ImageStore};
 use crate::service::{
-    ContainerConfig, ContainerEventKind, ContainerId, ContainerResources, Mount, NamespaceMode, PodSandboxConfig,
-    RuntimeError, SandboxId, StartFailure, StartFailureKind,
+    ContainerConfig, ContainerEventKind, ContainerId, ContainerResources, ImageMount, Mount, NamespaceMode,
+    PodSandboxConfig, RuntimeError, SandboxId, StartFailure, StartFailureKind,
 };
 use crate::shim::PID_NAMESPACE;
 use crate::shim::protocol::{Failure, Request, Response, StartRequest};
@@ -55,7 +55,7 @@ impl Inner {
         &self,
         id: &ContainerId,
         sandbox_id: &SandboxId,
-        config: ContainerConfig,
+        mut config: ContainerConfig,
     ) -> Result<ContainerRecord, RuntimeError> {
         let sandbox = {
             let state = self.lock();
@@ -73,8 +73,10 @@ impl Inner {
         let root = RootFs { directory: self.container_directory(id) };
         std::fs::create_dir_all(&root.directory)
             .map_err(RuntimeError::io(format!("create {}", root.directory.display())))?;
-        let layers = ImageStore::layer_names(&image);
+        let mut layers = ImageStore::layer_names(&image);
         root.mount(&self.images.layers_directory(), &layers).map_err(RuntimeError::io("mount the container's root"))?;
+        let (mounted, _held_too) = self.mount_images(&root, &mut config.mounts)?;
+        layers.extend(mounted);
         let user =
             user::resolve(&config.security, &image.config.user, &root.read("/etc/passwd"), &root.read("/etc/group"))
                 .map_err(RuntimeError::InvalidArgument)?;
@@ -122,6 +124,32 @@ impl Inner {
         };
         write_json(&root.directory.join(RECORD), &record)?;
         Ok(record)
+    }
+
+    /// Mounts the images that a container has beside its own. The names of their layers, and what holds these until the
+    /// container names them.
+    fn mount_images(
+        &self,
+        root: &RootFs,
+        mounts: &mut [Mount],
+    ) -> Result<(Vec<String>, Vec<HeldLayers<'_>>), RuntimeError> {
+        let (mut used, mut held) = (Vec::new(), Vec::new());
+        for (number, mount) in mounts.iter_mut().enumerate() {
+            let Some(ImageMount { image, sub_path }) = &mount.image else { continue };
+            let found = self.images.find_record(&image.0);
+            let (_, record) = found.ok_or_else(|| RuntimeError::NotFound { kind: "image", id: image.0.clone() })?;
+            held.push(self.images.hold_layers(&record.diff_ids));
+            let layers = ImageStore::layer_names(&record);
+            let mounted = root.mount_image(number, &self.images.layers_directory(), &layers, sub_path);
+            mount.host_path = mounted.map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound if !sub_path.is_empty() => {
+                    RuntimeError::InvalidArgument(format!("image {image} has no {sub_path:?} to mount"))
+                }
+                _ => RuntimeError::io(format!("mount image {image}"))(error),
+            })?;
+            used.extend(layers);
+        }
+        Ok((used, held))
     }
 
     /// What every container of a sandbox gets unless it mounts something else there.

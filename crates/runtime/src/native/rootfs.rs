@@ -36,32 +36,54 @@ impl RootFs {
             std::fs::create_dir_all(path)?;
         }
         std::fs::set_permissions(&upper, PermissionsExt::from_mode(0o755))?;
-        let empty = self.directory.join("empty");
-        let lower = if layers.is_empty() {
-            std::fs::create_dir_all(&empty)?;
-            empty.display().to_string()
-        } else {
-            layers.iter().rev().map(String::as_str).collect::<Vec<_>>().join(":")
-        };
-        let (target, store) = (self.path(), store.to_owned());
+        let lower = if layers.is_empty() { self.empty()?.display().to_string() } else { lower_directories(layers) };
         let options = format!("lowerdir={lower},upperdir={},workdir={}", upper.display(), work.display());
-        // Mount options must fit in a page, so layers go by names relative to their directory. A thread with a working directory of its
-        // own keeps the process's where it is.
-        let mounted = std::thread::spawn(move || -> io::Result<()> {
-            nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS)?;
-            std::env::set_current_dir(&store)?;
-            let overlay =
-                |options: &str| mount(Some("overlay"), &target, Some("overlay"), MsFlags::empty(), Some(options));
-            // Volatile leaves out the flush of the whole disk at unmounting: a container's own layer need not survive a crash of the
-            // machine. Kernels before 5.10 do not know it.
-            overlay(&format!("{options},volatile")).or_else(|_| overlay(&options)).map_err(io::Error::from)
-        });
-        mounted.join().unwrap_or_else(|_| Err(io::Error::other("the mounting thread panicked")))
+        // Volatile leaves out the flush of the whole disk at unmounting: a container's own layer need not survive a crash of the
+        // machine. Kernels before 5.10 do not know it.
+        overlay(store, &self.path(), MsFlags::empty(), &format!("{options},volatile"))
+            .or_else(|_| overlay(store, &self.path(), MsFlags::empty(), &options))
+    }
+
+    /// A directory with nothing in it.
+    fn empty(&self) -> io::Result<PathBuf> {
+        let empty = self.directory.join("empty");
+        std::fs::create_dir_all(&empty)?;
+        Ok(empty)
+    }
+
+    fn images(&self) -> PathBuf {
+        self.directory.join("images")
+    }
+
+    /// Mounts an image of these layers, so that nobody can write to it, as the `number`th of this container; where `sub_path`
+    /// of it is.
+    pub(super) fn mount_image(
+        &self,
+        number: usize,
+        store: &Path,
+        layers: &[String],
+        sub_path: &str,
+    ) -> io::Result<PathBuf> {
+        let (target, empty) = (self.images().join(number.to_string()), self.empty()?);
+        std::fs::create_dir_all(&target)?;
+        if !layers.is_empty() {
+            // overlays that are only read need two directories
+            let options = format!("lowerdir={}:{}", lower_directories(layers), empty.display());
+            overlay(store, &target, MsFlags::MS_RDONLY, &options)?;
+        }
+        if sub_path.is_empty() {
+            return Ok(target);
+        }
+        let found = open_in_root_at(&target, Path::new(sub_path), OFlags::PATH)?;
+        std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd()))
     }
 
     /// Unmounts what is mounted; nothing mounted is fine.
     pub(super) fn unmount(&self) {
-        let _ = umount2(&self.path(), MntFlags::MNT_DETACH);
+        let images = std::fs::read_dir(self.images()).into_iter().flatten().flatten();
+        for path in images.map(|entry| entry.path()).chain([self.path()]) {
+            let _ = umount2(&path, MntFlags::MNT_DETACH);
+        }
     }
 
     /// A small text file of the root, links resolved inside it; empty if it is missing.
@@ -109,6 +131,23 @@ impl RootFs {
         }
         Ok(out)
     }
+}
+
+/// Names of layers, lowest first, as overlayfs wants them.
+fn lower_directories(layers: &[String]) -> String {
+    layers.iter().rev().map(String::as_str).collect::<Vec<_>>().join(":")
+}
+
+/// Mounts an overlay. Mount options must fit in a page, so layers go by names relative to their directory. A thread with a working
+/// directory of its own keeps the process's where it is.
+fn overlay(store: &Path, target: &Path, flags: MsFlags, options: &str) -> io::Result<()> {
+    let (store, target, options) = (store.to_owned(), target.to_owned(), options.to_owned());
+    let mounted = std::thread::spawn(move || -> io::Result<()> {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS)?;
+        std::env::set_current_dir(&store)?;
+        Ok(mount(Some("overlay"), &target, Some("overlay"), flags, Some(options.as_str()))?)
+    });
+    mounted.join().unwrap_or_else(|_| Err(io::Error::other("the mounting thread panicked")))
 }
 
 fn open_in_root_at(root: &Path, path: &Path, flags: OFlags) -> io::Result<std::os::fd::OwnedFd> {

@@ -47,11 +47,23 @@ pub enum MountPropagation {
     Bidirectional,
 }
 
-/// A file or directory of the host in a container.
+/// An image as the source of a mount.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ImageMount {
+    /// Present in the store.
+    pub image: ImageId,
+    /// What of it; empty for all.
+    pub sub_path: String,
+}
+
+/// A file or directory of the host in a container, or the files of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Mount {
-    /// What is mounted; must exist.
+    /// What is mounted; must exist. The runtime's to set where it is an image.
     pub host_path: PathBuf,
+    /// In place of a path of the host: an image, which nobody can write to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageMount>,
     /// Where; missing parts are made.
     pub container_path: PathBuf,
     /// Read-only.

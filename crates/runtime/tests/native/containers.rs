@@ -5,7 +5,8 @@ use expect_test::{Expect, expect};
 use futures::StreamExt;
 use runtime::service::{
     Capabilities, ContainerConfig, ContainerEvent, ContainerEventKind, ContainerResources, ContainerState, DnsConfig,
-    EnvVar, ExitReason, Mount, NamespaceMode, RuntimeError, RuntimeService, SeccompProfile, SecurityContext,
+    EnvVar, ExitReason, ImageMount, ImageService, Mount, NamespaceMode, RuntimeError, RuntimeService, SeccompProfile,
+    SecurityContext,
 };
 use std::time::Duration;
 
@@ -339,6 +340,53 @@ fn mounts_and_a_working_directory_inside_one() {
     "#]],
     );
     assert_eq!(std::fs::read_to_string(host.join("out")).unwrap(), "out\n");
+}
+
+#[test]
+fn images_are_mounted_whole_or_in_part_and_nobody_writes_to_them() {
+    if !possible() {
+        return;
+    }
+    let rig = Rig::new();
+    let id = rig.block(async |native| native.image_status("busybox").await.unwrap().unwrap().id);
+    let mount = |path: &str, sub_path: &str| Mount {
+        image: Some(ImageMount { image: id.clone(), sub_path: sub_path.to_owned() }),
+        container_path: path.into(),
+        readonly: true,
+        ..Mount::default()
+    };
+    let config = ContainerConfig {
+        mounts: vec![mount("/all", ""), mount("/etc2", "etc"), mount("/one", "etc/passwd")],
+        ..sh(
+            "head -n1 /all/etc/passwd /etc2/passwd /one; touch /all/x 2>&1; touch /etc2/x 2>&1; /all/bin/busybox echo runs",
+        )
+    };
+    output(
+        &rig,
+        config,
+        expect![[r#"
+            ==> /all/etc/passwd <==
+            root:x:0:0:root:/root:/bin/sh
+
+            ==> /etc2/passwd <==
+            root:x:0:0:root:/root:/bin/sh
+
+            ==> /one <==
+            root:x:0:0:root:/root:/bin/sh
+            touch: /all/x: Read-only file system
+            touch: /etc2/x: Read-only file system
+            runs
+        "#]],
+    );
+    let sandbox = rig.sandbox("missing");
+    let config = ContainerConfig { mounts: vec![mount("/m", "no/such")], ..sh("true") };
+    let error = rig.block(async |native| native.create_container(&sandbox.id, config).await.unwrap_err());
+    assert_eq!(error.to_string(), format!("image {id} has no \"no/such\" to mount"));
+    rig.block(async |native| native.remove_pod_sandbox(&sandbox.id).await.unwrap());
+    let here = rig.path("");
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let left: Vec<&str> = mounts.lines().filter(|line| line.contains(&*here.to_string_lossy())).collect();
+    assert!(!left.iter().any(|line| line.contains("/images/")), "{left:#?}");
 }
 
 #[test]
