@@ -26,6 +26,7 @@ mod extensions;
 mod metadata;
 mod metrics;
 mod nonresource;
+mod observe;
 pub mod openapi;
 mod pipeline;
 pub mod protobuf;
@@ -51,6 +52,7 @@ pub use body::{Body, RequestBody};
 pub use chain::{
     Admission, Attributes, Authenticator, Authorizer, Chain, ChainBuilder, Connector, Decision, Operation, Reviews,
 };
+pub use endpoints::watch::{Observation, Observed};
 pub use reader::{ObjectReader, SharedReader};
 pub use request::{Query, RequestInfo};
 pub use rows::Rows;

@@ -68,7 +68,7 @@ async fn respond(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInf
         return endpoints::error(&crate::authz::forbidden(&user, &info, &why));
     }
     if !info.is_resource_request {
-        return crate::nonresource::serve(api, &info, request.method(), request.headers()).await;
+        return Box::pin(crate::nonresource::serve(api, &info, request.method(), request.headers())).await;
     }
     let Some(row) = api.rows.find(&info.api_group, &info.api_version, &info.resource) else {
         let known_group = api.rows.has_builtin_group(&info.api_group);
@@ -98,7 +98,7 @@ fn is_connection(info: &RequestInfo) -> bool {
 
 /// Whether the answer must show all that was ever answered: every write, since admission and preconditions look at the
 /// cache, and reads that do not say how old the answer may be.
-fn needs_latest(info: &RequestInfo) -> bool {
+pub(crate) fn needs_latest(info: &RequestInfo) -> bool {
     let reads = matches!(info.verb.as_str(), "get" | "list" | "watch");
     let given = |name: &str| info.query.get(name).is_some_and(|value| !value.is_empty());
     !reads || !(given("resourceVersion") || given("continue"))
@@ -142,7 +142,7 @@ async fn serve(
     }
     if is_connection(&info) {
         parts.headers = headers.clone();
-        return connect(&mut call, Request::from_parts(parts, body)).await;
+        return Box::pin(connect(&mut call, Request::from_parts(parts, body))).await;
     }
     if let Err(status) = accepted {
         return endpoints::error(&status);
@@ -190,12 +190,12 @@ async fn serve(
 }
 
 /// In which forms the answer can be given.
-fn offer_of(info: &RequestInfo, row: &Resource) -> accept::Offer {
+pub(crate) fn offer_of(info: &RequestInfo, row: &Resource) -> accept::Offer {
     let protobuf = crate::protobuf::knows(&row.api_version(), &row.kind);
     accept::Offer { watch: info.verb == "watch", protobuf }
 }
 
-fn accept_header(headers: &HeaderMap) -> &str {
+pub(crate) fn accept_header(headers: &HeaderMap) -> &str {
     headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 

@@ -53,6 +53,21 @@ async fn bodies_have_a_limit_and_identities_have_rights() {
     server.shutdown().await;
 }
 
+/// Each connection holds room for one, and each request of a component in this process takes as much.
+#[tokio::test]
+async fn a_request_takes_little_memory_before_it_is_known_what_it_is() {
+    use tower::Service;
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let request = http::Request::get("/api/v1/pods").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+    let answering = server.service(UserInfo::anonymous()).call(request);
+    let bytes = std::mem::size_of_val(&*answering);
+    println!("{bytes} bytes");
+    assert!(bytes < 8 << 10, "{bytes}");
+    drop(answering);
+    server.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watch_follows_its_selection_and_ends_with_the_server() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! Making a client: from a kubeconfig over HTTPS, or from a tower service in the same process.
 
+use crate::direct::Direct;
 use crate::sharing::Running;
 use http::header::{HeaderValue, USER_AGENT};
 use kube::client::Body;
@@ -15,6 +16,8 @@ use tower::{BoxError, Service, ServiceExt};
 #[derive(Clone)]
 pub struct Client {
     kube: kube::Client,
+    /// Where the server is in this process: what is asked instead of sending requests.
+    direct: Option<Arc<dyn Direct>>,
     /// The informers that run on this handle and its clones.
     informers: Arc<Running>,
 }
@@ -51,7 +54,13 @@ impl Client {
             request.headers_mut().insert(USER_AGENT, agent.clone());
             request
         });
-        Ok(Self { kube: kube::Client::new(service, "default"), informers: Arc::default() })
+        Ok(Self { kube: kube::Client::new(service, "default"), direct: None, informers: Arc::default() })
+    }
+
+    /// The same client, whose verbs and informers ask `direct` instead of sending requests.
+    #[must_use]
+    pub fn with_direct(self, direct: Arc<dyn Direct>) -> Self {
+        Self { direct: Some(direct), ..self }
     }
 
     /// A client from kube's configuration: address, trust anchors, credentials.
@@ -65,7 +74,7 @@ impl Client {
         // More than one provider may be compiled in, and then rustls will not choose. An error says that somebody has
         // chosen already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Self { kube: kube::Client::try_from(config)?, informers: Arc::default() })
+        Ok(Self { kube: kube::Client::try_from(config)?, direct: None, informers: Arc::default() })
     }
 
     /// A client from a kubeconfig file's current context.
@@ -88,6 +97,10 @@ impl Client {
     /// kube's own client, for what [`Client`] has no verb for.
     pub fn kube(&self) -> &kube::Client {
         &self.kube
+    }
+
+    pub(crate) fn direct(&self) -> Option<&Arc<dyn Direct>> {
+        self.direct.as_ref()
     }
 
     pub(crate) fn informers(&self) -> &Arc<Running> {

@@ -1,12 +1,12 @@
 //! A local copy of a kind's objects, kept current by list and watch: `client-go`'s shared informer.
 //!
 //! The store changes first, then listeners are told. Listeners are functions that must only put something into a
-//! queue, or coalescing subscriptions; both see every key that changed, in order. `managedFields` are dropped on
-//! arrival: nothing here reads them, and they are half of a typical object.
+//! queue, or coalescing subscriptions; both see every key that changed, in order. `managedFields` are not even decoded:
+//! nothing here reads them, and they are half of a typical object.
 //!
 //! Informers of one client and one selection are one: whoever starts the second joins the first, and shares its objects.
 
-use crate::lean::Trim;
+use crate::lean::{Trim, WITHOUT_MANAGED_FIELDS};
 use crate::sharing::{self, Running};
 use crate::store::IndexFn;
 use crate::subscription::Mailbox;
@@ -49,7 +49,6 @@ pub struct Informer<K> {
     listeners: Arc<Mutex<Listeners<K>>>,
     synced: cell::Receiver<bool>,
     user: u64,
-    trim: Option<Trim<K>>,
 }
 
 /// Each with the number of the user that it belongs to.
@@ -66,7 +65,6 @@ impl<K> Clone for Informer<K> {
             listeners: self.listeners.clone(),
             synced: self.synced.clone(),
             user: self.user,
-            trim: self.trim,
         }
     }
 }
@@ -89,29 +87,24 @@ impl<K: Object> InformerBuilder<K> {
     where
         K: Resource<DynamicType = ()>,
     {
-        let url_path = K::url_path(&(), selection.namespace.as_deref());
-        let metadata_only = K::metadata_api();
-        let source = Source { client: client.kube().clone(), url_path, selection, metadata_only, built_in: true };
-        Self::of(client, clock, source)
+        Self::dynamic(client, clock, selection, &())
     }
 
     /// Objects of a resource known only at run time. With `K` = [`crate::PartialObjectMeta`] only metadata is sent.
     pub fn dynamic(client: &Client, clock: SharedClock, selection: Selection, resource: &K::DynamicType) -> Self {
         let url_path = K::url_path(resource, selection.namespace.as_deref());
-        let metadata_only = K::metadata_api();
-        let source = Source { client: client.kube().clone(), url_path, selection, metadata_only, built_in: false };
-        Self::of(client, clock, source)
-    }
-
-    fn of(client: &Client, clock: SharedClock, source: Source) -> Self {
+        let (kube, direct) = (client.kube().clone(), client.direct().cloned());
+        let (metadata_only, fields) = (K::metadata_api(), &WITHOUT_MANAGED_FIELDS);
+        let source = Source { client: kube, direct, url_path, selection, metadata_only, fields };
         let (indices, handlers, running) = (Vec::new(), Vec::new(), client.informers().clone());
         Self { source, clock, indices, handlers, running, trim: None }
     }
 
-    /// Takes out of each object what none of its users reads, before it is kept: client-go's `SetTransform`. Informers
-    /// with trims of different names are not shared.
+    /// Leaves out of each object what none of its users reads: client-go's `SetTransform`. Informers with trims of
+    /// different names are not shared.
     #[must_use]
     pub fn trim(mut self, trim: Trim<K>) -> Self {
+        self.source.fields = trim.fields;
         self.trim = Some(trim);
         self
     }
@@ -136,11 +129,11 @@ impl<K: Object> InformerBuilder<K> {
     pub fn start(self, shutdown: Shutdown) -> Informer<K> {
         let Self { source, clock, indices, handlers, running, trim } = self;
         let key = sharing::Key::of::<K>(&source, trim);
-        let (informer, user) = running.join(key.clone(), |stopped| Informer::run(source, clock, trim, stopped));
+        let (informer, user) = running.join(key.clone(), |stopped| Informer::run(source, clock, stopped));
         let (own_synced, synced) = cell::channel(false);
         let all_synced = informer.synced.clone();
-        let Informer { store, listeners, trim, .. } = informer;
-        let own = Informer { store: store.join(user, indices), listeners, synced, user, trim };
+        let Informer { store, listeners, .. } = informer;
+        let own = Informer { store: store.join(user, indices), listeners, synced, user };
         handlers.into_iter().for_each(|handler| own.add(handler));
         let leaving = own.clone();
         tokio::spawn(async move {
@@ -165,11 +158,11 @@ impl<K: Object> InformerBuilder<K> {
 }
 
 impl<K: Object> Informer<K> {
-    fn run(source: Source, clock: SharedClock, trim: Option<Trim<K>>, stopped: Shutdown) -> Self {
+    fn run(source: Source, clock: SharedClock, stopped: Shutdown) -> Self {
         let listeners = Listeners { handlers: Vec::new(), mailboxes: Vec::new(), stopped: false };
         let (synced_sender, synced) = cell::channel(false);
         let listeners = Arc::new(Mutex::new(listeners));
-        let informer = Self { store: Store::new(), listeners, synced, user: 0, trim };
+        let informer = Self { store: Store::new(), listeners, synced, user: 0 };
         let runner = Runner { source, clock, informer: informer.clone(), synced_sender };
         tokio::spawn(async move {
             let stopped = stopped.cancelled_owned();
@@ -245,11 +238,7 @@ impl<K: Object> Informer<K> {
         self.store.leave(self.user);
     }
 
-    fn apply(&self, mut object: K) {
-        object.meta_mut().managed_fields = None;
-        if let Some(trim) = self.trim {
-            (trim.of)(&mut object);
-        }
+    fn apply(&self, object: K) {
         // A copy has lists of just their length; decoded ones have room for four: for containers and volumes of a pod that
         // is three quarters of it.
         let new = Arc::new(object.clone());

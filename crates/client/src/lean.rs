@@ -1,17 +1,22 @@
-//! Objects on arrival, without what an informer never keeps: decoding `managedFields` costs as much as all the rest of an
-//! object, only to throw them away, and most of a pod is for kubelets alone.
+//! Which parts of objects informers keep.
 
-use k8s_openapi::api::core::v1::{Container, Pod};
-use memchr::memmem;
-use std::borrow::Cow;
+use crate::parts::{Fields, Part};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use std::marker::PhantomData;
 
-/// Takes out of objects what none of an informer's users reads.
+/// The parts of objects that are of use to any of an informer's users: the others are not even decoded.
 #[derive(Debug)]
 pub struct Trim<K> {
-    /// Tells trims apart.
-    pub name: &'static str,
-    /// Takes it out.
-    pub of: fn(&mut K),
+    pub(crate) name: &'static str,
+    pub(crate) fields: &'static Fields<'static>,
+    of: PhantomData<fn(K)>,
+}
+
+impl<K> Trim<K> {
+    /// The name tells trims apart.
+    pub const fn new(name: &'static str, fields: &'static Fields<'static>) -> Self {
+        Self { name, fields, of: PhantomData }
+    }
 }
 
 impl<K> Clone for Trim<K> {
@@ -22,89 +27,82 @@ impl<K> Clone for Trim<K> {
 
 impl<K> Copy for Trim<K> {}
 
+/// Everything but `managedFields`.
+pub(crate) const WITHOUT_MANAGED_FIELDS: Fields<'static> = Fields {
+    named: &[("metadata", Part::Fields(&Fields { named: &[("managedFields", Part::Nothing)], others: Part::Whole }))],
+    others: Part::Whole,
+};
+
 /// Pods as scheduler and controllers keep them: without how containers are started, volumes, and the states of containers.
 /// A component that comes to need more of it takes it out of here, and is still served by the informer of all.
-pub const CONTROL_PLANE_PODS: Trim<Pod> = Trim { name: "control plane", of: trim_pod };
+pub const CONTROL_PLANE_PODS: Trim<Pod> = Trim::new("control plane", &POD);
 
-fn trim_pod(pod: &mut Pod) {
-    pod.metadata.annotations = None;
-    if let Some(spec) = &mut pod.spec {
-        spec.volumes = None;
-        spec.ephemeral_containers = None;
-        spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()).for_each(trim_container);
-    }
-    if let Some(status) = &mut pod.status {
-        status.container_statuses = None;
-        status.init_container_statuses = None;
-        status.ephemeral_container_statuses = None;
-    }
-}
+/// Nodes as scheduler and controllers keep them: without what describes the machine and its volumes. The same rule.
+pub const CONTROL_PLANE_NODES: Trim<Node> = Trim::new("control plane", &NODE);
 
-fn trim_container(container: &mut Container) {
-    *container = Container {
-        name: std::mem::take(&mut container.name),
-        image: container.image.take(),
-        ports: container.ports.take(),
-        resources: container.resources.take(),
-        restart_policy: container.restart_policy.take(),
-        ..Container::default()
-    };
-}
+const METADATA: Fields<'static> =
+    Fields { named: &[("managedFields", Part::Nothing), ("annotations", Part::Nothing)], others: Part::Whole };
 
-const KEY: &[u8] = b"\"managedFields\":[";
+const NODE: Fields<'static> = Fields {
+    named: &[
+        ("metadata", Part::Fields(&METADATA)),
+        (
+            "status",
+            Part::Fields(&Fields {
+                named: &[("allocatable", Part::Whole), ("conditions", Part::Whole), ("images", Part::Whole)],
+                others: Part::Nothing,
+            }),
+        ),
+    ],
+    others: Part::Whole,
+};
 
-/// The text with every `managedFields` array emptied. Text that is not compact JSON comes back as it is.
-pub(crate) fn without_managed_fields(json: &[u8]) -> Cow<'_, [u8]> {
-    let (mut rest, mut out) = (json, Vec::new());
-    // Quotes inside of strings are escaped, so that no string holds the key.
-    while let Some(at) = memmem::find(rest, KEY) {
-        let start = at + KEY.len();
-        let Some(length) = array_length(&rest[start..]) else { break };
-        if out.is_empty() {
-            out.reserve(json.len());
-        }
-        out.extend_from_slice(&rest[..start]);
-        rest = &rest[start + length..];
-    }
-    if out.is_empty() {
-        return Cow::Borrowed(json);
-    }
-    out.extend_from_slice(rest);
-    Cow::Owned(out)
-}
+const POD: Fields<'static> = Fields {
+    named: &[
+        ("metadata", Part::Fields(&METADATA)),
+        (
+            "spec",
+            Part::Fields(&Fields {
+                named: &[
+                    ("containers", Part::Fields(&CONTAINER)),
+                    ("initContainers", Part::Fields(&CONTAINER)),
+                    ("ephemeralContainers", Part::Nothing),
+                    ("volumes", Part::Nothing),
+                ],
+                others: Part::Whole,
+            }),
+        ),
+        (
+            "status",
+            Part::Fields(&Fields {
+                named: &[
+                    ("containerStatuses", Part::Nothing),
+                    ("initContainerStatuses", Part::Nothing),
+                    ("ephemeralContainerStatuses", Part::Nothing),
+                ],
+                others: Part::Whole,
+            }),
+        ),
+    ],
+    others: Part::Whole,
+};
 
-/// How many bytes there are before the bracket that closes an array whose opening one has been read.
-fn array_length(text: &[u8]) -> Option<usize> {
-    let (mut depth, mut at) = (1_usize, 0);
-    loop {
-        at += text.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'[' | b']' | b'{' | b'}'))?;
-        match text[at] {
-            b'"' => at += string_length(&text[at + 1..])? + 1,
-            b'[' | b'{' => depth += 1,
-            _ => depth -= 1,
-        }
-        if depth == 0 {
-            return Some(at);
-        }
-        at += 1;
-    }
-}
-
-/// How many bytes there are before the quote that closes a string.
-fn string_length(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
-        match text[at] {
-            b'"' => return Some(at),
-            _ => at += 2,
-        }
-    }
-}
+const CONTAINER: Fields<'static> = Fields {
+    named: &[
+        ("name", Part::Whole),
+        ("image", Part::Whole),
+        ("ports", Part::Whole),
+        ("resources", Part::Whole),
+        ("restartPolicy", Part::Whole),
+    ],
+    others: Part::Nothing,
+};
 
 #[cfg(test)]
 mod tests {
-    use super::{trim_pod, without_managed_fields};
+    use super::CONTROL_PLANE_PODS;
+    use crate::parts;
+    use k8s_openapi::api::core::v1::Pod;
     use serde_json::json;
 
     #[test]
@@ -117,6 +115,7 @@ mod tests {
             "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
         let mut whole = kept.clone();
         whole["metadata"]["annotations"] = json!({"x": "y"});
+        whole["metadata"]["managedFields"] = json!([{"manager": "m", "fieldsV1": {"f:spec": {}}}]);
         whole["spec"]["volumes"] = json!([{"name": "v", "emptyDir": {}}]);
         whole["status"]["containerStatuses"] =
             json!([{"name": "c", "image": "i", "imageID": "", "ready": true, "restartCount": 0}]);
@@ -124,28 +123,8 @@ mod tests {
             whole["spec"][kind][0]["env"] = json!([{"name": "E", "value": "1"}]);
             whole["spec"][kind][0]["command"] = json!(["sh"]);
         }
-        let mut pod = serde_json::from_value(whole).unwrap();
-        trim_pod(&mut pod);
+        let text = whole.to_string();
+        let pod: Pod = parts::from_slice(text.as_bytes(), CONTROL_PLANE_PODS.fields).unwrap();
         assert_eq!(serde_json::to_value(pod).unwrap(), kept);
-    }
-
-    #[test]
-    fn arrays_of_managed_fields_are_emptied_and_nothing_else() {
-        for (given, left) in [
-            (r#"{"a":1}"#, r#"{"a":1}"#),
-            (
-                r#"{"metadata":{"managedFields":[{"f:a]":{"k:{\"n\":\"]\"}":[{}]}},{}],"name":"x"},"spec":[]}"#,
-                r#"{"metadata":{"managedFields":[],"name":"x"},"spec":[]}"#,
-            ),
-            (
-                r#"{"items":[{"managedFields":[1],"b":2},{"managedFields":[],"b":"\\"}]}"#,
-                r#"{"items":[{"managedFields":[],"b":2},{"managedFields":[],"b":"\\"}]}"#,
-            ),
-            (r#"{"data":"\"managedFields\":[1]"}"#, r#"{"data":"\"managedFields\":[1]"}"#),
-            (r#"{"managedFields":[{"cut"#, r#"{"managedFields":[{"cut"#),
-            (r#"{"managedFields":["cut \"#, r#"{"managedFields":["cut \"#),
-        ] {
-            assert_eq!(String::from_utf8_lossy(&without_managed_fields(given.as_bytes())), left);
-        }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) enum Decision {
 /// The memory of a recorder of events.k8s.io/v1 events.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesBook {
-    events: HashMap<Vec<String>, Event>,
+    events: HashMap<Box<str>, Box<Event>>,
 }
 
 impl SeriesBook {
@@ -44,18 +44,18 @@ impl SeriesBook {
                 return Decision::Nothing;
             }
             known.series = Some(EventSeries { count: 2, last_observed_time: MicroTime(now) });
-            return Decision::Patch(known.clone());
+            return Decision::Patch((**known).clone());
         }
         if self.events.len() >= MEMORY_ENTRIES {
             self.events.clear(); // the next of each kind is created anew: correct, only less compact
         }
-        self.events.insert(key, event.clone());
+        self.events.insert(key, Box::new(event.clone()));
         Decision::Create(event)
     }
 
     /// The running series, to be sent again.
     pub(crate) fn refresh(&self) -> Vec<Event> {
-        self.events.values().filter(|event| event.series.is_some()).cloned().collect()
+        self.events.values().filter(|event| event.series.is_some()).map(|event| (**event).clone()).collect()
     }
 
     /// Forgets what has been quiet for [`FINISH_TIME`]; returns the series among them, to be sent a last time.
@@ -67,7 +67,7 @@ impl SeriesBook {
             let last = last.or(event.event_time.as_ref().map(|t| t.0)).unwrap_or(now);
             let quiet = now.duration_since(last) > limit;
             if quiet && event.series.is_some() {
-                finished.push(event.clone());
+                finished.push((**event).clone());
             }
             !quiet
         });
@@ -75,27 +75,15 @@ impl SeriesBook {
     }
 }
 
-/// `getKey`: all but the note.
-fn key(event: &Event) -> Vec<String> {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let mut key = vec![
-        text(&event.type_),
-        text(&event.action),
-        text(&event.reason),
-        text(&event.reporting_controller),
-        text(&event.reporting_instance),
-    ];
-    for object in [&event.regarding, &event.related].into_iter().flatten() {
-        key.extend([
-            text(&object.api_version),
-            text(&object.kind),
-            text(&object.namespace),
-            text(&object.name),
-            text(&object.uid),
-            text(&object.field_path),
-        ]);
-    }
-    key
+/// `getKey`: all but the note, line by line. In one text, as there may be thousands.
+fn key(event: &Event) -> Box<str> {
+    let own = [&event.type_, &event.action, &event.reason, &event.reporting_controller, &event.reporting_instance];
+    let objects = [&event.regarding, &event.related].into_iter().flatten();
+    let of_objects = objects.flat_map(|object| {
+        [&object.api_version, &object.kind, &object.namespace, &object.name, &object.uid, &object.field_path]
+    });
+    let texts: Vec<&str> = own.into_iter().chain(of_objects).map(|text| text.as_deref().unwrap_or_default()).collect();
+    texts.join("\n").into()
 }
 
 #[cfg(test)]

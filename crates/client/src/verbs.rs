@@ -51,7 +51,7 @@ impl Client {
     /// As all verbs.
     pub async fn get<K: Typed>(&self, key: &ObjectKey) -> Result<K, Error> {
         let request = collection::<K>(key.namespace_opt()).get(&key.name, &GetParams::default())?;
-        Ok(self.kube().request(request).await?)
+        self.request(request).await
     }
 
     /// Reads one object; `None` when it does not exist.
@@ -75,7 +75,7 @@ impl Client {
         namespace: Option<&str>,
         params: &ListParams,
     ) -> Result<ObjectList<K>, Error> {
-        Ok(self.kube().request(collection::<K>(namespace).list(params)?).await?)
+        self.request(collection::<K>(namespace).list(params)?).await
     }
 
     /// Creates `object` in the namespace that its metadata names.
@@ -85,7 +85,7 @@ impl Client {
     pub async fn create<K: Typed>(&self, object: &K) -> Result<K, Error> {
         let namespace = object.meta().namespace.as_deref();
         let request = collection::<K>(namespace).create(&PostParams::default(), encode(object)?)?;
-        Ok(self.kube().request(request).await?)
+        self.request(request).await
     }
 
     /// The same without looking at what the server made of it: for objects that are written by the thousand. The server
@@ -97,8 +97,7 @@ impl Client {
         let namespace = object.meta().namespace.as_deref();
         let mut request = collection::<K>(namespace).create(&PostParams::default(), encode(object)?)?;
         request.headers_mut().insert(http::header::ACCEPT, http::HeaderValue::from_static(METADATA_ONLY));
-        self.kube().request::<IgnoredAny>(request).await?;
-        Ok(())
+        self.request::<IgnoredAny>(request).await.map(drop)
     }
 
     /// Replaces an object; with a resourceVersion in its metadata, only that version of it.
@@ -109,7 +108,7 @@ impl Client {
         let key = ObjectKey::of(object);
         let request =
             collection::<K>(key.namespace_opt()).replace(&key.name, &PostParams::default(), encode(object)?)?;
-        Ok(self.kube().request(request).await?)
+        self.request(request).await
     }
 
     /// Replaces a subresource (`status`, `finalize`, …) by `object`.
@@ -124,7 +123,7 @@ impl Client {
             &PostParams::default(),
             encode(object)?,
         )?;
-        Ok(self.kube().request(request).await?)
+        self.request(request).await
     }
 
     /// Replaces the status of an object.
@@ -142,7 +141,7 @@ impl Client {
     pub async fn patch<K: Typed>(&self, key: &ObjectKey, kind: PatchKind, patch: &Value) -> Result<K, Error> {
         let request =
             collection::<K>(key.namespace_opt()).patch(&key.name, &PatchParams::default(), &kind.of(patch))?;
-        Ok(self.kube().request(request).await?)
+        self.request(request).await
     }
 
     /// Patches the status of an object.
@@ -156,7 +155,7 @@ impl Client {
             &PatchParams::default(),
             &kind.of(patch),
         )?;
-        Ok(self.kube().request(request).await?)
+        self.request(request).await
     }
 
     /// Server-side apply of `object` as `manager`; `force` takes fields over from others.
@@ -167,7 +166,7 @@ impl Client {
         let key = ObjectKey::of(object);
         let params = PatchParams { force, ..PatchParams::apply(manager) };
         let request = collection::<K>(key.namespace_opt()).patch(&key.name, &params, &Patch::Apply(object))?;
-        Ok(self.kube().request(request).await?)
+        self.request(request).await
     }
 
     /// Deletes an object. Success means accepted: with finalizers or a grace period it may live on.
@@ -176,8 +175,7 @@ impl Client {
     /// As all verbs.
     pub async fn delete<K: Typed>(&self, key: &ObjectKey, params: &DeleteParams) -> Result<(), Error> {
         let request = collection::<K>(key.namespace_opt()).delete(&key.name, params)?;
-        self.kube().request::<IgnoredAny>(request).await?;
-        Ok(())
+        self.request::<IgnoredAny>(request).await.map(drop)
     }
 
     /// Posts `body` to a subresource (`token`, `eviction`, `binding`, …) and reads the answer.
@@ -196,7 +194,7 @@ impl Client {
             &PostParams::default(),
             encode(body)?,
         )?;
-        Ok(self.kube().request(request).await?)
+        self.request(request).await
     }
 
     /// Binds a pod to a node by one request to `pods/binding`, as the scheduler's DefaultBinder does.

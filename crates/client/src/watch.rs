@@ -3,13 +3,15 @@
 //! What not: back-off and the store; [`crate::informer`] does those. A failed step leaves the state from which to try
 //! again: from the last seen resource version where the server may still know it, from a new list where it does not.
 
-use crate::lean::without_managed_fields;
+use crate::direct::{Direct, DirectEvent, DirectEvents};
+use crate::parts::{self, Fields, Part};
 use crate::{Error, Object};
 use futures::stream::BoxStream;
 use futures::{AsyncBufRead, AsyncBufReadExt, StreamExt};
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::core::{ObjectList, Request, Status};
-use std::borrow::Cow;
+use serde::de::IgnoredAny;
+use std::sync::Arc;
 
 /// Objects in one answer of a list: bounds the memory that one answer takes. As client-go's pager.
 const PAGE_SIZE: u32 = 500;
@@ -66,7 +68,14 @@ pub(crate) enum Step<K> {
     Ended,
 }
 
-type Events<K> = BoxStream<'static, Result<WatchEvent<K>, Error>>;
+/// What a watch says, whichever way it comes.
+pub(crate) enum Heard<K> {
+    Applied(K),
+    Deleted(K),
+    Bookmark(String),
+}
+
+type Events<K> = BoxStream<'static, Result<Heard<K>, Error>>;
 
 /// Where the protocol stands.
 pub(crate) enum State<K> {
@@ -82,18 +91,20 @@ pub(crate) enum State<K> {
 #[derive(Clone)]
 pub(crate) struct Source {
     pub client: kube::Client,
+    /// Where the server is in this process, the way to it that needs no connection.
+    pub direct: Option<Arc<dyn Direct>>,
     pub url_path: String,
     pub selection: Selection,
     pub metadata_only: bool,
-    /// Whether `managedFields` are metadata wherever they stand: not so in the data of custom resources.
-    pub built_in: bool,
+    /// What of each object is decoded.
+    pub fields: &'static Fields<'static>,
 }
 
 /// One request or one event further. The state for the next step comes back in any case.
 pub(crate) async fn step<K: Object>(source: &Source, state: State<K>) -> (State<K>, Result<Step<K>, Error>) {
     match state {
-        State::Empty => match source.list_all().await {
-            Ok((items, resource_version)) => (State::Known { resource_version }, Ok(Step::Listed(items))),
+        State::Empty => match begin(source).await {
+            Ok((state, step)) => (state, Ok(step)),
             Err(error) => (State::Empty, Err(error)),
         },
         State::Known { resource_version } => match source.open_watch(&resource_version).await {
@@ -109,23 +120,41 @@ pub(crate) async fn step<K: Object>(source: &Source, state: State<K>) -> (State<
     }
 }
 
+/// From nothing: a list, or a watch that begins with what there is.
+async fn begin<K: Object>(source: &Source) -> Result<(State<K>, Step<K>), Error> {
+    let Some(direct) = &source.direct else {
+        let (items, resource_version) = source.list_all().await?;
+        return Ok((State::Known { resource_version }, Step::Listed(items)));
+    };
+    let mut events = direct.watch(source.watch_request("0", true)?).await?;
+    let mut items = Vec::new();
+    while let Some(event) = events.next().await {
+        match event? {
+            DirectEvent::Applied(json) => items.push(source.decode(&json)?),
+            DirectEvent::Bookmark { resource_version, initial_events_end: true } => {
+                let stream = source.decoded(events);
+                return Ok((State::Watching { resource_version, stream }, Step::Listed(items)));
+            }
+            DirectEvent::Deleted(_) | DirectEvent::Bookmark { .. } => {}
+        }
+    }
+    Ok((State::Empty, Step::Ended))
+}
+
 fn on_event<K: Object>(
-    event: WatchEvent<K>,
+    event: Heard<K>,
     resource_version: String,
     stream: Events<K>,
 ) -> (State<K>, Result<Step<K>, Error>) {
     let version_of = |object: &K| object.meta().resource_version.clone().unwrap_or_else(|| resource_version.clone());
     match event {
-        WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+        Heard::Applied(object) => {
             (State::Watching { resource_version: version_of(&object), stream }, Ok(Step::Applied(object)))
         }
-        WatchEvent::Deleted(object) => {
+        Heard::Deleted(object) => {
             (State::Watching { resource_version: version_of(&object), stream }, Ok(Step::Deleted(object)))
         }
-        WatchEvent::Bookmark(bookmark) => {
-            (State::Watching { resource_version: bookmark.metadata.resource_version, stream }, Ok(Step::Bookmark))
-        }
-        WatchEvent::Error(status) => after_error(Error::Status(status), resource_version),
+        Heard::Bookmark(resource_version) => (State::Watching { resource_version, stream }, Ok(Step::Bookmark)),
     }
 }
 
@@ -152,7 +181,8 @@ impl Source {
             let target = Request::new(&self.url_path);
             let request = if self.metadata_only { target.list_metadata(&params) } else { target.list(&params) }?;
             let text = self.client.request_text(request).await?;
-            let page: ObjectList<K> = serde_json::from_slice(&self.lean(text.as_bytes())).map_err(Error::Decode)?;
+            let fields = Fields { named: &[("items", Part::Fields(self.fields))], others: Part::Whole };
+            let page: ObjectList<K> = parts::from_slice(text.as_bytes(), &fields).map_err(Error::Decode)?;
             items.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params.continue_token = Some(token),
@@ -161,25 +191,42 @@ impl Source {
         }
     }
 
-    /// What is worth decoding.
-    fn lean<'a>(&self, json: &'a [u8]) -> Cow<'a, [u8]> {
-        if self.metadata_only || self.built_in { without_managed_fields(json) } else { Cow::Borrowed(json) }
-    }
-
-    async fn open_watch<K: Object>(&self, resource_version: &str) -> Result<Events<K>, Error> {
+    fn watch_request(&self, after: &str, send_initial_events: bool) -> Result<http::Request<Vec<u8>>, Error> {
         let params = WatchParams {
             label_selector: self.selection.labels.clone(),
             field_selector: self.selection.fields.clone(),
             timeout: Some(WATCH_TIMEOUT_SECONDS),
             bookmarks: true,
-            send_initial_events: false,
+            send_initial_events,
         };
         let target = Request::new(&self.url_path);
-        let mut request = if self.metadata_only {
-            target.watch_metadata(&params, resource_version)
-        } else {
-            target.watch(&params, resource_version)
-        }?;
+        let watch =
+            if self.metadata_only { target.watch_metadata(&params, after) } else { target.watch(&params, after) };
+        Ok(watch?)
+    }
+
+    fn decode<K: Object>(&self, json: &[u8]) -> Result<K, Error> {
+        parts::from_slice(json, self.fields).map_err(Error::Decode)
+    }
+
+    /// Events that came without a connection.
+    fn decoded<K: Object>(&self, events: DirectEvents) -> Events<K> {
+        let source = self.clone();
+        let decode = move |event| {
+            Ok(match event? {
+                DirectEvent::Applied(json) => Heard::Applied(source.decode(&json)?),
+                DirectEvent::Deleted(json) => Heard::Deleted(source.decode(&json)?),
+                DirectEvent::Bookmark { resource_version, .. } => Heard::Bookmark(resource_version),
+            })
+        };
+        events.map(decode).boxed()
+    }
+
+    async fn open_watch<K: Object>(&self, resource_version: &str) -> Result<Events<K>, Error> {
+        let mut request = self.watch_request(resource_version, false)?;
+        if let Some(direct) = &self.direct {
+            return Ok(self.decoded(direct.watch(request).await?));
+        }
         // Events would wait for a compressor to have enough of them.
         let plain = http::HeaderValue::from_static("identity");
         request.headers_mut().insert(http::header::ACCEPT_ENCODING, plain);
@@ -197,7 +244,7 @@ impl Source {
         &self,
         lines: &mut (impl AsyncBufRead + Unpin),
         line: &mut Vec<u8>,
-    ) -> Option<Result<WatchEvent<K>, Error>> {
+    ) -> Option<Result<Heard<K>, Error>> {
         line.clear();
         if let Err(error) = lines.read_until(b'\n', line).await {
             return Some(Err(Error::Transport(kube::Error::ReadEvents(error))));
@@ -205,11 +252,30 @@ impl Source {
         if !line.ends_with(b"\n") {
             return None;
         }
-        Some(serde_json::from_slice(&self.lean(line)).map_err(|error| {
+        Some(self.decode_line(line))
+    }
+
+    fn decode_line<K: Object>(&self, line: &[u8]) -> Result<Heard<K>, Error> {
+        let fields = Fields { named: &[("object", Part::Fields(self.fields))], others: Part::Whole };
+        let unreadable = match parts::from_slice::<WatchEvent<K>>(line, &fields) {
+            Ok(WatchEvent::Added(object) | WatchEvent::Modified(object)) => return Ok(Heard::Applied(object)),
+            Ok(WatchEvent::Deleted(object)) => return Ok(Heard::Deleted(object)),
+            Ok(WatchEvent::Bookmark(_) | WatchEvent::Error(_)) => None,
+            Err(error) => Some(error),
+        };
+        // Bookmarks and errors are of other types, of which other fields count.
+        match serde_json::from_slice::<WatchEvent<IgnoredAny>>(line) {
+            Ok(WatchEvent::Bookmark(bookmark)) => Ok(Heard::Bookmark(bookmark.metadata.resource_version)),
+            Ok(WatchEvent::Error(status)) => Err(Error::Status(status)),
+            Ok(_) => {
+                Err(Error::Decode(unreadable.unwrap_or_else(|| serde::de::Error::custom("an event of two types"))))
+            }
             // A server may answer with the bare status of an error. All of its fields are optional: an event that cannot
             // be read is not one.
-            let status = serde_json::from_slice::<Status>(line).ok().filter(|status| status.status.is_some());
-            status.map_or(Error::Decode(error), |status| Error::Status(Box::new(status)))
-        }))
+            Err(error) => {
+                let status = serde_json::from_slice::<Status>(line).ok().filter(|status| status.status.is_some());
+                Err(status.map_or(Error::Decode(error), |status| Error::Status(Box::new(status))))
+            }
+        }
     }
 }

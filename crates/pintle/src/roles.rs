@@ -4,6 +4,7 @@ pub mod agent;
 pub mod api_server;
 pub mod controller_manager;
 pub mod datastore;
+pub mod direct;
 pub mod election;
 pub mod health;
 pub mod images;

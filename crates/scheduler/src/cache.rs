@@ -15,7 +15,7 @@ use crate::affinity_term::{Term, Wish};
 use crate::node::NodeInfo;
 use crate::pod::{PodInfo, PodUid};
 use k8s_openapi::api::apps::v1::ReplicaSet;
-use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -168,6 +168,22 @@ impl Cluster {
             self.place(pod, node, false);
         }
         true
+    }
+
+    /// Takes a newer state of a placed pod that is the same to the scheduler, so that the older one is not kept for it.
+    pub fn renew_pod(&mut self, uid: &str, pod: &Arc<Pod>) {
+        let Some(slot) = self.places.get(uid).and_then(|place| self.slots.get(&place.node)) else { return };
+        // Shared only while someone looks at it: then the older state stays until the next one.
+        if let Some(known) = self.nodes[*slot].pods.get_mut(uid).and_then(Arc::get_mut) {
+            known.pod = pod.clone();
+        }
+    }
+
+    /// The same for a node.
+    pub fn renew_node(&mut self, name: &str, node: Arc<Node>) {
+        if let Some(known) = self.slots.get(name).and_then(|slot| self.nodes[*slot].node.as_mut()) {
+            *known = node;
+        }
     }
 
     /// A placed pod is gone, has ended, or could not be bound.

@@ -5,8 +5,8 @@ use crate::fit_error::FitError;
 use crate::pod::PodInfo;
 use crate::view::View;
 use client::{
-    CONTROL_PLANE_PODS, Change, Client, Error, EventRecorder, EventSource, EventType, InformerBuilder, Object,
-    ObjectKey, PatchKind, Selection, Shutdown, Subscription, reference,
+    CONTROL_PLANE_NODES, CONTROL_PLANE_PODS, Change, Client, Error, EventRecorder, EventSource, EventType,
+    InformerBuilder, Object, ObjectKey, PatchKind, Selection, Shutdown, Subscription, reference,
 };
 use clock::SharedClock;
 use futures::StreamExt;
@@ -64,7 +64,9 @@ pub async fn run(config: Config, dependencies: Dependencies, shutdown: Shutdown)
     let pods = InformerBuilder::<Pod>::new(&informers, clock.clone(), Selection::all())
         .trim(CONTROL_PLANE_PODS)
         .start(shutdown.clone());
-    let nodes = InformerBuilder::<Node>::new(&informers, clock.clone(), Selection::all()).start(shutdown.clone());
+    let nodes = InformerBuilder::<Node>::new(&informers, clock.clone(), Selection::all())
+        .trim(CONTROL_PLANE_NODES)
+        .start(shutdown.clone());
     let services = InformerBuilder::<Service>::new(&informers, clock.clone(), Selection::all()).start(shutdown.clone());
     let sets = InformerBuilder::<ReplicaSet>::new(&informers, clock.clone(), Selection::all()).start(shutdown.clone());
     let inputs = Inputs {

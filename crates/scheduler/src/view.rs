@@ -63,6 +63,7 @@ impl View {
                 let before = old.as_ref().map(|old| role(old, scheduler_name));
                 let was_placed = matches!(before, Some(Role::Placed(_)));
                 if was_placed && old.as_ref().is_some_and(|old| looks_the_same(old, &new)) {
+                    self.cluster.renew_pod(&uid(&new), &new);
                     return;
                 }
                 let node = node.to_owned();
@@ -84,7 +85,8 @@ impl View {
         let difference = change.old.as_ref().map_or(NodeChange::ADDED, |old| NodeChange::between(old, &new));
         let images = |node: &Node| node.status.as_ref().and_then(|status| status.images.clone());
         if !difference.any() && change.old.as_ref().is_some_and(|old| images(old) == images(&new)) {
-            return; // a heartbeat
+            self.cluster.renew_node(&change.key.name, new); // a heartbeat
+            return;
         }
         self.cluster.set_node(new);
         if let Some(node) = self.cluster.node(&change.key.name).filter(|_| difference.any()) {
@@ -111,4 +113,33 @@ fn looks_the_same(old: &Pod, new: &Pod) -> bool {
     old.spec == new.spec
         && old.metadata.labels == new.metadata.labels
         && old.metadata.deletion_timestamp == new.metadata.deletion_timestamp
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{node, pod};
+    use serde_json::json;
+
+    #[test]
+    fn states_that_are_over_are_not_kept() {
+        let mut view = View::default();
+        let mut tell_pod = |old: Option<&Arc<Pod>>, new: &Arc<Pod>| {
+            let change = Change { key: client::ObjectKey::of(&**new), old: old.cloned(), new: Some(new.clone()) };
+            view.on_pod(change, "default-scheduler", Duration::ZERO);
+        };
+        let pod = |phase: &str| pod("p", json!({"spec": {"nodeName": "n"}, "status": {"phase": phase}})).pod.clone();
+        let (pending, running) = (pod("Pending"), pod("Running"));
+        tell_pod(None, &pending);
+        tell_pod(Some(&pending), &running);
+        assert_eq!((Arc::strong_count(&pending), Arc::strong_count(&running)), (1, 2));
+        let beat =
+            |time: &str| node("n", json!({"status": {"conditions": [{"type": "Ready", "lastHeartbeatTime": time}]}}));
+        let (before, after) = (beat("2026-01-01T00:00:00Z"), beat("2026-01-01T00:00:10Z"));
+        for (old, new) in [(None, &before), (Some(&before), &after)] {
+            let change = Change { key: client::ObjectKey::of(&**new), old: old.cloned(), new: Some(new.clone()) };
+            view.on_node(change, Duration::ZERO);
+        }
+        assert_eq!((Arc::strong_count(&before), Arc::strong_count(&after)), (1, 2));
+    }
 }

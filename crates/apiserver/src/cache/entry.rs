@@ -89,9 +89,15 @@ impl std::fmt::Debug for Entry {
 }
 
 impl Entry {
-    /// An entry made by a write: bytes in stored form and their revision.
-    pub(super) fn new(key: Arc<str>, revision: u64, stored: &[u8], header: Arc<Header>, added: bool) -> Self {
-        Self::framed(key, revision, stored, header, if added { ADDED } else { MODIFIED })
+    /// An entry of a new object: bytes in stored form and their revision.
+    pub(super) fn added(key: Arc<str>, revision: u64, stored: &[u8], header: Arc<Header>) -> Self {
+        Self::framed(key, revision, stored, header, ADDED)
+    }
+
+    /// The entry of its next state. The header is shared where it is the same, as that of a lease always is.
+    pub(super) fn modified(&self, revision: u64, stored: &[u8], header: Arc<Header>) -> Self {
+        let header = if *header == *self.header { self.header.clone() } else { header };
+        Self::framed(self.key.clone(), revision, stored, header, MODIFIED)
     }
 
     /// An entry that is not in the cache (any more).
@@ -148,6 +154,11 @@ impl Entry {
     /// The watch frame of the change that made this entry, shared by all who watch it.
     pub fn frame(&self) -> Bytes {
         self.frame.clone()
+    }
+
+    /// How long that is.
+    pub fn frame_bytes(&self) -> usize {
+        self.frame.len()
     }
 
     /// A watch frame of another type than that of the change: for objects that enter or leave a selection.

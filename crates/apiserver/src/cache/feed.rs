@@ -117,7 +117,7 @@ fn fill(cache: &Cache, rows: &Rows, loaded: Loaded) {
         let made = known.unwrap_or_else(|| {
             let value = serde_json::from_slice(&entry.value).unwrap_or_default();
             let header = Arc::new(Header::of(&value, rows.stored(group, plural).as_deref()));
-            Arc::new(Entry::new(rest.into(), entry.revision.0, &entry.value, header, true))
+            Arc::new(Entry::added(rest.into(), entry.revision.0, &entry.value, header))
         });
         by_shelf.entry((group.to_owned(), plural.to_owned())).or_default().push(made);
     }
@@ -128,7 +128,7 @@ fn apply(cache: &Cache, rows: &Rows, event: &store::Event) {
     let Some((group, plural, rest)) = split_key(&event.key) else { return };
     let fed = event.note.0.as_ref().and_then(|note| note.downcast_ref::<Fed>());
     let make = event.value.as_ref().map(|stored| {
-        |added: bool| {
+        |last: Option<&Entry>| {
             let header = fed.map_or_else(
                 || {
                     let value = serde_json::from_slice(stored).unwrap_or_default();
@@ -136,7 +136,10 @@ fn apply(cache: &Cache, rows: &Rows, event: &store::Event) {
                 },
                 |fed| fed.header.clone(),
             );
-            Arc::new(Entry::new(rest.into(), event.revision.0, stored, header, added))
+            Arc::new(match last {
+                None => Entry::added(rest.into(), event.revision.0, stored, header),
+                Some(last) => last.modified(event.revision.0, stored, header),
+            })
         }
     });
     let entry = cache.shelf(group, plural).apply(rest, event.revision.0, make);

@@ -10,9 +10,8 @@ use tokio::sync::Notify;
 
 /// Changes that may wait for one watcher before it is cut off.
 pub(super) const MAX_QUEUED_CHANGES: usize = 4096;
-/// The bytes of their new states together: as much as a shelf's history holds, since who lags further behind than that
-/// could not come back to where it was anyway.
-const MAX_QUEUED_BYTES: usize = super::shelf::MAX_CHANGE_BYTES;
+/// The bytes of their new states together: a second of the busiest resource.
+const MAX_QUEUED_BYTES: usize = 16 << 20;
 
 #[derive(Debug, Default)]
 struct State {
@@ -56,7 +55,7 @@ impl Feeder {
             if state.ended {
                 return false;
             }
-            let bytes = state.bytes + change.entry.frame().len();
+            let bytes = state.bytes + change.entry.frame_bytes();
             // One change alone always fits.
             let full = state.changes.len() >= MAX_QUEUED_CHANGES || bytes > MAX_QUEUED_BYTES;
             if full && !state.changes.is_empty() {
@@ -130,7 +129,7 @@ impl Drop for Changes {
 
 fn pop(state: &mut State) -> Option<Arc<Change>> {
     let change = state.changes.pop_front()?;
-    state.bytes -= change.entry.frame().len();
+    state.bytes -= change.entry.frame_bytes();
     if state.changes.is_empty() {
         state.changes = VecDeque::new(); // an idle watcher holds no room for a burst that is over
     }

@@ -11,9 +11,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// Changes kept per resource. A watch or a page older than that gets 410 Expired.
 const MAX_CHANGES: usize = 10_000;
-/// The bytes that those changes may hold together (objects that are still current count too, though they cost nothing).
-/// With 5,000 nodes or 10,000 pods it is this that counts; each change also holds the state before it.
-pub(super) const MAX_CHANGE_BYTES: usize = 16 << 20;
+/// The bytes of the states that those changes have replaced: what the history takes beside the objects that are there.
+/// With 5,000 nodes or 10,000 pods it is this that counts, for three resources that change all the time (pods, nodes,
+/// leases).
+const MAX_REPLACED_BYTES: usize = 8 << 20;
 
 type Map = OrdMap<Arc<str>, Arc<Entry>>;
 
@@ -48,6 +49,15 @@ pub struct Interest {
     pub namespace: Option<Box<str>>,
     /// Only those where this field has, or had, this value.
     pub field: Option<(Box<str>, Box<str>)>,
+}
+
+impl Change {
+    /// What the history holds for its sake alone: the state before it. Its new state is the present one, or that before
+    /// a later change, unless it is a deletion.
+    fn replaced_bytes(&self) -> usize {
+        let deleted = if self.kind == ChangeKind::Deleted { self.entry.frame_bytes() } else { 0 };
+        self.old.as_ref().map_or(0, |old| old.frame_bytes()) + deleted
+    }
 }
 
 impl Interest {
@@ -110,7 +120,7 @@ impl Snapshot {
 struct State {
     map: Map,
     changes: VecDeque<Arc<Change>>,
-    change_bytes: usize,
+    replaced_bytes: usize,
     /// Changes up to and including this revision are gone.
     compacted: u64,
     /// The revision of the last change.
@@ -121,7 +131,7 @@ struct State {
 impl State {
     fn new(map: Map, revision: u64) -> Self {
         let (changes, watchers) = (VecDeque::new(), Watchers::default());
-        Self { map, changes, change_bytes: 0, compacted: revision, last: revision, watchers }
+        Self { map, changes, replaced_bytes: 0, compacted: revision, last: revision, watchers }
     }
 }
 
@@ -206,18 +216,18 @@ impl Shelf {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
-    /// Takes one committed change in. `make` builds the entry from whether the object is new; `None` for a deletion.
+    /// Takes one committed change in. `make` builds the entry from that before it; `None` for a deletion.
     pub(super) fn apply(
         &self,
         key: &str,
         revision: u64,
-        make: Option<impl FnOnce(bool) -> Arc<Entry>>,
+        make: Option<impl FnOnce(Option<&Entry>) -> Arc<Entry>>,
     ) -> Option<Arc<Entry>> {
         let old = self.get(key); // this task is the only writer, so nothing comes between
         let change = match (make, &old) {
-            (Some(make), None) => Change { revision, kind: ChangeKind::Added, entry: make(true), old: None },
-            (Some(make), Some(_)) => {
-                Change { revision, kind: ChangeKind::Modified, entry: make(false), old: old.clone() }
+            (Some(make), None) => Change { revision, kind: ChangeKind::Added, entry: make(None), old: None },
+            (Some(make), Some(last)) => {
+                Change { revision, kind: ChangeKind::Modified, entry: make(Some(last)), old: old.clone() }
             }
             (None, Some(last)) => {
                 let entry = Arc::new(last.at_revision(revision));
@@ -232,11 +242,11 @@ impl Shelf {
             _ => drop(state.map.insert(change.entry.key.clone(), change.entry.clone())),
         }
         state.last = revision;
-        state.change_bytes += change.entry.frame().len();
+        state.replaced_bytes += change.replaced_bytes();
         state.changes.push_back(change.clone());
-        while state.changes.len() > MAX_CHANGES || state.change_bytes > MAX_CHANGE_BYTES {
+        while state.changes.len() > MAX_CHANGES || state.replaced_bytes > MAX_REPLACED_BYTES {
             let Some(gone) = state.changes.pop_front() else { break };
-            state.change_bytes -= gone.entry.frame().len();
+            state.replaced_bytes -= gone.replaced_bytes();
             state.compacted = gone.revision;
         }
         state.watchers.publish(&change);
@@ -247,7 +257,42 @@ impl Shelf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Header;
     use super::*;
+
+    type Make = fn(Option<&Entry>) -> Arc<Entry>;
+
+    fn put(shelf: &Shelf, key: &str, revision: u64, bytes: usize) {
+        let stored = format!(r#"{{"metadata":{{"name":"{key}"}},"data":"{}"}}"#, "x".repeat(bytes));
+        let make = |last: Option<&Entry>| {
+            Arc::new(match last {
+                None => Entry::added(key.into(), revision, stored.as_bytes(), Arc::new(Header::default())),
+                Some(last) => last.modified(revision, stored.as_bytes(), Arc::new(Header::default())),
+            })
+        };
+        shelf.apply(key, revision, Some(make));
+    }
+
+    #[test]
+    fn history_is_bounded_by_what_it_holds_beside_the_present() {
+        let shelf = Shelf::new("", "configmaps", 0);
+        let size = MAX_REPLACED_BYTES / 4;
+        for number in 1..=6 {
+            put(&shelf, &format!("m{number}"), number, size);
+        }
+        assert!(shelf.snapshot_at(0).unwrap().is_empty(), "objects that are there cost it nothing");
+        for number in 1..=6 {
+            put(&shelf, &format!("m{number}"), 6 + number, size);
+        }
+        let oldest = shelf.snapshot_at(0).unwrap_err().oldest;
+        assert!((6..12).contains(&oldest), "{oldest}");
+        assert_eq!(shelf.snapshot_at(oldest).unwrap().len(), 6);
+        shelf.apply("m1", 13, None::<Make>);
+        assert!(shelf.snapshot_at(12).unwrap().range(None, None).any(|entry| &*entry.key == "m1"));
+        let state = shelf.state.read().unwrap();
+        let held: usize = state.changes.iter().map(|change| change.replaced_bytes()).sum();
+        assert!(held == state.replaced_bytes && held <= MAX_REPLACED_BYTES);
+    }
 
     /// Ten thousand clients come to a resource that never changes, and most of them go at once.
     #[test]

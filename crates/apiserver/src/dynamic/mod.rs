@@ -81,7 +81,8 @@ pub async fn admit(api: &Arc<Api>, attributes: &mut Attributes<'_>) -> Result<Op
         return Ok(None);
     }
     let mut seen = Reinvocation { configuration, seen: Vec::new() };
-    let changed = pass(api, attributes, &mut seen, true).await?;
+    // Boxed: every write holds room for the state of this, and in most clusters none comes here.
+    let changed = Box::pin(pass(api, attributes, &mut seen, true)).await?;
     Ok(changed.then_some(seen))
 }
 
@@ -96,7 +97,7 @@ pub struct Reinvocation {
 /// # Errors
 /// What refused it.
 pub async fn reinvoke(api: &Arc<Api>, attributes: &mut Attributes<'_>, mut last: Reinvocation) -> Result<(), Status> {
-    pass(api, attributes, &mut last, false).await.map(|_| ())
+    Box::pin(pass(api, attributes, &mut last, false)).await.map(|_| ())
 }
 
 async fn pass(
@@ -145,6 +146,6 @@ pub async fn validate(api: &Arc<Api>, attributes: &mut Attributes<'_>) -> Result
     if configuration.validating.is_empty() && configuration.validating_webhooks.is_empty() || !concerns(attributes) {
         return Ok(());
     }
-    validating::check(api, &configuration.validating, attributes).await?;
-    webhook::validate(api, &configuration.validating_webhooks, attributes).await
+    Box::pin(validating::check(api, &configuration.validating, attributes)).await?;
+    Box::pin(webhook::validate(api, &configuration.validating_webhooks, attributes)).await
 }

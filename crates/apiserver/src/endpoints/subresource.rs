@@ -22,7 +22,7 @@ pub async fn serve(call: &mut Call<'_>) -> Result<Answer, Status> {
     let subresource = found.ok_or_else(no_such_resource)?;
     match (subresource, call.info.verb.as_str()) {
         (Subresource::Binding, _) => bind(call).await,
-        (Subresource::Eviction, _) => eviction::evict(call).await,
+        (Subresource::Eviction, _) => Box::pin(eviction::evict(call)).await,
         (Subresource::Token, _) => token(call).await,
         (Subresource::Scale, "get") => {
             let entry = page::entry(call, &call.info.name)?;

@@ -1,9 +1,12 @@
-//! The pipeline as a `tower` service for clients in the same process, as `kube::Client::new` takes it.
+//! The pipeline for clients in the same process: as a `tower` service, as `kube::Client::new` takes it, and for watches
+//! without HTTP.
 
 use super::Api;
 use crate::body::Body;
+use crate::endpoints::watch::Observation;
 use crate::pipeline::{self, Identity};
 use crate::user::UserInfo;
+use api::status::Status;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http_body_util::BodyExt;
@@ -27,6 +30,13 @@ impl InProcess {
     #[must_use]
     pub fn acting_as(&self, user: UserInfo) -> Self {
         Self::new(self.api.clone(), user)
+    }
+
+    /// Begins the watch that `request` asks for. Its answer is not a body but the objects themselves: their JSON, shared
+    /// with the cache.
+    pub fn observe<B>(&self, request: http::Request<B>) -> BoxFuture<'static, Result<Observation, Status>> {
+        let (api, user, request) = (self.api.clone(), self.user.clone(), request.map(drop));
+        Box::pin(async move { crate::observe::observe(&api, &request, &user).await })
     }
 }
 

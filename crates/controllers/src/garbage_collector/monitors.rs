@@ -4,8 +4,8 @@ use super::plan::{FOREGROUND, is_deleting_by};
 use super::resources::{Discovered, discover};
 use crate::Context;
 use client::{
-    ApiResource, Change, Client, DynamicObject, Informer, InformerBuilder, ObjectKey, PartialObjectMeta, Selection,
-    Shutdown, Trim, WorkQueue,
+    ApiResource, Change, Client, DynamicObject, Fields, Informer, InformerBuilder, ObjectKey, Part, PartialObjectMeta,
+    Selection, Shutdown, Trim, WorkQueue,
 };
 use clock::SharedClock;
 use std::collections::HashSet;
@@ -204,14 +204,24 @@ fn is_collected(resource: &Discovered) -> bool {
 }
 
 /// Of metadata, what the collector reads.
-const ONLY_OWNERSHIP: Trim<Meta> = Trim {
-    name: "ownership",
-    of: |object| {
-        object.types = None;
-        object.metadata.labels = None;
-        object.metadata.annotations = None;
+const ONLY_OWNERSHIP: Trim<Meta> = Trim::new(
+    "ownership",
+    &Fields {
+        named: &[(
+            "metadata",
+            Part::Fields(&Fields {
+                named: &[
+                    ("managedFields", Part::Nothing),
+                    ("labels", Part::Nothing),
+                    ("annotations", Part::Nothing),
+                    ("creationTimestamp", Part::Nothing),
+                ],
+                others: Part::Whole,
+            }),
+        )],
+        others: Part::Nothing,
     },
-};
+);
 
 fn start(context: &Context, api: ApiResource) -> Monitor {
     let stop = context.shutdown.child_token();

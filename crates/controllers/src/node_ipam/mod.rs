@@ -6,7 +6,10 @@
 mod ranges;
 
 use crate::Context;
-use client::{Change, Client, InformerBuilder, ObjectKey, Outcome, PatchKind, Selection, WorkQueue, run_workers};
+use client::{
+    CONTROL_PLANE_NODES, Change, Client, InformerBuilder, ObjectKey, Outcome, PatchKind, Selection, WorkQueue,
+    run_workers,
+};
 use k8s_openapi::api::core::v1::Node;
 use ranges::{Given, Ranges};
 use serde_json::json;
@@ -58,6 +61,7 @@ pub async fn run(context: Context, client: Client) {
     let queue: WorkQueue<ObjectKey> = WorkQueue::new(context.clock.clone());
     let (on_node, seen) = (queue.clone(), ledger.clone());
     let nodes = InformerBuilder::<Node>::new(&context.informers, context.clock.clone(), Selection::all())
+        .trim(CONTROL_PLANE_NODES)
         .on_change(move |change| {
             seen.on_change(change);
             if change.new.as_deref().is_some_and(|node| pod_cidr(node).is_none()) {

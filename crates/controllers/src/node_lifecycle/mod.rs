@@ -6,8 +6,8 @@ mod plan;
 
 use crate::Context;
 use client::{
-    CONTROL_PLANE_PODS, Client, Error, EventRecorder, EventSource, EventType, InformerBuilder, ObjectKey, Outcome,
-    PatchKind, Selection, WorkQueue, reference, run_workers,
+    CONTROL_PLANE_NODES, CONTROL_PLANE_PODS, Client, Error, EventRecorder, EventSource, EventType, Fields,
+    InformerBuilder, ObjectKey, Outcome, Part, PatchKind, Selection, Trim, WorkQueue, reference, run_workers,
 };
 use heartbeat::Heartbeats;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -23,6 +23,20 @@ const LEASE_NAMESPACE: &str = "kube-node-lease";
 /// Name of the index of pods by node.
 const BY_NODE: &str = "node";
 
+/// Of leases, when they were renewed.
+const RENEWALS: Trim<Lease> = Trim::new(
+    "renewals",
+    &Fields {
+        named: &[
+            ("metadata", Part::Fields(&Fields { named: &KEY_AND_VERSION, others: Part::Nothing })),
+            ("spec", Part::Fields(&Fields { named: &[("renewTime", Part::Whole)], others: Part::Nothing })),
+        ],
+        others: Part::Nothing,
+    },
+);
+const KEY_AND_VERSION: [(&str, Part<'static>); 3] =
+    [("name", Part::Whole), ("namespace", Part::Whole), ("resourceVersion", Part::Whole)];
+
 /// Runs until shutdown.
 pub async fn run(context: Context, client: Client) {
     let queue: WorkQueue<ObjectKey> = WorkQueue::new(context.clock.clone());
@@ -33,6 +47,7 @@ pub async fn run(context: Context, client: Client) {
     let (on_node, on_lease) = (queue.clone(), queue.clone());
     let (seen, gone, clock) = (heartbeats.clone(), heartbeats.clone(), context.clock.clone());
     let nodes = InformerBuilder::<Node>::new(&context.informers, context.clock.clone(), Selection::all())
+        .trim(CONTROL_PLANE_NODES)
         .on_change(move |change| {
             if let (None, Some(node)) = (&change.old, &change.new) {
                 registered(&recorder, node);
@@ -45,6 +60,7 @@ pub async fn run(context: Context, client: Client) {
         .start(context.shutdown.clone());
     let leases =
         InformerBuilder::<Lease>::new(&context.informers, context.clock.clone(), Selection::namespace(LEASE_NAMESPACE))
+            .trim(RENEWALS)
             .on_change(move |change| {
                 if let Some(lease) = &change.new {
                     let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref()).map(|time| time.0);

@@ -5,8 +5,8 @@
 
 use crate::Context;
 use client::{
-    CONTROL_PLANE_PODS, Client, DeleteParams, Error, InformerBuilder, ObjectKey, PatchKind, Preconditions, Selection,
-    Store,
+    CONTROL_PLANE_NODES, CONTROL_PLANE_PODS, Client, DeleteParams, Error, InformerBuilder, ObjectKey, PatchKind,
+    Preconditions, Selection, Store,
 };
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -36,6 +36,7 @@ pub async fn run(context: Context, client: Client) {
         .trim(CONTROL_PLANE_PODS)
         .start(context.shutdown.clone());
     let nodes = InformerBuilder::<Node>::new(&context.informers, context.clock.clone(), Selection::all())
+        .trim(CONTROL_PLANE_NODES)
         .start(context.shutdown.clone());
     if !(pods.wait_synced().await && nodes.wait_synced().await) {
         return;

@@ -5,8 +5,8 @@ mod plan;
 
 use crate::Context;
 use client::{
-    CONTROL_PLANE_PODS, Client, DeleteParams, Error, EventRecorder, EventSource, EventType, InformerBuilder, ObjectKey,
-    Outcome, PatchKind, Preconditions, Selection, WorkQueue, reference, run_workers,
+    CONTROL_PLANE_NODES, CONTROL_PLANE_PODS, Client, DeleteParams, Error, EventRecorder, EventSource, EventType,
+    InformerBuilder, ObjectKey, Outcome, PatchKind, Preconditions, Selection, WorkQueue, reference, run_workers,
 };
 use k8s_openapi::api::core::v1::{Node, Pod};
 use plan::Eviction;
@@ -34,6 +34,7 @@ pub async fn run(context: Context, client: Client) {
     }
     let (on_node, of_node) = (queue.clone(), pods.clone());
     let nodes = InformerBuilder::<Node>::new(&context.informers, context.clock.clone(), Selection::all())
+        .trim(CONTROL_PLANE_NODES)
         .on_change(move |change| {
             if taints(change.old.as_deref()) != taints(change.new.as_deref()) {
                 of_node

@@ -6,7 +6,7 @@ use super::controller_manager::NAME as CONTROLLERS;
 use super::datastore::{self, DatastoreFlags};
 use super::election::ElectionFlags;
 use super::kubelet::own_address;
-use super::{images, scheduler, shutdown};
+use super::{direct, images, scheduler, shutdown};
 use crate::kubeadm::{self, objects};
 use apiserver::security::{self, SecurityConfig};
 use apiserver::{KubeletClient, Server, StaticTokens, UserInfo};
@@ -191,9 +191,9 @@ fn write_kubeconfigs(flags: &ServerFlags, place: &Place, pki: &Pki, port: u16) -
     certs::write_kubeconfig(path, &KubeconfigFile::SuperAdmin, &server, &pki.authority, now, true).map(drop)
 }
 
-/// A client in this process: it passes the same authorization and admission as anyone.
+/// A client in this process.
 fn client(server: &Server, user: UserInfo, agent: &str) -> Result<Client, client::ConfigError> {
-    Client::from_service(server.service(user), &format!("{agent}/{KUBELET_VERSION}"))
+    direct::client(server.service(user), &format!("{agent}/{KUBELET_VERSION}"))
 }
 
 /// How a component of the control plane ended.
@@ -304,7 +304,7 @@ fn controller_clients(server: &Server, fallback: Client) -> controllers::ClientF
     Arc::new(move |name| {
         let user = UserInfo::new(format!("system:serviceaccount:kube-system:{name}"), &groups);
         let service = any.acting_as(user);
-        Client::from_service(service, &format!("{CONTROLLERS}/{KUBELET_VERSION}")).unwrap_or_else(|_| fallback.clone())
+        direct::client(service, &format!("{CONTROLLERS}/{KUBELET_VERSION}")).unwrap_or_else(|_| fallback.clone())
     })
 }
 

@@ -1,11 +1,15 @@
-//! `GET` with `watch=1`: what is asked, and where the stream begins. The stream itself is the `watcher`'s.
+//! `GET` with `watch=1`: what is asked, and where the stream begins. What is told then is the `teller`'s, its form the
+//! `watcher`'s.
 
 mod frame;
+mod observed;
+mod teller;
 mod watcher;
+
+pub use observed::{Observation, Observed};
 
 use super::page;
 use super::view::Include;
-use crate::accept::Media;
 use crate::answer::{self, Answer};
 use crate::body::Body;
 use crate::call::Call;
@@ -14,7 +18,8 @@ use crate::selection::Selection;
 use api::field::{Error, Path};
 use api::status::Status;
 use std::time::Duration;
-use watcher::{Beginning, Lasting, View, Watcher};
+use teller::{Beginning, Lasting, Teller};
+use watcher::{View, Watcher};
 
 /// A watch without `timeoutSeconds` lasts a random time between this and twice this (upstream's `--min-request-timeout`).
 const MIN_REQUEST_TIMEOUT_SECONDS: u64 = 1800;
@@ -23,6 +28,37 @@ const FUTURE_REVISION_WAIT: Duration = Duration::from_secs(3);
 
 /// Begins a watch.
 pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
+    let teller = match begin(call).await? {
+        Ok(teller) => teller,
+        // The history does not reach back that far: upstream says so inside of the stream.
+        Err(expired) => {
+            let frame = frame::of(call.accept.media, "ERROR", &expired.to_value());
+            return Ok(answer::answer(200, call.accept.media.stream_type(), frame));
+        }
+    };
+    let view = View {
+        row: call.row.clone(),
+        media: call.accept.media,
+        form: call.accept.form,
+        meta_version: call.accept.meta_version,
+        include: Include::of(call)?,
+        columns_sent: false,
+    };
+    let watcher = Watcher::new(teller, view);
+    Ok(answer::answer(200, call.accept.media.stream_type(), Body::stream(watcher.into_stream())))
+}
+
+/// Begins a watch for someone in this process.
+///
+/// # Errors
+/// As [`watch`], and 410 where the history does not reach back to the revision that was asked for.
+pub async fn observe(call: &Call<'_>) -> Result<Observation, Status> {
+    let teller = begin(call).await??;
+    Ok(observed::stream(teller, call))
+}
+
+/// Reads what is asked, and subscribes to it. The inner error is that of a revision that is too old.
+async fn begin(call: &Call<'_>) -> Result<Result<Teller, Status>, Status> {
     let selection = Selection::of(call.info, &call.row)?;
     let query = &call.info.query;
     let bookmarks = query.flag("allowWatchBookmarks");
@@ -52,7 +88,7 @@ pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
     } else {
         match shelf.watch(revision, selection.interest()) {
             Ok(subscription) => (None, subscription),
-            Err(error) => return Ok(expired(call.accept.media, error.asked, error.oldest)),
+            Err(error) => return Ok(Err(expired(error.asked, error.oldest))),
         }
     };
     let mut selected = Vec::new();
@@ -67,17 +103,8 @@ pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
         }
         initial_end = (initial_events == Some(true) && bookmarks).then_some(snapshot.revision);
     }
-    let view = View {
-        row: call.row.clone(),
-        media: call.accept.media,
-        form: call.accept.form,
-        meta_version: call.accept.meta_version,
-        include: Include::of(call)?,
-        columns_sent: false,
-    };
     let beginning = Beginning { selected, initial_end, subscription };
-    let watcher = Watcher::new(call.api, view, selection, beginning, Lasting { bookmarks, seconds });
-    Ok(answer::answer(200, call.accept.media.stream_type(), Body::stream(watcher.into_stream())))
+    Ok(Ok(Teller::new(call.api, &call.row, selection, beginning, Lasting { bookmarks, seconds })))
 }
 
 /// What is asked by `sendInitialEvents`.
@@ -106,8 +133,6 @@ fn check_initial_events(call: &Call<'_>) -> Result<Option<bool>, Status> {
     Ok(Some(send))
 }
 
-/// The history does not reach back that far: upstream says so inside of the stream.
-fn expired(media: Media, asked: u64, oldest: u64) -> Answer {
-    let status = Status::plain(410, "Expired", format!("too old resource version: {asked} ({oldest})"));
-    answer::answer(200, media.stream_type(), frame::of(media, "ERROR", &status.to_value()))
+fn expired(asked: u64, oldest: u64) -> Status {
+    Status::plain(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
 }

@@ -1,27 +1,18 @@
-//! The stream of one watch.
-//!
-//! Frames are made when the client takes them, so that one that stands still costs no more than what waits for it in the
-//! cache. A client that does not read fast enough is cut off there: it gets an ERROR event with 410 once it reads again.
+//! The stream of one watch: what the teller tells, as frames, which are made when the client takes them.
 
 use super::super::view::{self, Include};
 use super::frame;
+use super::teller::{Teller, Told};
 use crate::accept::{Form, Media};
-use crate::cache::{Change, ChangeKind, Changes, Entry, Subscription};
+use crate::cache::{ChangeKind, Entry};
 use crate::conversion;
-use crate::selection::Selection;
-use crate::server::Api;
 use api::status::Status;
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use registry::{Resource, Storage};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
-/// Bookmarks go out this often, as upstream's do.
-const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
 /// The annotation of the bookmark after the initial events.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 /// Frames are put together up to this size: fewer system calls when events come in bursts.
@@ -38,70 +29,17 @@ pub(super) struct View {
     pub(super) columns_sent: bool,
 }
 
-/// What comes first.
-pub(super) struct Beginning {
-    /// The objects that are there.
-    pub(super) selected: Vec<Arc<Entry>>,
-    /// The revision of the bookmark after them, where one was asked for.
-    pub(super) initial_end: Option<u64>,
-    pub(super) subscription: Subscription,
-}
-
-/// How the watch goes on.
-pub(super) struct Lasting {
-    pub(super) bookmarks: bool,
-    pub(super) seconds: u64,
-}
-
-/// What is to be told next.
-enum Next {
-    Initial(Arc<Entry>),
-    InitialEnd(u64),
-    Change(Arc<Change>),
-}
-
 pub(super) struct Watcher {
-    api: Arc<Api>,
+    teller: Teller,
     view: View,
-    selection: Selection,
-    bookmarks: bool,
-    initial: std::vec::IntoIter<Arc<Entry>>,
-    initial_end: Option<u64>,
-    missed: std::vec::IntoIter<Arc<Change>>,
-    changes: Changes,
     pending: VecDeque<Bytes>,
     /// Nothing comes after what is pending.
     ended: bool,
-    /// The row was replaced: the client comes back and finds another, or none.
-    retired: CancellationToken,
-    deadline: BoxFuture<'static, ()>,
-    bookmark_due: BoxFuture<'static, ()>,
 }
 
 impl Watcher {
-    pub(super) fn new(
-        api: &Arc<Api>,
-        view: View,
-        selection: Selection,
-        beginning: Beginning,
-        lasting: Lasting,
-    ) -> Self {
-        let Subscription { missed, changes } = beginning.subscription;
-        Self {
-            retired: api.rows.retirement(&view.row),
-            deadline: api.clock.sleep(Duration::from_secs(lasting.seconds)),
-            bookmark_due: api.clock.sleep(BOOKMARK_PERIOD),
-            api: api.clone(),
-            view,
-            selection,
-            bookmarks: lasting.bookmarks,
-            initial: beginning.selected.into_iter(),
-            initial_end: beginning.initial_end,
-            missed: missed.into_iter(),
-            changes,
-            pending: VecDeque::new(),
-            ended: false,
-        }
+    pub(super) fn new(teller: Teller, view: View) -> Self {
+        Self { teller, view, pending: VecDeque::new(), ended: false }
     }
 
     /// The stream of its pieces, which holds the watcher alone between them.
@@ -118,51 +56,20 @@ impl Watcher {
             if self.ended {
                 return None;
             }
-            tokio::select! {
-                biased;
-                () = self.api.stopping.cancelled() => return None,
-                // What has come is still told, the deletion of a definition's last instances above all; then `recv` ends.
-                () = self.retired.cancelled(), if !self.changes.is_closed() => self.changes.close(),
-                change = self.changes.recv() => match change {
-                    Some(change) => self.tell(Next::Change(change)).await,
-                    None if self.changes.is_cut_off() => self.end(&cut_off(self.api.cache.revision())),
-                    None => return None,
-                },
-                () = &mut self.deadline => return None,
-                () = &mut self.bookmark_due => {
-                    self.bookmark_due = self.api.clock.sleep(BOOKMARK_PERIOD);
-                    if self.bookmarks {
-                        // All changes up to this revision are in the queue already.
-                        let revision = self.api.cache.revision();
-                        while let Some(change) = self.changes.try_recv() {
-                            self.tell(Next::Change(change)).await;
-                        }
-                        self.view.push_bookmark(revision, false, self.api.clock.now(), &mut self.pending);
-                    }
-                }
-            }
+            let told = self.teller.next().await?;
+            self.put(told).await;
         }
     }
 
-    /// What is there already: the initial objects, what was missed, what waits. No more than one piece at a time.
+    /// What can be told already, but no more than one piece at a time.
     async fn gather(&mut self) {
         let mut bytes: usize = self.pending.iter().map(Bytes::len).sum();
         while bytes < PIECE_BYTES && !self.ended {
-            let Some(next) = self.ready() else { return };
+            let Some(told) = self.teller.try_next().await else { return };
             let before = self.pending.len();
-            self.tell(next).await;
+            self.put(told).await;
             bytes += self.pending.iter().skip(before).map(Bytes::len).sum::<usize>();
         }
-    }
-
-    fn ready(&mut self) -> Option<Next> {
-        if let Some(entry) = self.initial.next() {
-            return Some(Next::Initial(entry));
-        }
-        if let Some(revision) = self.initial_end.take() {
-            return Some(Next::InitialEnd(revision));
-        }
-        self.missed.next().or_else(|| self.changes.try_recv()).map(Next::Change)
     }
 
     /// The first frames that wait, in one piece where they are small.
@@ -180,43 +87,20 @@ impl Watcher {
         piece.into()
     }
 
-    /// Makes the frames of what comes next; an error ends the watch.
-    async fn tell(&mut self, next: Next) {
-        let told = match next {
-            Next::Initial(entry) => self.push(ChangeKind::Added, &entry).await,
-            Next::InitialEnd(revision) => {
-                self.view.push_bookmark(revision, true, self.api.clock.now(), &mut self.pending);
+    /// Makes the frame of what is told; an error ends the watch.
+    async fn put(&mut self, told: Told) {
+        let framed = match told {
+            Told::Object(kind, entry) => self.push(kind, &entry).await,
+            Told::Bookmark { revision, initial_end } => {
+                let now = self.teller.api().clock.now();
+                self.view.push_bookmark(revision, initial_end, now, &mut self.pending);
                 Ok(())
             }
-            Next::Change(change) => self.take(&change).await,
+            Told::Error(status) => Err(status),
         };
-        if let Err(status) = told {
-            self.end(&status);
-        }
-    }
-
-    fn end(&mut self, status: &Status) {
-        self.pending.push_back(frame::of(self.view.media, "ERROR", &status.to_value()));
-        self.ended = true;
-    }
-
-    /// Turns a change into the frame that this selection sees: objects that enter are added, those that leave deleted.
-    async fn take(&mut self, change: &Change) -> Result<(), Status> {
-        self.selection.prepare_one(&self.api, &change.entry).await?;
-        if let Some(old) = &change.old {
-            self.selection.prepare_one(&self.api, old).await?;
-        }
-        let now = change.kind != ChangeKind::Deleted && self.selection.selects(&change.entry);
-        let before = change.old.as_deref().is_some_and(|old| self.selection.selects(old));
-        match (before, now) {
-            (false, true) => self.push(ChangeKind::Added, &change.entry).await,
-            (true, true) => self.push(ChangeKind::Modified, &change.entry).await,
-            (true, false) => match (&change.kind, &change.old) {
-                (ChangeKind::Deleted, _) | (_, None) => self.push(ChangeKind::Deleted, &change.entry).await,
-                // The last state that was selected, with the revision of the change.
-                (_, Some(old)) => self.push(ChangeKind::Deleted, &old.at_revision(change.revision)).await,
-            },
-            (false, false) => Ok(()),
+        if let Err(status) = framed {
+            self.pending.push_back(frame::of(self.view.media, "ERROR", &status.to_value()));
+            self.ended = true;
         }
     }
 
@@ -228,23 +112,17 @@ impl Watcher {
                 frame::partial(kind, view.meta_version, entry.json_of_metadata())
             }
             (Form::Object, Storage::Shared { .. }, Media::Json) => {
-                frame::of_json(kind, &conversion::served_json(&self.api, &view.row, entry).await?)
+                frame::of_json(kind, &conversion::served_json(self.teller.api(), &view.row, entry).await?)
             }
             _ => {
-                let object = conversion::served_value(&self.api, &view.row, entry).await?;
-                let object = view.transform(object, self.api.clock.now());
+                let object = conversion::served_value(self.teller.api(), &view.row, entry).await?;
+                let object = view.transform(object, self.teller.api().clock.now());
                 frame::of(view.media, frame::word(kind), &object)
             }
         };
         self.pending.push_back(frame);
         Ok(())
     }
-}
-
-/// What a client is told that was too slow. It lists anew.
-fn cut_off(revision: u64) -> Status {
-    let message = format!("too old resource version: the watch was too slow and was cut off before {revision}");
-    Status::plain(410, "Expired", message)
 }
 
 impl View {
