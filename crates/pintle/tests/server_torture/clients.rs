@@ -177,9 +177,13 @@ fn event(event: WatchEvent<ConfigMap>) -> Result<Event, Box<kube::core::Status>>
     }
 }
 
-/// All events after `revision` until the connection breaks.
+/// All events after `revision` until the connection breaks, which may be before it has begun: none then.
 pub async fn watch(client: Client, revision: u64) -> Vec<Event> {
-    let mut stream = client.kube().request_events::<ConfigMap>(watch_from(revision)).await.unwrap().boxed();
+    let mut stream = match client.kube().request_events::<ConfigMap>(watch_from(revision)).await {
+        Ok(stream) => stream.boxed(),
+        Err(kube::Error::Api(status)) => panic!("a watch from a list that was just made is refused: {status:?}"),
+        Err(_) => return Vec::new(),
+    };
     let mut events = Vec::new();
     while let Some(Ok(next)) = stream.next().await {
         events.push(event(next).expect("the history reaches back to a list that was just made"));
