@@ -60,9 +60,9 @@ impl Connector for Streaming {
                     let connection = connection.map_err(|error| answer.unreachable(&address, &target, error))?;
                     relay::relay(connection, request, &address, &target, answer).await
                 }
-                Plan::Plain { address, target } => {
+                Plan::Pod { scheme, address, target } => {
                     let answer = Answer::Proxied;
-                    let connection = dial::dial_plain(&*clock, &address).await;
+                    let connection = dial::dial_pod(&*clock, scheme, &address).await;
                     let connection = connection.map_err(|error| answer.unreachable(&address, &target, error))?;
                     relay::relay(connection, request, &address, &target, answer).await
                 }

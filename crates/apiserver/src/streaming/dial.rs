@@ -1,5 +1,6 @@
-//! Opening connections: TLS with the server's client certificate to kubelets, plain to pods.
+//! Opening connections: TLS with the server's client certificate to kubelets, plain or TLS without one to pods.
 
+use super::plan::Scheme;
 use certs::{CertError, KeyCertificate};
 use clock::Clock;
 use rustls::ClientConfig;
@@ -45,19 +46,28 @@ impl KubeletClient {
     }
 
     pub(super) async fn dial(&self, clock: &dyn Clock, address: &str) -> Result<Connection, DialError> {
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
-        let stream = connect(clock, address).await?;
-        let connector = TlsConnector::from(self.tls.clone());
-        let handshake = clock::timeout(clock, DIAL_TIMEOUT, connector.connect(name, stream)).await;
-        let stream = handshake.ok_or(DialError::Handshake)?.map_err(DialError::Tls)?;
-        Ok(Box::pin(stream))
+        dial_tls(clock, self.tls.clone(), address).await
     }
 }
 
-/// To a pod, without TLS.
-pub(super) async fn dial_plain(clock: &dyn Clock, address: &str) -> Result<Connection, DialError> {
-    Ok(Box::pin(connect(clock, address).await?))
+/// To a pod, without any credentials of the server's.
+pub(super) async fn dial_pod(clock: &dyn Clock, scheme: Scheme, address: &str) -> Result<Connection, DialError> {
+    match scheme {
+        Scheme::Http => Ok(Box::pin(connect(clock, address).await?)),
+        Scheme::Https => {
+            let tls = certs::unverified_client_config(None, &[b"http/1.1"]).map_err(DialError::Config)?;
+            dial_tls(clock, tls, address).await
+        }
+    }
+}
+
+async fn dial_tls(clock: &dyn Clock, tls: Arc<ClientConfig>, address: &str) -> Result<Connection, DialError> {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
+    let stream = connect(clock, address).await?;
+    let handshake = clock::timeout(clock, DIAL_TIMEOUT, TlsConnector::from(tls).connect(name, stream)).await;
+    let stream = handshake.ok_or(DialError::Handshake)?.map_err(DialError::Tls)?;
+    Ok(Box::pin(stream))
 }
 
 async fn connect(clock: &dyn Clock, address: &str) -> Result<TcpStream, DialError> {
@@ -85,6 +95,8 @@ pub(super) enum DialError {
     Handshake,
     #[error("tls: {0}")]
     Tls(#[source] std::io::Error),
+    #[error("tls: {0}")]
+    Config(#[source] CertError),
     #[error(transparent)]
     Name(#[from] rustls_pki_types::InvalidDnsNameError),
 }

@@ -19,8 +19,16 @@ pub(super) enum Plan {
     NoContent,
     /// Over TLS to a kubelet.
     Kubelet { address: String, target: String, answer: Answer },
-    /// Over plain HTTP to a pod.
-    Plain { address: String, target: String },
+    /// To a pod, or to whatever a service stands for.
+    Pod { scheme: Scheme, address: String, target: String },
+}
+
+/// What is spoken to a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    /// Nobody's name is verified, as upstream has it: pods are reached by their addresses.
+    Https,
 }
 
 /// How the answer of the other side reaches the client.

@@ -1,7 +1,7 @@
 //! Where a proxied request goes: a node's kubelet, a pod, or one of a service's endpoints. Pure.
 
 use super::options;
-use super::plan::{Answer, Plan, get_pod, join, node_address, with_query};
+use super::plan::{Answer, Plan, Scheme, get_pod, join, node_address, with_query};
 use crate::SharedReader;
 use crate::request::RequestInfo;
 use api::status::{Status, Subject};
@@ -32,11 +32,12 @@ fn proxied_target(info: &RequestInfo) -> String {
 }
 
 /// `[scheme:]name[:port]` (`SplitSchemeNamePort`); `None`: anything else.
-fn split_name(text: &str) -> Option<(&str, &str, &str)> {
+fn split_name(text: &str) -> Option<(Scheme, &str, &str)> {
     let parts = match text.split(':').collect::<Vec<_>>().as_slice() {
-        [name] => ("", *name, ""),
-        [name, port] => ("", *name, *port),
-        [scheme @ ("" | "http" | "https"), name, port] => (*scheme, *name, *port),
+        [name] => (Scheme::Http, *name, ""),
+        [name, port] => (Scheme::Http, *name, *port),
+        ["" | "http", name, port] => (Scheme::Http, *name, *port),
+        ["https", name, port] => (Scheme::Https, *name, *port),
         _ => return None,
     };
     (!parts.1.is_empty()).then_some(parts)
@@ -62,9 +63,6 @@ pub(super) fn pod(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Sta
     if !address.parse::<IpAddr>().is_ok_and(proxyable) {
         return Err(Status::bad_request("address not allowed"));
     }
-    if scheme == "https" {
-        return Err(Status::bad_request("pods are reached over http only"));
-    }
     let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
     let mut ports = containers.flat_map(|container| container["ports"].as_array().into_iter().flatten());
     let port = if port.is_empty() {
@@ -74,7 +72,7 @@ pub(super) fn pod(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Sta
         let number = port.parse::<u16>().ok().map(u64::from);
         named.or(number).ok_or_else(invalid)?
     };
-    Ok(Plan::Plain { address: join(address, port), target: proxied_target(info) })
+    Ok(Plan::Pod { scheme, address: join(address, port), target: proxied_target(info) })
 }
 
 /// One of a service's endpoints (`ResourceLocation` of services): those of its EndpointSlices, or of its Endpoints where it
@@ -82,9 +80,6 @@ pub(super) fn pod(reader: &SharedReader, info: &RequestInfo) -> Result<Plan, Sta
 pub(super) fn service(reader: &SharedReader, info: &RequestInfo, random: usize) -> Result<Plan, Status> {
     let invalid = || Status::bad_request(format!("invalid service request {:?}", info.name));
     let (scheme, name, port) = split_name(&info.name).ok_or_else(invalid)?;
-    if scheme == "https" {
-        return Err(Status::bad_request("services are reached over http only"));
-    }
     let missing = || Status::not_found(&Subject { group: "", resource: "services", name });
     let service = reader.get("", "services", &info.namespace, name).ok_or_else(missing)?;
     // A number is that of the service's port; endpoints know its name only.
@@ -100,7 +95,7 @@ pub(super) fn service(reader: &SharedReader, info: &RequestInfo, random: usize) 
     let endpoints = endpoints(reader, &info.namespace, name, port_name);
     let unavailable = || Status::service_unavailable(format!("no endpoints available for service {:?}", info.name));
     let chosen = endpoints.get(random.checked_rem(endpoints.len()).unwrap_or_default()).ok_or_else(unavailable)?;
-    Ok(Plan::Plain { address: chosen.clone(), target: proxied_target(info) })
+    Ok(Plan::Pod { scheme, address: chosen.clone(), target: proxied_target(info) })
 }
 
 /// `address:port` of all endpoints that are ready and may be reached, for the port of this name.

@@ -43,7 +43,7 @@ fn check(path: &str, want: Expect) {
     let text = match plan::plan(&reader(), &info, 1) {
         Ok(Plan::NoContent) => "no content".to_owned(),
         Ok(Plan::Kubelet { address, target, .. }) => format!("kubelet {address} {target}"),
-        Ok(Plan::Plain { address, target }) => format!("pod {address} {target}"),
+        Ok(Plan::Pod { scheme, address, target }) => format!("{scheme:?} {address} {target}"),
         Err(status) => format!("{} {}", status.code, status.message),
     };
     want.assert_eq(&text);
@@ -101,17 +101,19 @@ fn proxies() {
         "/api/v1/nodes/bare/proxy",
         expect!["500 Internal error occurred: no preferred addresses found; known addresses: []"],
     );
-    check("/api/v1/namespaces/a/pods/q/proxy/proxy/x", expect!["pod 10.244.1.5:8080 /proxy/x"]);
-    check("/api/v1/namespaces/a/pods/http:q:web/proxy", expect!["pod 10.244.1.5:8080 /"]);
+    check("/api/v1/namespaces/a/pods/q/proxy/proxy/x", expect!["Http 10.244.1.5:8080 /proxy/x"]);
+    check("/api/v1/namespaces/a/pods/http:q:web/proxy", expect!["Http 10.244.1.5:8080 /"]);
+    check("/api/v1/namespaces/a/pods/https:q:web/proxy/x", expect!["Https 10.244.1.5:8080 /x"]);
     check("/api/v1/namespaces/a/pods/p/proxy", expect!["400 address not allowed"]);
     check("/api/v1/namespaces/a/pods/host/proxy", expect!["400 address not allowed"]);
 }
 
 #[test]
 fn services_are_reached_at_an_endpoint_that_is_ready_and_its_pods_own() {
-    check("/api/v1/namespaces/a/services/s:web/proxy/x", expect!["pod 192.0.2.7:8080 /x"]);
-    check("/api/v1/namespaces/a/services/http:s:80/proxy/", expect!["pod 192.0.2.7:8080 /"]);
-    check("/api/v1/namespaces/a/services/old/proxy/", expect!["pod 192.0.2.8:8000 /"]);
+    check("/api/v1/namespaces/a/services/s:web/proxy/x", expect!["Http 192.0.2.7:8080 /x"]);
+    check("/api/v1/namespaces/a/services/http:s:80/proxy/", expect!["Http 192.0.2.7:8080 /"]);
+    check("/api/v1/namespaces/a/services/https:s:80/proxy/", expect!["Https 192.0.2.7:8080 /"]);
+    check("/api/v1/namespaces/a/services/old/proxy/", expect!["Http 192.0.2.8:8000 /"]);
     check(
         "/api/v1/namespaces/a/services/s:admin/proxy/",
         expect![[r#"503 no endpoints available for service "s:admin""#]],
@@ -134,4 +136,41 @@ fn the_unreachable_is_told_in_the_words_of_each_way_there() {
         .assert_eq(&words(Answer::Proxied));
     expect![[r#"500 "" Get "https://10.0.0.1:10250/containerLogs/a/q/c": dial tcp 10.0.0.1:10250: i/o timeout"#]]
         .assert_eq(&words(Answer::TextErrors { pod: "q".to_owned() }));
+}
+
+/// A server with a certificate of its own, which nobody knows; it answers one request with the path that it was asked for.
+async fn unknown_tls_server() -> String {
+    let now = jiff::Timestamp::now();
+    let authority = certs::Authority::create("nobody", 3600, now).unwrap();
+    let issue = certs::Issue {
+        common_name: "someone-else".to_owned(),
+        organization: None,
+        alt_names: vec!["elsewhere.example".to_owned()],
+        usage: certs::Usage::Server,
+        validity_seconds: 3600,
+    };
+    let pair = authority.issue(&issue, now).unwrap();
+    let tls = certs::server_config(&pair, certs::ClientAuth::None, &[b"http/1.1"]).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let stream = tokio_rustls::TlsAcceptor::from(tls).accept(stream).await.unwrap();
+        let service = hyper::service::service_fn(|request: Request<hyper::body::Incoming>| async move {
+            Ok::<_, std::convert::Infallible>(Response::new(request.uri().path().to_owned()))
+        });
+        let io = hyper_util::rt::TokioIo::new(stream);
+        hyper::server::conn::http1::Builder::new().serve_connection(io, service).await.unwrap();
+    });
+    address
+}
+
+#[tokio::test]
+async fn pods_are_reached_over_tls_whatever_their_certificates_say() {
+    use http_body_util::BodyExt;
+    let address = unknown_tls_server().await;
+    let connection = dial::dial_pod(&*clock::system(), plan::Scheme::Https, &address).await.unwrap();
+    let body = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+    let response = relay::relay(connection, Request::new(body), &address, "/hello", Answer::Proxied).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "/hello");
 }
