@@ -10,13 +10,16 @@ use std::io::Write as _;
 /// Shorter answers are sent as they are; upstream's threshold.
 const MIN_BYTES: usize = 128 << 10;
 
-/// The answer, compressed if that is asked for and worth it.
-pub fn compress(response: Answer, request: &HeaderMap) -> Answer {
+/// Whether the client can read it.
+pub fn asked(request: &HeaderMap) -> bool {
     let accepts = request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepts.split(',').any(|one| one.split(';').next().unwrap_or_default().trim() == "gzip")
+}
+
+/// The answer, compressed if it is worth it.
+pub fn compress(response: Answer) -> Answer {
     let size = http_body::Body::size_hint(response.body()).exact().unwrap_or(0);
-    if size < MIN_BYTES as u64
-        || !accepts.split(',').any(|one| one.split(';').next().unwrap_or_default().trim() == "gzip")
-    {
+    if size < MIN_BYTES as u64 || response.headers().contains_key(header::CONTENT_ENCODING) {
         return response;
     }
     let (mut parts, body) = response.into_parts();

@@ -29,6 +29,7 @@ mod nonresource;
 mod observe;
 pub mod openapi;
 mod pipeline;
+mod pretty;
 pub mod protobuf;
 mod quota;
 mod raw_text;

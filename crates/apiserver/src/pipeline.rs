@@ -6,7 +6,9 @@ use crate::authn::impersonate;
 use crate::body::RequestBody;
 use crate::call::Call;
 use crate::chain::{Decision, Operation};
+use crate::compress;
 use crate::endpoints;
+use crate::pretty;
 use crate::request::RequestInfo;
 use crate::server::Api;
 use crate::turns::{Level, TooMany};
@@ -45,11 +47,18 @@ pub async fn handle(api: Arc<Api>, request: Request<RequestBody>, identity: Iden
     let info = RequestInfo::new(&method, request.uri().path(), request.uri().query().unwrap_or_default());
     let verb = info.verb.clone();
     let resource = info.resource.clone();
+    let (pretty, gzip) = (pretty::asked(request.headers(), &info), compress::asked(request.headers()));
     let guarded = AssertUnwindSafe(respond(&api, request, info, identity)).catch_unwind().await;
     let mut response = guarded.unwrap_or_else(|_| {
         tracing::error!(%verb, %resource, "a request panicked");
         endpoints::error(&Status::internal("this request has made the server panic"))
     });
+    if pretty {
+        response = pretty::print(response);
+    }
+    if gzip {
+        response = compress::compress(response);
+    }
     let audit = crate::metadata::uuid();
     if let Ok(value) = audit.parse() {
         response.headers_mut().insert("audit-id", value);
@@ -92,7 +101,7 @@ fn authenticate(api: &Api, headers: &HeaderMap, identity: Identity, info: &Reque
 }
 
 /// Whether the request has a life of its own: a connection, not an answer.
-fn is_connection(info: &RequestInfo) -> bool {
+pub fn is_connection(info: &RequestInfo) -> bool {
     matches!(info.subresource.as_str(), "log" | "exec" | "attach" | "portforward" | "proxy")
 }
 
@@ -186,7 +195,7 @@ async fn serve(
     if parts.method == http::Method::HEAD {
         *response.body_mut() = crate::body::Body::empty();
     }
-    crate::compress::compress(response, &headers)
+    response
 }
 
 /// In which forms the answer can be given.
