@@ -87,7 +87,9 @@ pub fn run(arguments: Arguments) -> Done {
                 // pods must not hold the API server's port open; fails where nothing was inherited
                 let _ = nix::unistd::close(supervisor::LISTEN_FD);
             }
-            Err(view::enter(&layout, &node, &command).into())
+            let error = view::enter(&layout, &node, &command);
+            eprintln!("error: {error}");
+            Ok(ExitCode::from(error.exit_code()))
         }
         Command::MakeNode { data, node } => {
             view::make(&layout(&data)?, &node)?;

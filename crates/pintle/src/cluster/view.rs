@@ -36,6 +36,33 @@ pub struct ViewError {
     source: io::Error,
 }
 
+/// Why a command does not run in a node.
+#[derive(Debug, thiserror::Error)]
+pub enum EnterError {
+    /// The node is not to be entered.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The command is not to be had there.
+    #[error("{program}: {source}")]
+    Command {
+        /// Its name.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl EnterError {
+    /// What a shell on the node, and so ssh, would give back: 127 for a command that is not found, 126 for one that cannot be run.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::View(_) => 1,
+            Self::Command { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+            Self::Command { .. } => 126,
+        }
+    }
+}
+
 fn failed<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> ViewError {
     let what = what.into();
     move |source| ViewError { what, source: source.into() }
@@ -156,14 +183,14 @@ pub fn make(layout: &Layout, node: &str) -> Result<(), ViewError> {
 }
 
 /// Replaces this process by `command` inside the node. Only returns when that fails. This process must have one thread.
-pub fn enter(layout: &Layout, node: &str, command: &[String]) -> ViewError {
+pub fn enter(layout: &Layout, node: &str, command: &[String]) -> EnterError {
     match try_enter(layout, node, command) {
         Ok(never) => match never {},
         Err(error) => error,
     }
 }
 
-fn try_enter(layout: &Layout, node: &str, command: &[String]) -> Result<std::convert::Infallible, ViewError> {
+fn try_enter(layout: &Layout, node: &str, command: &[String]) -> Result<std::convert::Infallible, EnterError> {
     let open = |kind: &str, flag| {
         let path = layout.namespace(node, kind);
         File::open(&path).map(|file| (file, flag)).map_err(failed(path.display().to_string()))
@@ -178,10 +205,11 @@ fn try_enter(layout: &Layout, node: &str, command: &[String]) -> Result<std::con
         setns(file, flag).map_err(failed(format!("enter node {node}")))?;
     }
     let Some((program, arguments)) = command.split_first() else {
-        return Err(failed("enter")(io::Error::from(io::ErrorKind::InvalidInput)));
+        return Err(failed("enter")(io::Error::from(io::ErrorKind::InvalidInput)).into());
     };
     std::env::set_current_dir("/").map_err(failed("/"))?;
-    Err(failed(program.clone())(Command::new(program).args(arguments).exec()))
+    let source = Command::new(program).args(arguments).exec();
+    Err(EnterError::Command { program: program.clone(), source })
 }
 
 /// Lets go of everything that holds the node's namespaces.
@@ -196,6 +224,16 @@ pub fn remove(layout: &Layout, node: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exit_codes_are_a_shells() {
+        let command = |kind: io::ErrorKind| EnterError::Command { program: "x".to_owned(), source: kind.into() };
+        let code = |error: EnterError| error.exit_code();
+        assert_eq!(code(command(io::ErrorKind::NotFound)), 127);
+        assert_eq!(code(command(io::ErrorKind::PermissionDenied)), 126);
+        let view = failed("enter node x")(io::Error::from(io::ErrorKind::NotFound));
+        assert_eq!(code(view.into()), 1);
+    }
 
     #[test]
     fn unusual_paths_are_written_as_the_kernel_reads_them() {

@@ -97,6 +97,8 @@ fn down_and_up_keeps_the_state() {
     cluster.ok("kubectl create configmap kept --from-literal=a=b; kubectl label node node2 cloud=666");
     let uids = "kubectl get pods -o jsonpath='{.items[*].metadata.uid}'";
     let before = cluster.ok(uids);
+    let code = |command: &str| cluster.shell(&format!("pintle node exec node1 -- {command}")).status.code();
+    assert_eq!((code("sh -c 'exit 3'"), code("nosuchcmd"), code("/etc/hosts")), (Some(3), Some(127), Some(126)));
     cluster.ok("pintle down");
     let list = cluster.ok("pintle node list");
     assert_eq!(list.matches("Stopped").count(), 3, "{list}");
