@@ -12,6 +12,8 @@ use clock::SharedClock;
 use network::{NodeLink, Switch, SwitchError};
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use tokio::process::{Child, Command};
@@ -145,7 +147,8 @@ async fn bring_up(
         progress.say("the cluster is up already");
         wait_ready(layout, &record, &progress, clock).await?;
     } else {
-        if let Some(taken) = record.ensure_free_port(layout)? {
+        let port = record.claim_port(layout)?;
+        if let Some(taken) = port.taken {
             progress.say(&format!("127.0.0.1:{taken} is taken by another program: using port {}", record.api_port));
         }
         let nodes = record.nodes();
@@ -154,7 +157,7 @@ async fn bring_up(
         if let Some(directory) = &asked.images {
             progress.step("images", images::import(layout, &nodes, directory)).await?;
         }
-        let mut supervisor = start_supervisor(layout)?;
+        let mut supervisor = start_supervisor(layout, port.listener)?;
         tokio::select! {
             ready = wait_ready(layout, &record, &progress, clock) => ready?,
             ended = supervisor.wait() => {
@@ -241,7 +244,8 @@ pub(super) async fn make_nodes(layout: &Layout, nodes: &[Node]) -> Result<(), Cl
     Ok(())
 }
 
-fn start_supervisor(layout: &Layout) -> Result<Child, ClusterError> {
+/// The supervisor gets the API server's port, where we hold it, as its standard input.
+fn start_supervisor(layout: &Layout, listener: Option<TcpListener>) -> Result<Child, ClusterError> {
     let path = layout.log_file("supervisor");
     let log = path
         .parent()
@@ -252,7 +256,8 @@ fn start_supervisor(layout: &Layout) -> Result<Child, ClusterError> {
     let mut command = Command::new("/proc/self/exe");
     command.arg("supervise").arg("--data-dir").arg(layout.data_dir()).current_dir("/");
     // a group of its own: what the terminal's keys send is not for it
-    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
+    let stdin = listener.map_or_else(Stdio::null, |listener| Stdio::from(OwnedFd::from(listener)));
+    command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
     command.spawn().map_err(system("start the supervisor"))
 }
 

@@ -48,6 +48,15 @@ pub enum RecordError {
     NoNode(String),
 }
 
+/// The API server's port on this machine.
+#[derive(Debug)]
+pub struct ClaimedPort {
+    /// Holds it until the supervisor does: two clusters that start at once must not both choose it.
+    pub listener: Option<TcpListener>,
+    /// The recorded one, where somebody else has it.
+    pub taken: Option<u16>,
+}
+
 impl Record {
     /// The nodes with their addresses.
     pub fn nodes(&self) -> Vec<Node> {
@@ -93,21 +102,23 @@ impl Record {
         Ok(record)
     }
 
-    /// Takes another port when the recorded one is taken, for good; returns the one that is.
+    /// Takes the recorded port, or another one for good where that is taken, and holds it.
     ///
     /// # Errors
     /// The record cannot be written, or no port is free.
-    pub fn ensure_free_port(&mut self, layout: &Layout) -> Result<Option<u16>, RecordError> {
+    pub fn claim_port(&mut self, layout: &Layout) -> Result<ClaimedPort, RecordError> {
         let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
         let taken = match bind(self.api_port) {
+            Ok(listener) => return Ok(ClaimedPort { listener: Some(listener), taken: None }),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => self.api_port,
             // anything else is the supervisor's to say, which needs the port
-            _ => return Ok(None),
+            Err(_) => return Ok(ClaimedPort { listener: None, taken: None }),
         };
-        let free = bind(API_PORT).or_else(|_| bind(0)).and_then(|listener| listener.local_addr());
-        self.api_port = free.map_err(|source| RecordError::File { path: layout.cluster_file(), source })?.port();
+        let failed = |source| RecordError::File { path: layout.cluster_file(), source };
+        let listener = bind(API_PORT).or_else(|_| bind(0)).map_err(failed)?;
+        self.api_port = listener.local_addr().map_err(failed)?.port();
         self.write(layout)?;
-        Ok(Some(taken))
+        Ok(ClaimedPort { listener: Some(listener), taken: Some(taken) })
     }
 
     /// Says that nobody but `init` and `join` puts anything on these machines.

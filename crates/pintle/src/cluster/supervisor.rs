@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -110,7 +110,10 @@ pub fn run(layout: &Layout, clock: SharedClock) -> Result<(), SuperviseError> {
 
 fn bind(port: u16) -> Result<TcpListener, SuperviseError> {
     let failed = |source: io::Error| SuperviseError::Listen { port, source };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(failed)?;
+    let listener = match handed_over(port) {
+        Some(listener) => listener,
+        None => TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(failed)?,
+    };
     if listener.as_raw_fd() != LISTEN_FD {
         nix::unistd::dup2(listener.as_raw_fd(), LISTEN_FD).map_err(|errno| failed(errno.into()))?;
     } else {
@@ -118,6 +121,13 @@ fn bind(port: u16) -> Result<TcpListener, SuperviseError> {
         fcntl(LISTEN_FD, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|errno| failed(errno.into()))?;
     }
     Ok(listener)
+}
+
+/// The listener that `up` gives as standard input, if it does.
+fn handed_over(port: u16) -> Option<TcpListener> {
+    let listener = TcpListener::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
+    let address = listener.local_addr().ok()?;
+    (address == (Ipv4Addr::LOCALHOST, port).into()).then_some(listener)
 }
 
 async fn supervise(layout: &Layout, record: &Record, clock: SharedClock) -> Result<(), SuperviseError> {

@@ -141,6 +141,23 @@ fn a_taken_port_and_another_list_of_nodes() {
     assert_eq!(cluster.ok("kubectl get configmap kept -o name"), "configmap/kept\n");
 }
 
+#[test]
+fn two_that_start_at_once_have_two_ports() {
+    let clusters = [Cluster::prepare(), Cluster::prepare()];
+    let started = clusters.each_ref().map(|cluster| {
+        let mut up = cluster.pintle(&["up", "--nodes", "master"]);
+        up.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("run pintle")
+    });
+    for up in started {
+        let output = up.wait_with_output().expect("wait for pintle");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let servers =
+        clusters.each_ref().map(|cluster| cluster.ok("kubectl config view -o jsonpath={.clusters[0].cluster.server}"));
+    assert_ne!(servers[0], servers[1]);
+    clusters.iter().for_each(|cluster| assert_eq!(cluster.ok("kubectl get nodes -o name"), "node/master\n"));
+}
+
 fn start_up(cluster: &Cluster) -> Child {
     let mut up = cluster.pintle(&["up", "--nodes", "master,node1"]);
     up.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("run pintle")
