@@ -140,7 +140,7 @@ fn the_unreachable_is_told_in_the_words_of_each_way_there() {
 
 /// A server with a certificate of its own, which nobody knows; it answers one request with the path that it was asked for.
 async fn unknown_tls_server() -> String {
-    let now = jiff::Timestamp::now();
+    let now = clock::system().now();
     let authority = certs::Authority::create("nobody", 3600, now).unwrap();
     let issue = certs::Issue {
         common_name: "someone-else".to_owned(),
