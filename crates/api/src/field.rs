@@ -117,6 +117,8 @@ pub struct Error {
     pub detail: String,
     /// The value as upstream prints it, where that is not the JSON of `bad_value`: Go structs keep their field order.
     pub printed: Option<String>,
+    /// The rule is younger than stored objects: a value that was there before may stay (upstream's ratcheting).
+    pub is_ratcheting: bool,
 }
 
 /// All errors of one object, in upstream's order.
@@ -124,7 +126,7 @@ pub type ErrorList = Vec<Error>;
 
 impl Error {
     fn new(kind: ErrorType, path: &Path, bad_value: Value, detail: impl Into<String>) -> Self {
-        Self { kind, field: path.to_string(), bad_value, detail: detail.into(), printed: None }
+        Self { kind, field: path.to_string(), bad_value, detail: detail.into(), printed: None, is_ratcheting: false }
     }
 
     /// `field.Required`
@@ -212,6 +214,29 @@ impl Error {
     #[must_use]
     pub fn printed_as(self, text: String) -> Self {
         Self { printed: Some(text), ..self }
+    }
+
+    /// Marks the error as one that a value does not give which was there before.
+    #[must_use]
+    pub fn ratcheting(self) -> Self {
+        Self { is_ratcheting: true, ..self }
+    }
+
+    /// The field without indices of lists: the same for all items, wherever they are moved.
+    pub fn place(&self) -> String {
+        let mut place = String::with_capacity(self.field.len());
+        for (count, part) in self.field.split('[').enumerate() {
+            let index = part.split_once(']').filter(|(digits, _)| digits.bytes().all(|b| b.is_ascii_digit()));
+            match index {
+                Some((_, rest)) if count > 0 => place.push_str(rest),
+                _ if count > 0 => {
+                    place.push('[');
+                    place.push_str(part);
+                }
+                _ => place.push_str(part),
+            }
+        }
+        place
     }
 
     /// The text without the field: what stands in a cause's `message` (`field.Error.ErrorBody`).

@@ -6,7 +6,7 @@
 mod address;
 mod object;
 
-pub use address::{cidr, cidr_warnings, ip, ip_warning, parse_cidr};
+pub use address::{cidr, cidr_warnings, ip, ip_warning, parse_cidr, parse_cidr_sloppy, parse_ip_sloppy};
 pub use object::{
     mask_trailing_dash, name_is_dns_label, name_is_dns_subdomain, name_is_dns1035_label, name_is_path_segment,
 };

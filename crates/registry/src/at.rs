@@ -274,6 +274,12 @@ impl<'p, 'v> At<'p, 'v> {
         errors.extend(rule(self.str()).into_iter().map(|wrong| self.invalid_value(self.str(), wrong)));
     }
 
+    /// The same by a rule that is younger than stored objects: what was there before may stay.
+    pub fn check_unless_kept(&self, errors: &mut ErrorList, rule: impl Fn(&str) -> Vec<String>) {
+        let wrong = rule(self.str()).into_iter();
+        errors.extend(wrong.map(|wrong| self.invalid_value(self.str(), wrong).ratcheting()));
+    }
+
     /// The string must be there.
     pub fn require(&self, errors: &mut ErrorList) {
         if self.is_empty() {

@@ -126,6 +126,19 @@ impl Resource {
         }
     }
 
+    /// [`Strategy::validate_update`], but where a rule is younger than stored objects, values that were in the same
+    /// field or list before may stay (KEP-4858: "ratcheting").
+    pub fn validate_update(&self, update: Update<'_>) -> ErrorList {
+        let as_it_was = Update { new: update.old, ..update };
+        let mut errors = self.strategy.validate_update(update);
+        if errors.iter().any(|error| error.is_ratcheting) {
+            let old_errors = self.strategy.validate_update(as_it_was);
+            let known: Vec<_> = old_errors.iter().map(|error| (error.place(), &error.bad_value)).collect();
+            errors.retain(|error| !error.is_ratcheting || !known.contains(&(error.place(), &error.bad_value)));
+        }
+        errors
+    }
+
     /// Whether the row has the subresource.
     pub fn has(&self, subresource: Subresource) -> bool {
         self.subresources.contains(&subresource)
@@ -154,6 +167,7 @@ impl Resource {
 }
 
 /// Old and new object of an update, as handed to a strategy.
+#[derive(Clone, Copy, Debug)]
 pub struct Update<'a> {
     /// The stored object.
     pub old: &'a Value,
@@ -216,7 +230,7 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     /// rows with [`Subresource::Status`].
     fn prepare_for_update(&self, _new: &mut Value, _old: &Value, _subresource: Option<Subresource>) {}
 
-    /// All that is wrong with a change; immutable fields above all.
+    /// All that is wrong with a change; immutable fields above all. Ask by [`Resource::validate_update`].
     fn validate_update(&self, _update: Update<'_>) -> ErrorList {
         ErrorList::new()
     }

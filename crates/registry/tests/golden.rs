@@ -324,7 +324,7 @@ impl Replay {
         }
         strategy.prepare_for_update(&mut new, old, object.subresource);
         let errors =
-            strategy.validate_update(Update { old, new: &new, subresource: object.subresource, text_changed: false });
+            object.row.validate_update(Update { old, new: &new, subresource: object.subresource, text_changed: false });
         compare(response["status"].as_u64()?, &response["body"], &errors, &new)
     }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// `IsValidIPForLegacyField`, strict as since v1.36 (KEP-4858): what several programs read differently is refused.
 pub fn ip(text: &str) -> Vec<String> {
-    match (text.parse::<IpAddr>(), parse_sloppy(text)) {
+    match (text.parse::<IpAddr>(), parse_ip_sloppy(text)) {
         (_, None) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()],
         (Err(_), Some(_)) => vec!["must not have leading 0s".to_owned()],
         (Ok(address), Some(_)) if is_mapped(address) => {
@@ -39,7 +39,7 @@ pub fn parse_cidr(text: &str) -> Option<(IpAddr, u8)> {
 
 /// `GetWarningsForIP`: what is good enough, but should be written otherwise.
 pub fn ip_warning(path: &str, text: &str) -> Option<String> {
-    let plain = parse_sloppy(text)?;
+    let plain = parse_ip_sloppy(text)?;
     let use_instead =
         || Some(format!("{path}: non-standard IP address {text:?} is invalid: use {:?}", plain.to_string()));
     match text.parse::<IpAddr>() {
@@ -83,7 +83,7 @@ fn is_mapped(address: IpAddr) -> bool {
 }
 
 /// `ParseIPSloppy`: zeros may lead the numbers of an IPv4 address, and a mapped address is the one that it maps.
-fn parse_sloppy(text: &str) -> Option<IpAddr> {
+pub fn parse_ip_sloppy(text: &str) -> Option<IpAddr> {
     if text.contains(':') {
         let v6: Ipv6Addr = text.parse().ok()?;
         return Some(v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4));
@@ -96,10 +96,11 @@ fn parse_sloppy(text: &str) -> Option<IpAddr> {
     parts.join(".").parse().ok()
 }
 
-fn parse_cidr_sloppy(text: &str) -> Option<(IpAddr, u8)> {
+/// `ParseCIDRSloppy`: the same of a CIDR, but a mapped address stays one; host bits may be set.
+pub fn parse_cidr_sloppy(text: &str) -> Option<(IpAddr, u8)> {
     let (address, bits) = text.split_once('/')?;
     let v6: Option<Ipv6Addr> = address.parse().ok();
-    prefix(v6.map_or_else(|| parse_sloppy(address), |v6| Some(IpAddr::V6(v6)))?, bits)
+    prefix(v6.map_or_else(|| parse_ip_sloppy(address), |v6| Some(IpAddr::V6(v6)))?, bits)
 }
 
 fn prefix(address: IpAddr, bits: &str) -> Option<(IpAddr, u8)> {

@@ -22,7 +22,8 @@ fn error(cause: &Value) -> Option<Error> {
     let plain = matches!(kind, ErrorType::Required | ErrorType::Forbidden | ErrorType::TooLong);
     let rest = text("message").split_once(": ").map_or("", |(_, rest)| rest);
     let (detail, printed) = if plain { (rest.to_owned(), None) } else { (String::new(), Some(rest.to_owned())) };
-    Some(Error { kind, field: text("field").to_owned(), bad_value: Value::Null, detail, printed })
+    let field = text("field").to_owned();
+    Some(Error { kind, field, bad_value: Value::Null, detail, printed, is_ratcheting: false })
 }
 
 #[test]

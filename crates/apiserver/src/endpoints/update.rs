@@ -224,12 +224,7 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     let was = row.strategy.raw_field().and_then(|field| raw_text::spaced(&entry.json(), field));
     let sent = if change.is_put { raw_text::sent(call) } else { None };
     let text_changed = was != sent;
-    errors.extend(row.strategy.validate_update(Update {
-        old: &old,
-        new: &new,
-        subresource: change.subresource,
-        text_changed,
-    }));
+    errors.extend(row.validate_update(Update { old: &old, new: &new, subresource: change.subresource, text_changed }));
     if !errors.is_empty() {
         return Err(Status::invalid(&call.kind_subject(&change.name), &errors).into());
     }

@@ -97,6 +97,11 @@ fn validate_endpoint(endpoint: &At, kind: &str, errors: &mut ErrorList) {
         errors.push(api::field::Error::too_many(&addresses.path(), addresses.len(), MAX_ADDRESSES));
     }
     for address in addresses.items() {
+        let wrong = if matches!(kind, "IPv4" | "IPv6") { names::ip(address.str()) } else { Vec::new() };
+        if !wrong.is_empty() && names::parse_ip_sloppy(address.str()).is_some() {
+            errors.extend(wrong.into_iter().map(|wrong| address.invalid(wrong)));
+            continue;
+        }
         let parsed = address.str().parse::<IpAddr>();
         let fits = match kind {
             "IPv4" => parsed.is_ok_and(|ip| ip.is_ipv4()),

@@ -35,6 +35,10 @@ impl Strategy for Endpoints {
     }
 
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
+        // Addresses that were there may stay only where nothing changes (KEP-4858).
+        if update.new.get("subsets") == update.old.get("subsets") {
+            return ErrorList::new();
+        }
         self.validate(update.new)
     }
 
@@ -67,7 +71,7 @@ fn validate_address(address: &At, errors: &mut ErrorList) {
 
 /// `ValidateNonSpecialIP`: addresses that mean something else on every host.
 pub(super) fn validate_non_special_ip(ip: &At, errors: &mut ErrorList) {
-    let Ok(address) = ip.str().parse::<IpAddr>() else {
+    let Some(address) = names::parse_ip_sloppy(ip.str()) else {
         errors.push(ip.invalid_value(ip.str(), "must be a valid IP address"));
         return;
     };

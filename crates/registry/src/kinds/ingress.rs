@@ -62,7 +62,7 @@ fn validate_addresses(balancer: &At, errors: &mut ErrorList) {
     for ingress in balancer.at("ingress").items() {
         let (ip, host) = (ingress.at("ip"), ingress.at("hostname"));
         if !ip.is_empty() {
-            ip.check(errors, names::ip);
+            ip.check_unless_kept(errors, names::ip);
         }
         if !host.is_empty() {
             host.check(errors, names::dns1123_subdomain);

@@ -121,13 +121,13 @@ fn validate_block(block: &At, errors: &mut ErrorList) {
         errors.push(range.required(""));
         return;
     }
-    range.check(errors, names::cidr);
-    let Some((network, bits)) = names::parse_cidr(range.str()) else {
+    range.check_unless_kept(errors, names::cidr);
+    let Some((network, bits)) = names::parse_cidr_sloppy(range.str()) else {
         return;
     };
     for except in block.at("except").items() {
-        except.check(errors, names::cidr);
-        let Some((inner, inner_bits)) = names::parse_cidr(except.str()) else {
+        except.check_unless_kept(errors, names::cidr);
+        let Some((inner, inner_bits)) = names::parse_cidr_sloppy(except.str()) else {
             continue;
         };
         let inside = match (network, inner) {

@@ -150,11 +150,11 @@ fn validate_resources(node: &At, errors: &mut ErrorList) {
 }
 
 fn validate_pod_cidrs(ranges: &At, errors: &mut ErrorList) {
-    ranges.items().for_each(|range| range.check(errors, names::cidr));
+    ranges.items().for_each(|range| range.check_unless_kept(errors, names::cidr));
     if ranges.len() < 2 {
         return;
     }
-    let parsed: Vec<_> = ranges.strings().map(names::parse_cidr).collect();
+    let parsed: Vec<_> = ranges.strings().map(names::parse_cidr_sloppy).collect();
     let path: Path = ranges.path();
     if parsed.iter().any(Option::is_none) {
         let detail = "invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR address";

@@ -2,6 +2,7 @@
 //!
 //! The corpus (`golden.rs`) has what was recorded; here are the rules that it has no sample of.
 
+mod addresses;
 mod devices;
 mod kinds;
 mod volumes;
@@ -80,7 +81,7 @@ fn written(path: &str, object: &Value, change: &Value, subresource: Option<Subre
     let mut new = decoded(row, &merge::apply(&old, change).expect("a merge patch always applies"));
     row.strategy.prepare_for_update(&mut new, &old, subresource);
     stamp(row, &mut new, Some(&old));
-    shown(&row.strategy.validate_update(Update { old: &old, new: &new, subresource, text_changed: false }))
+    shown(&row.validate_update(Update { old: &old, new: &new, subresource, text_changed: false }))
 }
 
 /// The warnings about a new object, one a line.

@@ -14,6 +14,9 @@ use std::net::IpAddr;
 
 /// A client stays with its endpoint for a day at most.
 const MAX_CLIENT_IP_TIMEOUT_SECONDS: i64 = 24 * 60 * 60;
+const ONLY_BALANCED: &str = "may only be used when `type` is 'LoadBalancer'";
+/// What the field `loadBalancerSourceRanges` was before it was one: ranges with commas between.
+const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 pub(super) fn validate_service(service: &At, errors: &mut ErrorList) {
@@ -35,10 +38,11 @@ pub(super) fn validate_service(service: &At, errors: &mut ErrorList) {
         if wrong.is_empty() {
             validate_non_special_ip(&ip, errors);
         }
-        errors.extend(wrong.into_iter().map(|w| ip.invalid(w)));
+        errors.extend(wrong.into_iter().map(|w| ip.invalid(w).ratcheting()));
     }
     kind.require_one_of(errors, &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]);
     validate_port_numbers(&spec, errors);
+    validate_source_ranges(service, errors);
     validate_balancing(&spec, errors);
     validate_traffic(&spec, errors);
 }
@@ -143,7 +147,7 @@ fn validate_cluster_ips(spec: &At, errors: &mut ErrorList) {
         }
         let wrong = names::ip(ip.str());
         broken |= !wrong.is_empty();
-        errors.extend(wrong.into_iter().map(|w| ip.invalid(w)));
+        errors.extend(wrong.into_iter().map(|w| ip.invalid(w).ratcheting()));
     }
     if list.len() > 2 {
         errors.push(list.invalid("may only hold up to 2 values"));
@@ -195,23 +199,34 @@ fn validate_port_numbers(spec: &At, errors: &mut ErrorList) {
     }
 }
 
+/// `validateLoadBalancerSourceRangesField`, or the annotation where the field is empty.
+fn validate_source_ranges(service: &At, errors: &mut ErrorList) {
+    let (spec, metadata) = (service.at("spec"), service.at("metadata"));
+    let balanced = spec.at("type").str() == "LoadBalancer";
+    let check = |range: &At, text: &str, errors: &mut ErrorList| {
+        let wrong = names::cidr(text.trim()).into_iter();
+        errors.extend(wrong.map(|wrong| range.invalid_value(text.trim(), wrong).ratcheting()));
+    };
+    let ranges = spec.at_as("loadBalancerSourceRanges", "LoadBalancerSourceRanges");
+    let annotations = metadata.at("annotations");
+    let annotation = annotations.key(SOURCE_RANGES);
+    let set = if ranges.is_empty() { annotation } else { ranges };
+    if set.exists() && !balanced {
+        errors.push(set.forbidden(ONLY_BALANCED));
+    }
+    if !ranges.is_empty() {
+        ranges.items().for_each(|range| check(&range, range.str(), errors));
+    } else if !annotation.str().trim().is_empty() {
+        annotation.str().split(',').for_each(|range| check(&annotation, range, errors));
+    }
+}
+
 /// What only a load balancer may have.
 fn validate_balancing(spec: &At, errors: &mut ErrorList) {
-    const ONLY: &str = "may only be used when `type` is 'LoadBalancer'";
     let balanced = spec.at("type").str() == "LoadBalancer";
-    let ranges = spec.at_as("loadBalancerSourceRanges", "LoadBalancerSourceRanges");
-    if !ranges.is_empty() {
-        if !balanced {
-            errors.push(ranges.forbidden(ONLY));
-        }
-        ranges.items().for_each(|range| {
-            let text = range.str().trim();
-            errors.extend(names::cidr(text).into_iter().map(|w| range.invalid_value(text, w)));
-        });
-    }
     let allocate = spec.at("allocateLoadBalancerNodePorts");
     if allocate.exists() && !balanced {
-        errors.push(allocate.forbidden(ONLY));
+        errors.push(allocate.forbidden(ONLY_BALANCED));
     }
     if balanced && !allocate.exists() {
         errors.push(At::named("allocateLoadBalancerNodePorts", None).required(""));
@@ -219,7 +234,7 @@ fn validate_balancing(spec: &At, errors: &mut ErrorList) {
     let class = spec.at("loadBalancerClass");
     if class.exists() {
         if !balanced {
-            errors.push(class.forbidden("may only be used when `type` is 'LoadBalancer'"));
+            errors.push(class.forbidden(ONLY_BALANCED));
         }
         class.check(errors, names::qualified_name);
     }
@@ -264,7 +279,7 @@ pub(super) fn validate_load_balancer(service: &At, errors: &mut ErrorList) {
     for ingress in list.items() {
         let (ip, mode, hostname) = (ingress.at("ip"), ingress.at("ipMode"), ingress.at("hostname"));
         if !ip.is_empty() {
-            ip.check(errors, names::ip);
+            ip.check_unless_kept(errors, names::ip);
         }
         match (mode.exists(), ip.is_empty()) {
             (false, false) => errors.push(mode.required("must be specified when `ip` is set")),

@@ -29,7 +29,7 @@ pub(super) fn validate_dns_config(spec: &At, errors: &mut ErrorList) {
     if nameservers.len() > MAX_NAMESERVERS {
         errors.push(nameservers.invalid(format!("must not have more than {MAX_NAMESERVERS} nameservers")));
     }
-    nameservers.items().for_each(|server| server.check(errors, names::ip));
+    nameservers.items().for_each(|server| server.check_unless_kept(errors, names::ip));
     if searches.len() > MAX_SEARCH_PATHS {
         errors.push(searches.invalid(format!("must not have more than {MAX_SEARCH_PATHS} search paths")));
     }

@@ -180,7 +180,7 @@ fn validate_names(spec: &At, errors: &mut ErrorList) {
     dns::validate_hostname(spec, errors);
     validate_tolerations(&spec.at("tolerations"), errors);
     for alias in spec.at("hostAliases").items() {
-        alias.at("ip").check(errors, names::ip);
+        alias.at("ip").check_unless_kept(errors, names::ip);
         alias.at("hostnames").items().for_each(|hostname| hostname.check(errors, names::dns1123_subdomain));
     }
     name("priorityClassName", errors);

@@ -104,7 +104,7 @@ fn validate_claim_statuses(status: &At, spec: &At, errors: &mut ErrorList) {
 fn validate_addresses(addresses: &At, definition: &str, errors: &mut ErrorList) {
     for address in addresses.items() {
         let text = address.at("ip").str();
-        errors.extend(names::ip(text).into_iter().map(|w| address.invalid_value(text, w)));
+        errors.extend(names::ip(text).into_iter().map(|w| address.invalid_value(text, w).ratcheting()));
     }
     if addresses.len() < 2 {
         return;
