@@ -3,6 +3,7 @@
 //! Precedence as upstream: defaults, then the file, then flags.
 
 use crate::paths::Paths;
+pub use api::time::parse_duration;
 use k8s_openapi::api::core::v1::Taint;
 use serde::Deserialize;
 use serde_json::Value;
@@ -290,33 +291,6 @@ impl Config {
         }
         Ok(())
     }
-}
-
-/// Parses a Go duration: `1h2m3.5s`, `100ms`.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let mut total = 0.0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..end].parse().ok()?;
-        rest = &rest[end..];
-        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let unit = match &rest[..end] {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "us" | "µs" => 1e-6,
-            "ns" => 1e-9,
-            _ => return None,
-        };
-        total += number * unit;
-        rest = &rest[end..];
-    }
-    (!text.is_empty()).then(|| Duration::try_from_secs_f64(total).ok()).flatten()
 }
 
 /// Parses `--register-with-taints`: `key=value:Effect,key:Effect`.
