@@ -225,6 +225,11 @@ impl<'p, 'v> At<'p, 'v> {
         Error::invalid(&self.path(), value, detail)
     }
 
+    /// `Invalid value` without the value (`field.OmitValueType`).
+    pub fn wrong(&self, detail: &str) -> Error {
+        self.invalid_value(Value::Null, "").printed_as(detail.to_owned())
+    }
+
     /// `Forbidden`
     pub fn forbidden(&self, detail: impl Into<String>) -> Error {
         Error::forbidden(&self.path(), detail)

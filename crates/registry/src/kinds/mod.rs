@@ -13,6 +13,7 @@ mod daemon_set;
 mod deployment;
 mod device;
 mod disruption_budget;
+mod domain_path;
 mod endpoint_slice;
 mod endpoints;
 mod event;

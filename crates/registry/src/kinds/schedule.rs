@@ -2,7 +2,7 @@
 //! uses (`github.com/robfig/cron/v3`).
 
 /// Names and bounds of the five fields.
-const FIELDS: [(u32, u32, &[&str]); 5] = [
+const FIELDS: [(u64, u64, &[&str]); 5] = [
     (0, 59, &[]),
     (0, 23, &[]),
     (1, 31, &[]),
@@ -10,8 +10,19 @@ const FIELDS: [(u32, u32, &[&str]); 5] = [
     (0, 6, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
 ];
 
-/// What is wrong with the schedule.
-pub(super) fn check(text: &str) -> Result<(), String> {
+/// What is wrong with the schedule. It may begin with a time zone, `TZ=UTC `.
+pub(super) fn check(text: &str, is_time_zone: impl Fn(&str) -> bool) -> Result<(), String> {
+    let zoned = text.strip_prefix("TZ=").or_else(|| text.strip_prefix("CRON_TZ="));
+    let (zone, text) = match zoned {
+        Some(zoned) => zoned.split_once(' ').map_or((zoned, ""), |(zone, rest)| (zone, rest.trim())),
+        None => ("UTC", text),
+    };
+    if !is_time_zone(zone) && !matches!(zone, "" | "Local") {
+        return Err(format!("provided bad location {zone}: unknown time zone {zone}"));
+    }
+    if text.is_empty() {
+        return Err("empty spec string".to_owned());
+    }
     if let Some(descriptor) = text.strip_prefix('@') {
         return check_descriptor(text, descriptor);
     }
@@ -28,25 +39,37 @@ pub(super) fn check(text: &str) -> Result<(), String> {
 fn check_descriptor(text: &str, descriptor: &str) -> Result<(), String> {
     match descriptor {
         "yearly" | "annually" | "monthly" | "weekly" | "daily" | "midnight" | "hourly" => Ok(()),
-        _ if descriptor.starts_with("every ") => Ok(()),
-        _ => Err(format!("unrecognized descriptor: {text}")),
+        _ => match descriptor.strip_prefix("every ") {
+            Some(period) => check_period(period)
+                .map_err(|why| format!("failed to parse duration {text}: time: {why} duration {period:?}")),
+            None => Err(format!("unrecognized descriptor: {text}")),
+        },
+    }
+}
+
+/// In the words of Go's `time.ParseDuration`.
+fn check_period(period: &str) -> Result<(), &'static str> {
+    match api::time::parse_duration(period.trim_start_matches(['-', '+'])) {
+        Some(_) => Ok(()),
+        None if !period.is_empty() && period.bytes().all(|b| b.is_ascii_digit()) => Err("missing unit in"),
+        None => Err("invalid"),
     }
 }
 
 /// `*`, `5`, `1-5`, each perhaps with a step.
-fn check_range(part: &str, (low, high, names): (u32, u32, &[&str])) -> Result<(), String> {
+fn check_range(part: &str, (low, high, names): (u64, u64, &[&str])) -> Result<(), String> {
     let pieces: Vec<&str> = part.split('/').collect();
     let ends: Vec<&str> = pieces.first().copied().unwrap_or_default().split('-').collect();
-    let number = |text: &str| -> Result<u32, String> {
+    let number = |text: &str| -> Result<u64, String> {
         let lower = text.to_lowercase();
         if let Some(index) = names.iter().position(|name| *name == lower) {
-            return Ok(low + u32::try_from(index).unwrap_or_default());
+            return Ok(low + u64::try_from(index).unwrap_or_default());
         }
         text.parse()
             .map_err(|_| format!("failed to parse int from {text}: strconv.Atoi: parsing {text:?}: invalid syntax"))
     };
     let (start, mut end) = match ends.as_slice() {
-        ["*" | "?"] => (low, high),
+        ["*" | "?", ..] => (low, high),
         [one] => (number(one)?, number(one)?),
         [from, to] => (number(from)?, number(to)?),
         _ => return Err(format!("too many hyphens: {part}")),
@@ -76,14 +99,37 @@ fn check_range(part: &str, (low, high, names): (u32, u32, &[&str])) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    fn check(text: &str) -> Result<(), String> {
+        super::check(text, |zone| zone == "Europe/Zurich")
+    }
 
     #[test]
     fn schedules() {
-        for good in ["*/5 * * * *", "@daily", "0 0 1 jan sun", "1-5,7 */2 * * 1-5", "@every 1h"] {
+        for good in [
+            "*/5 * * * *",
+            "@daily",
+            "0 0 1 jan sun",
+            "1-5,7 */2 * * 1-5",
+            "@every 1h",
+            "*-7 * ? * *",
+            "TZ=Europe/Zurich 0 0 * * *",
+        ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in ["* * * *", "61 * * * *", "@never", "a * * * *", "5-1 * * * *", "*/0 * * * *", "1-2-3 * * * *"] {
+        for bad in [
+            "* * * *",
+            "61 * * * *",
+            "@never",
+            "a * * * *",
+            "5-1 * * * *",
+            "*/0 * * * *",
+            "1-2-3 * * * *",
+            "@every 1",
+            "@every x",
+            "TZ=Mars/Base 0 0 * * *",
+            "CRON_TZ=Europe/Zurich",
+            "-5 * * * *",
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

@@ -41,14 +41,17 @@ fn validate_rule(spec: &At, rule: &At, containers: &BTreeSet<&str>, errors: &mut
     }
     for condition in conditions.items() {
         condition.at("type").check(errors, crate::names::qualified_name);
-        condition.at("status").require_one_of(errors, &["False", "True", "Unknown"]);
+        let status = condition.at("status");
+        if status.is_empty() {
+            errors.push(status.required("valid values: [\"False\" \"True\" \"Unknown\"]"));
+        } else {
+            status.one_of(errors, &["False", "True", "Unknown"]);
+        }
     }
     if codes.exists() && !conditions.is_empty() {
-        let detail = "specifying both OnExitCodes and OnPodConditions is not supported";
-        errors.push(rule.invalid_value("", detail));
+        errors.push(rule.wrong("specifying both OnExitCodes and OnPodConditions is not supported"));
     } else if !codes.exists() && conditions.is_empty() {
-        let detail = "specifying one of OnExitCodes and OnPodConditions is required";
-        errors.push(rule.invalid_value("", detail));
+        errors.push(rule.wrong("specifying one of OnExitCodes and OnPodConditions is required"));
     }
 }
 

@@ -1,6 +1,9 @@
 //! Jobs, and the job templates of cron jobs.
 
 mod failure_policy;
+mod indexes;
+mod status;
+mod success_policy;
 mod template;
 mod validate;
 
@@ -73,17 +76,13 @@ impl Strategy for Job {
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         let (new, old) = (At::root(update.new), At::root(update.old));
         if update.subresource == Some(Subresource::Status) {
-            return validate::validate_status(&new);
+            return status::validate_status(&new, &old);
         }
         let mut errors = ErrorList::new();
         let (spec, old_spec) = (new.at("spec"), old.at("spec"));
         validate_job_spec(&spec, &mut errors);
         validate::validate_selector(&spec, &mut errors);
-        let elastic = spec.at("completionMode").str() == "Indexed"
-            && spec.at("completions").value() == spec.at("parallelism").value();
-        if !elastic {
-            validate_immutable(&spec.at("completions"), &old_spec.at("completions"), &mut errors);
-        }
+        validate::validate_completions(&spec, &old_spec, &mut errors);
         validate_immutable_struct(&spec.at("selector"), &old_spec.at("selector"), LABEL_SELECTOR, &mut errors);
         template::validate_kept(&spec, &old, &mut errors);
         let fixed = |field, errors: &mut _| validate_immutable(&spec.at(field), &old_spec.at(field), errors);

@@ -1,17 +1,23 @@
 //! Validation of jobs (`k8s.io/kubernetes/pkg/apis/batch/validation`).
 
 use super::failure_policy::validate_failure_policy;
-use super::{NAME_LABEL, OLD_NAME_LABEL, OLD_UID_LABEL, UID_LABEL};
+use super::success_policy::validate_success_policy;
+use super::{MANY_COMPLETIONS, MUCH_PARALLELISM, NAME_LABEL, OLD_NAME_LABEL, OLD_UID_LABEL, UID_LABEL};
 use crate::At;
+use crate::kinds::domain_path::validate_domain_prefixed_path;
 use crate::labels::{LABEL_SELECTOR, selector_matches, validate_label_selector};
+use crate::object::validate_immutable;
 use crate::pod::validate_pod_template;
 use api::field::{Error, ErrorList};
 use serde_json::Value;
 
 /// Pods that an Indexed job may run at once.
 const MAX_INDEXED_PARALLELISM: i64 = 100_000;
-/// Failed indexes that the status can list.
+/// Failed indexes that the status can list, and so many where there are many completions.
 const MAX_FAILED_INDEXES: i64 = 100_000;
+const MANY_FAILED_INDEXES: i64 = 10_000;
+/// The longest name of a controller, in bytes.
+const MAX_MANAGED_BY_BYTES: usize = 63;
 
 /// `ValidateGeneratedSelector`
 pub(super) fn validate_generated_selector(job: &At, errors: &mut ErrorList) {
@@ -80,70 +86,94 @@ pub(crate) fn validate_job_spec(spec: &At, errors: &mut ErrorList) {
         "maxFailedIndexes",
     ];
     counts.iter().for_each(|field| spec.at(field).nonnegative(errors));
-    validate_index_limits(spec, errors);
-    let manager = spec.at("managedBy");
-    if manager.exists() && !manager.str().contains('/') {
-        errors.push(manager.invalid("must be a domain-prefixed path (such as \"acme.io/foo\")"));
+    if spec.at("maxFailedIndexes").exists() && !spec.at("backoffLimitPerIndex").exists() {
+        errors.push(spec.at("backoffLimitPerIndex").required("when maxFailedIndexes is specified"));
     }
-    let mode = spec.at("completionMode");
-    mode.one_of(errors, &["NonIndexed", "Indexed"]);
-    if mode.str() == "Indexed" {
-        if !spec.at("completions").exists() {
-            errors.push(spec.at("completions").required("when completion mode is Indexed"));
+    let manager = spec.at("managedBy");
+    if manager.exists() {
+        validate_domain_prefixed_path(&manager, errors);
+        if manager.len() > MAX_MANAGED_BY_BYTES {
+            errors.push(manager.too_long(MAX_MANAGED_BY_BYTES));
         }
-        let parallelism = spec.at("parallelism");
-        if parallelism.int().is_some_and(|n| n > MAX_INDEXED_PARALLELISM) {
-            let detail =
-                format!("must be less than or equal to {MAX_INDEXED_PARALLELISM} when completion mode is Indexed");
-            errors.push(parallelism.invalid(detail));
+    }
+    spec.at("completionMode").one_of(errors, &["NonIndexed", "Indexed"]);
+    match spec.at("completionMode").str() {
+        "Indexed" => validate_indexed(spec, errors),
+        "NonIndexed" | "" => {
+            for at in [spec.at("backoffLimitPerIndex"), spec.at("maxFailedIndexes")].iter().filter(|at| at.exists()) {
+                errors.push(at.invalid("requires indexed completion mode"));
+            }
         }
+        _ => {}
     }
     let policy = spec.at("podFailurePolicy");
     if policy.exists() {
         validate_failure_policy(spec, &policy, errors);
     }
+    validate_success_policy(spec, errors);
     let replacement = spec.at("podReplacementPolicy");
-    if policy.exists() && replacement.exists() {
+    if policy.exists() {
         replacement.one_of(errors, &["Failed"]);
     } else {
         replacement.one_of(errors, &["Failed", "TerminatingOrFailed"]);
     }
+    validate_template(spec, errors);
+}
+
+/// The template, whose pods must end.
+fn validate_template(spec: &At, errors: &mut ErrorList) {
     let template = spec.at("template");
     validate_pod_template(&template, errors);
     let template_spec = template.at("spec");
     let restart = template_spec.at("restartPolicy");
-    if !matches!(restart.str(), "OnFailure" | "Never") {
-        errors.push(restart.required("valid values: \"OnFailure\", \"Never\""));
-    } else if policy.exists() && restart.str() != "Never" {
-        errors.push(restart.invalid("only \"Never\" is supported when podFailurePolicy is specified"));
+    match restart.str() {
+        "Always" | "" => errors.push(restart.required("valid values: \"OnFailure\", \"Never\"")),
+        "OnFailure" if spec.at("podFailurePolicy").exists() => {
+            errors.push(restart.invalid("only \"Never\" is supported when podFailurePolicy is specified"));
+        }
+        "OnFailure" | "Never" => {}
+        _ => errors.push(restart.not_supported(&["OnFailure", "Never"])),
     }
 }
 
-fn validate_index_limits(spec: &At, errors: &mut ErrorList) {
-    let indexed = spec.at("completionMode").str() == "Indexed";
+/// What holds of Indexed jobs alone: the indexes must fit into the status.
+fn validate_indexed(spec: &At, errors: &mut ErrorList) {
+    let (completions, parallelism) = (spec.at("completions"), spec.at("parallelism"));
     let (per_index, most) = (spec.at("backoffLimitPerIndex"), spec.at("maxFailedIndexes"));
-    if per_index.exists() && !indexed {
-        errors.push(per_index.invalid("requires indexed completion mode"));
+    if !completions.exists() {
+        errors.push(completions.required("when completion mode is Indexed"));
     }
-    if let Some(limit) = most.int() {
-        if spec.at("completions").int().is_some_and(|completions| limit > completions) {
-            errors.push(most.invalid("must be less than or equal to completions"));
-        }
-        if limit > MAX_FAILED_INDEXES {
-            errors.push(most.invalid(format!("must be less than or equal to {MAX_FAILED_INDEXES}")));
-        }
-        if !per_index.exists() {
-            errors.push(per_index.required("when maxFailedIndexes is specified"));
+    let above = |at: &At, limit: i64| at.int().is_some_and(|n| n > limit);
+    if above(&parallelism, MAX_INDEXED_PARALLELISM) {
+        let detail = format!("must be less than or equal to {MAX_INDEXED_PARALLELISM} when completion mode is Indexed");
+        errors.push(parallelism.invalid(detail));
+    }
+    if completions.int().is_some_and(|completions| above(&most, completions)) {
+        errors.push(most.invalid("must be less than or equal to completions"));
+    }
+    if above(&most, MAX_FAILED_INDEXES) {
+        errors.push(most.invalid(format!("must be less than or equal to {MAX_FAILED_INDEXES}")));
+    }
+    if !above(&completions, MANY_COMPLETIONS) || !per_index.exists() {
+        return;
+    }
+    if !most.exists() {
+        errors.push(most.required(&format!("must be specified when completions is above {MANY_COMPLETIONS}")));
+    }
+    for (at, limit) in [(parallelism, MUCH_PARALLELISM), (most, MANY_FAILED_INDEXES)] {
+        if above(&at, limit) {
+            let when = format!("when completions are above {MANY_COMPLETIONS} and used with backoff limit per index");
+            errors.push(at.invalid(format!("must be less than or equal to {limit} {when}")));
         }
     }
 }
 
-/// Counts of a status.
-pub(super) fn validate_status(job: &At) -> ErrorList {
-    let mut errors = ErrorList::new();
-    let status = job.at("status");
-    for field in ["active", "succeeded", "failed", "ready", "terminating"] {
-        status.at(field).nonnegative(&mut errors);
+/// Completions of an Indexed job may change together with its parallelism (KEP-3715).
+pub(super) fn validate_completions(spec: &At, old_spec: &At, errors: &mut ErrorList) {
+    let (new, old) = (spec.at("completions"), old_spec.at("completions"));
+    if spec.at("completionMode").str() != "Indexed" {
+        validate_immutable(&new, &old, errors);
+    } else if new.exists() && new.value() != old.value() && new.value() != spec.at("parallelism").value() {
+        errors.push(new.invalid("can only be modified in tandem with spec.parallelism"));
     }
-    errors
 }
