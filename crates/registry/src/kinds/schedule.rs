@@ -17,7 +17,7 @@ pub(super) fn check(text: &str, is_time_zone: impl Fn(&str) -> bool) -> Result<(
         Some(zoned) => zoned.split_once(' ').map_or((zoned, ""), |(zone, rest)| (zone, rest.trim())),
         None => ("UTC", text),
     };
-    if !is_time_zone(zone) && !matches!(zone, "" | "Local") {
+    if !is_time_zone(zone) && !matches!(zone, "" | "UTC" | "Local") {
         return Err(format!("provided bad location {zone}: unknown time zone {zone}"));
     }
     if text.is_empty() {
