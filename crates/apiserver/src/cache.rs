@@ -17,6 +17,8 @@ pub use entry::{Entry, Header};
 pub(crate) use feed::store_key;
 pub use feed::{Fed, FeedError, follow};
 pub use queue::Changes;
+#[cfg(test)]
+pub(crate) use queue::{MAX_QUEUED_CHANGES, queue};
 pub use shelf::{Change, ChangeKind, Expired, Interest, Shelf, Snapshot, Subscription};
 
 use crate::reader::ObjectReader;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 /// Changes that may wait for one watcher before it is cut off.
-pub(super) const MAX_QUEUED_CHANGES: usize = 4096;
+pub(crate) const MAX_QUEUED_CHANGES: usize = 4096;
 /// The bytes of their new states together: a second of the busiest resource.
 const MAX_QUEUED_BYTES: usize = 16 << 20;
 
@@ -36,21 +36,21 @@ impl Shared {
 
 /// The cache's end.
 #[derive(Debug)]
-pub(super) struct Feeder(Arc<Shared>);
+pub(crate) struct Feeder(Arc<Shared>);
 
 /// The watcher's end.
 #[derive(Debug)]
 pub struct Changes(Arc<Shared>);
 
 /// An empty queue.
-pub(super) fn queue() -> (Feeder, Changes) {
+pub(crate) fn queue() -> (Feeder, Changes) {
     let shared = Arc::new(Shared::default());
     (Feeder(shared.clone()), Changes(shared))
 }
 
 impl Feeder {
     /// Adds a change. False: the watcher has gone, or is cut off by this.
-    pub(super) fn offer(&self, change: &Arc<Change>) -> bool {
+    pub(crate) fn offer(&self, change: &Arc<Change>) -> bool {
         let taken = self.0.with(|state| {
             if state.ended {
                 return false;

@@ -1,6 +1,7 @@
 //! `GET` with `watch=1`: what is asked, and where the stream begins. What is told then is the `teller`'s, its form the
 //! `watcher`'s.
 
+mod backlog;
 mod frame;
 mod observed;
 mod teller;

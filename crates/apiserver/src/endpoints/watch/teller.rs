@@ -3,7 +3,8 @@
 //! Nothing is told before someone asks, so that a client that stands still costs no more than what waits for it in the
 //! cache. One that does not read fast enough is cut off there: it is told of an error once it reads again.
 
-use crate::cache::{Change, ChangeKind, Changes, Entry, Subscription};
+use super::backlog::{Backlog, Next};
+use crate::cache::{Change, ChangeKind, Entry, Subscription};
 use crate::selection::Selection;
 use crate::server::Api;
 use api::status::Status;
@@ -41,23 +42,11 @@ pub(super) enum Told {
     Error(Status),
 }
 
-/// What is to be looked at next.
-enum Next {
-    Initial(Arc<Entry>),
-    Change(Arc<Change>),
-    Bookmark { revision: u64, initial_end: bool },
-}
-
 pub(super) struct Teller {
     api: Arc<Api>,
     selection: Selection,
     bookmarks: bool,
-    initial: std::vec::IntoIter<Arc<Entry>>,
-    initial_end: Option<u64>,
-    missed: std::vec::IntoIter<Arc<Change>>,
-    changes: Changes,
-    /// The revision of a bookmark that is due: all changes up to it are in the queue.
-    bookmark: Option<u64>,
+    backlog: Backlog,
     ended: bool,
     /// The row was replaced: the client comes back and finds another, or none.
     retired: CancellationToken,
@@ -73,7 +62,6 @@ impl Teller {
         beginning: Beginning,
         lasting: Lasting,
     ) -> Self {
-        let Subscription { missed, changes } = beginning.subscription;
         Self {
             retired: api.rows.retirement(row),
             deadline: api.clock.sleep(Duration::from_secs(lasting.seconds)),
@@ -81,11 +69,7 @@ impl Teller {
             api: api.clone(),
             selection,
             bookmarks: lasting.bookmarks,
-            initial: beginning.selected.into_iter(),
-            initial_end: beginning.initial_end,
-            missed: missed.into_iter(),
-            changes,
-            bookmark: None,
+            backlog: Backlog::new(beginning),
             ended: false,
         }
     }
@@ -98,7 +82,7 @@ impl Teller {
     /// The next thing that can be told without waiting for it to happen.
     pub(super) async fn try_next(&mut self) -> Option<Told> {
         while !self.ended {
-            let next = self.ready()?;
+            let next = self.backlog.next()?;
             if let Some(told) = self.see(next).await {
                 return Some(told);
             }
@@ -119,16 +103,16 @@ impl Teller {
                 biased;
                 () = self.api.stopping.cancelled() => self.ended = true,
                 // What has come is still told, the deletion of a definition's last instances above all; then `recv` ends.
-                () = self.retired.cancelled(), if !self.changes.is_closed() => self.changes.close(),
-                change = self.changes.recv() => match change {
-                    Some(change) => {
-                        if let Some(told) = self.see(Next::Change(change)).await {
+                () = self.retired.cancelled(), if !self.backlog.changes.is_closed() => self.backlog.changes.close(),
+                next = self.backlog.recv() => match next {
+                    Some(next) => {
+                        if let Some(told) = self.see(next).await {
                             return Some(told);
                         }
                     }
                     None => {
                         self.ended = true;
-                        if self.changes.is_cut_off() {
+                        if self.backlog.changes.is_cut_off() {
                             return Some(Told::Error(cut_off(self.api.cache.revision())));
                         }
                     }
@@ -136,21 +120,12 @@ impl Teller {
                 () = &mut self.deadline => self.ended = true,
                 () = &mut self.bookmark_due => {
                     self.bookmark_due = self.api.clock.sleep(BOOKMARK_PERIOD);
-                    self.bookmark = self.bookmarks.then(|| self.api.cache.revision());
+                    if self.bookmarks {
+                        self.backlog.bookmark(self.api.cache.revision());
+                    }
                 }
             }
         }
-    }
-
-    fn ready(&mut self) -> Option<Next> {
-        if let Some(entry) = self.initial.next() {
-            return Some(Next::Initial(entry));
-        }
-        if let Some(revision) = self.initial_end.take() {
-            return Some(Next::Bookmark { revision, initial_end: true });
-        }
-        let change = self.missed.next().or_else(|| self.changes.try_recv()).map(Next::Change);
-        change.or_else(|| self.bookmark.take().map(|revision| Next::Bookmark { revision, initial_end: false }))
     }
 
     /// What this selection sees of it.
