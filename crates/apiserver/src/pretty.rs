@@ -4,6 +4,7 @@
 use crate::answer::Answer;
 use crate::body::Body;
 use crate::request::RequestInfo;
+use bytes::Bytes;
 use http::{HeaderMap, header};
 
 /// How the names of programs begin whose users read with their own eyes.
@@ -23,7 +24,8 @@ pub fn asked(headers: &HeaderMap, info: &RequestInfo) -> bool {
     READERS.iter().any(|name| text(header::USER_AGENT).starts_with(name)) || parameter(text(header::ACCEPT))
 }
 
-/// The answer with its JSON indented; any other as it is.
+/// The answer with its JSON indented; any other as it is. Piece by piece, as they are sent, so that a list of thousands does
+/// not stand in memory a second time.
 pub fn print(response: Answer) -> Answer {
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let size = http_body::Body::size_hint(response.body()).exact();
@@ -33,8 +35,8 @@ pub fn print(response: Answer) -> Answer {
     let (parts, body) = response.into_parts();
     let Some(pieces) = body.into_pieces() else { return Answer::from_parts(parts, Body::empty()) };
     let mut printer = Printer { out: Vec::new(), depth: 0, place: Place::Outside, after_opening: false };
-    pieces.iter().for_each(|piece| printer.write(piece));
-    Answer::from_parts(parts, printer.out.into())
+    let printed = pieces.into_iter().map(move |piece| printer.write(&piece));
+    Answer::from_parts(parts, Body::stream(futures::stream::iter(printed)))
 }
 
 /// Where in the text of a document one is.
@@ -56,7 +58,7 @@ struct Printer {
 }
 
 impl Printer {
-    fn write(&mut self, piece: &[u8]) {
+    fn write(&mut self, piece: &[u8]) -> Bytes {
         self.out.reserve(piece.len() + piece.len() / 2);
         for byte in piece {
             match (self.place, byte) {
@@ -67,6 +69,7 @@ impl Printer {
                 (Place::Outside, byte) => self.outside(*byte),
             }
         }
+        std::mem::take(&mut self.out).into()
     }
 
     fn inside(&mut self, byte: u8, next: Place) {
@@ -108,14 +111,15 @@ impl Printer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::RequestInfo;
+    use futures::FutureExt;
+    use http_body_util::BodyExt;
     use serde_json::{Value, json};
 
-    fn printed(pieces: Vec<bytes::Bytes>) -> String {
+    fn printed(pieces: Vec<Bytes>) -> String {
         let mut response = Answer::new(Body::pieces(pieces));
         response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-        let pieces = print(response).into_body().into_pieces().unwrap();
-        String::from_utf8(pieces.concat()).unwrap()
+        let all = print(response).into_body().collect().now_or_never().unwrap().unwrap();
+        String::from_utf8(all.to_bytes().into()).unwrap()
     }
 
     #[test]
@@ -125,7 +129,7 @@ mod tests {
         let text = value.to_string();
         for cut in 0..=text.len() {
             let (first, second) = text.as_bytes().split_at(cut);
-            let pieces = vec![bytes::Bytes::copy_from_slice(first), bytes::Bytes::copy_from_slice(second)];
+            let pieces = vec![Bytes::copy_from_slice(first), Bytes::copy_from_slice(second)];
             assert_eq!(printed(pieces), serde_json::to_string_pretty(&value).unwrap(), "cut at {cut}");
         }
         let spaced = serde_json::to_string_pretty(&value).unwrap() + "\n";

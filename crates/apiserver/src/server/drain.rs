@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use clock::SharedClock;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -56,19 +57,58 @@ impl Drop for Drained {
         let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
         // None where the runtime ends: then the connection ends too
         let Ok(tokio) = tokio::runtime::Handle::try_current() else { return };
-        let clock = self.clock.clone();
-        tokio.spawn(async move {
-            let _ = clock::timeout(&*clock, DRAIN_LIMIT, drain(body)).await; // who is slower finds the stream ended
-        });
+        tokio.spawn(drain(body, self.clock.clone()));
     }
 }
 
-async fn drain(mut body: Incoming) {
-    let mut read = 0;
-    while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        read += frame.data_ref().map_or(0, Bytes::len);
-        if read > DRAIN_BYTES {
-            return;
+/// Reads the rest, within the bounds.
+async fn drain(mut body: impl Body<Data = Bytes> + Unpin, clock: SharedClock) {
+    let all = async {
+        let mut read = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > DRAIN_BYTES {
+                return;
+            }
         }
+    };
+    let _ = clock::timeout(&*clock, DRAIN_LIMIT, all).await; // who is slower finds the stream ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clock::ManualClock;
+    use futures::stream;
+    use http_body_util::StreamBody;
+    use std::convert::Infallible;
+    use std::sync::Arc;
+
+    fn clock() -> Arc<ManualClock> {
+        Arc::new(ManualClock::new(jiff::Timestamp::UNIX_EPOCH))
+    }
+
+    #[tokio::test]
+    async fn a_body_without_an_end_is_not_read_for_ever() {
+        let mut pieces = 0;
+        let piece = || {
+            pieces += 1;
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[0; 1 << 20])))
+        };
+        drain(StreamBody::new(stream::iter(std::iter::repeat_with(piece))), clock()).await;
+        assert_eq!(pieces, (DRAIN_BYTES >> 20) + 1);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let clock = clock();
+        let waiting = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let drained = tokio::spawn(drain(waiting, clock.clone()));
+        while clock.sleepers() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!drained.is_finished());
+        clock.advance(DRAIN_LIMIT);
+        drained.await.unwrap();
     }
 }
