@@ -53,6 +53,35 @@ async fn bodies_have_a_limit_and_identities_have_rights() {
     server.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_get_lines_and_programs_get_less() {
+    use tower::ServiceExt;
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    let map = json!({"metadata": {"name": "m"}, "data": {"x": "x".repeat(200 << 10)}});
+    assert_eq!(send(&admin, Method::POST, MAPS, JSON, map.to_string()).await.0, 201);
+    let get = async |path: &str, name: &str, value: &str| {
+        let request = http::Request::get(path).header(name, value);
+        let request = request.body(http_body_util::Full::new(bytes::Bytes::new())).unwrap();
+        let (parts, body) = admin.clone().oneshot(request).await.unwrap().into_parts();
+        (parts.headers.get("content-encoding").cloned(), body.collect().await.unwrap().to_bytes())
+    };
+    for path in [MAPS, "/api/v1", "/api/v1/namespaces/none/configmaps/none"] {
+        let (_, text) = get(path, "user-agent", "curl/8.0").await;
+        assert!(text.starts_with(b"{\n  \""), "{path}: {:?}", &text[..text.len().min(100)]);
+        let (_, text) = get(path, "user-agent", "kubectl/v1.36.2").await;
+        assert!(text.starts_with(b"{\""), "{path}: {:?}", &text[..text.len().min(100)]);
+    }
+    let (encoding, text) = get(MAPS, "accept-encoding", "gzip").await;
+    assert_eq!(encoding.unwrap(), "gzip");
+    assert!(text.len() < 10 << 10, "{}", text.len());
+    let (encoding, _) =
+        get(&format!("{MAPS}?limit=0&fieldSelector=metadata.name%3Dnone"), "accept-encoding", "gzip").await;
+    assert_eq!(encoding, None, "it would not be worth it");
+    server.shutdown().await;
+}
+
 /// Each connection holds room for one, and each request of a component in this process takes as much.
 #[tokio::test]
 async fn a_request_takes_little_memory_before_it_is_known_what_it_is() {

@@ -142,6 +142,39 @@ fn a_taken_port_and_another_list_of_nodes() {
 }
 
 #[test]
+fn administrators_nodes_and_the_disk_are_looked_after() {
+    let cluster = Cluster::up("master");
+    let admin = cluster.node_path("master", "/etc/kubernetes/admin.conf");
+    let server = cluster.ok("kubectl config view -o jsonpath='{.clusters[0].cluster.server}'");
+    let asks = format!("kubectl --kubeconfig {} --server {server} auth can-i", admin.display());
+    cluster.until(&format!("{asks} '*' '*' || true"), |text| text == "yes\n");
+    let next = "kubectl auth can-i create certificatesigningrequests.certificates.k8s.io/selfnodeclient \
+                --as system:node:master --as-group system:nodes || true";
+    cluster.until(next, |text| text == "yes\n");
+    cluster.write(
+        "greedy.yaml",
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {name: greedy}
+spec:
+  restartPolicy: Never
+  volumes: [{name: scratch, emptyDir: {sizeLimit: 64Ki}}]
+  containers:
+  - name: c
+    image: busybox
+    imagePullPolicy: Never
+    command: [sh, -c, "dd if=/dev/zero of=/scratch/f bs=1024 count=1024; sleep 3600"]
+    volumeMounts: [{name: scratch, mountPath: /scratch}]
+"#,
+    );
+    cluster.ok("kubectl apply -f greedy.yaml");
+    let status = "kubectl get pod greedy -o jsonpath='{.status.phase} {.status.reason}: {.status.message}'";
+    let words = "Failed Evicted: Usage of EmptyDir volume \"scratch\" exceeds the limit \"64Ki\". ";
+    cluster.until(status, |text| text == words);
+}
+
+#[test]
 fn two_that_start_at_once_have_two_ports() {
     let clusters = [Cluster::prepare(), Cluster::prepare()];
     let started = clusters.each_ref().map(|cluster| {
