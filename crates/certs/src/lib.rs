@@ -15,7 +15,7 @@ mod kubeconfig;
 mod pki;
 mod renewal;
 mod request;
-mod serving;
+mod shown;
 mod tls;
 
 pub use authority::{Authority, Issue, KeyCertificate, Usage};
@@ -29,8 +29,10 @@ pub use kubeconfig::{Credentials, Kubeconfig, KubeconfigError, UserCertificate};
 pub use pki::{KubeconfigFile, Paths, Pki, PkiConfig, ensure, write_kubeconfig};
 pub use renewal::renewed;
 pub use request::{RequestInfo, SigningRequest, certificate_request, private_key, request_info};
-pub use serving::ServingCertificate;
-pub use tls::{ClientAuth, changing_server_config, client_config, server_config, unverified_client_config};
+pub use shown::ShownCertificate;
+pub use tls::{
+    ClientAuth, changing_client_config, changing_server_config, client_config, server_config, unverified_client_config,
+};
 
 /// Why a certificate or key could not be made, read or used.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! rustls configurations from PEM texts: one place that says which protocol and which checks.
 
-use crate::{CertError, KeyCertificate, ServingCertificate, certificates_from_pem};
+use crate::{CertError, KeyCertificate, ShownCertificate, certificates_from_pem};
 use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring::default_provider;
@@ -29,7 +29,7 @@ pub fn server_config(
     client_auth: ClientAuth<'_>,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, CertError> {
-    changing_server_config(&ServingCertificate::new(pair)?, client_auth, alpn)
+    changing_server_config(&ShownCertificate::new(pair)?, client_auth, alpn)
 }
 
 /// The same for a certificate that is replaced while the server runs.
@@ -37,7 +37,7 @@ pub fn server_config(
 /// # Errors
 /// [`CertError::NoAuthority`], [`CertError::Tls`]
 pub fn changing_server_config(
-    serving: &ServingCertificate,
+    serving: &ShownCertificate,
     client_auth: ClientAuth<'_>,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, CertError> {
@@ -69,11 +69,26 @@ pub fn client_config(
     pair: Option<&KeyCertificate>,
     alpn: &[&[u8]],
 ) -> Result<Arc<ClientConfig>, CertError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(tls("TLS versions"))?
-        .with_root_certificates(roots(ca_pem)?);
-    as_client(builder, pair, alpn)
+    as_client(trusting(ca_pem)?, pair, alpn)
+}
+
+/// A client's configuration whose certificate is replaced while the client runs. Without `ca_pem` servers are not
+/// verified: see [`unverified_client_config`].
+///
+/// # Errors
+/// [`CertError::Parse`], [`CertError::NoAuthority`], [`CertError::Tls`]
+pub fn changing_client_config(
+    ca_pem: Option<&str>,
+    shown: &ShownCertificate,
+    alpn: &[&[u8]],
+) -> Result<Arc<ClientConfig>, CertError> {
+    let builder = match ca_pem {
+        Some(ca_pem) => trusting(ca_pem)?,
+        None => trusting_all()?,
+    };
+    let mut config = builder.with_client_cert_resolver(Arc::new(shown.clone()));
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(Arc::new(config))
 }
 
 /// A client's configuration that takes every server for what it says it is: upstream's `InsecureSkipVerify`, for probes,
@@ -83,13 +98,22 @@ pub fn client_config(
 /// # Errors
 /// [`CertError::Parse`], [`CertError::Tls`]
 pub fn unverified_client_config(pair: Option<&KeyCertificate>, alpn: &[&[u8]]) -> Result<Arc<ClientConfig>, CertError> {
+    as_client(trusting_all()?, pair, alpn)
+}
+
+fn trusting(ca_pem: &str) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, CertError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(tls("TLS versions"))?;
+    Ok(builder.with_root_certificates(roots(ca_pem)?))
+}
+
+fn trusting_all() -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, CertError> {
     let provider = Arc::new(default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(tls("TLS versions"))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyServer(provider)));
-    as_client(builder, pair, alpn)
+        .map_err(tls("TLS versions"))?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider))))
 }
 
 /// What a client's configuration has beside its way to judge servers.

@@ -21,7 +21,7 @@ pub use authorize::{Caller, Delegation, RequestAttributes};
 pub use listen::{BoundServer, ServerError, bind};
 pub use webhook::Webhook;
 
-use certs::ServingCertificate;
+use certs::ShownCertificate;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub struct ServerConfig {
     /// Where to listen; port 10250 by custom, 0 for any.
     pub address: SocketAddr,
     /// The serving certificate; while there is none, handshakes fail.
-    pub serving: ServingCertificate,
+    pub serving: ShownCertificate,
     /// `authentication.x509.clientCAFile`: who signs clients, PEM.
     pub client_ca_pem: String,
     /// Certificate users that may do everything beside `system:masters`: the API server's.
@@ -42,7 +42,7 @@ pub struct ServerConfig {
 
 impl ServerConfig {
     /// The usual configuration: the API server's own client certificate and `system:masters` may, nobody else.
-    pub fn new(address: SocketAddr, serving: ServingCertificate, client_ca_pem: String) -> Self {
+    pub fn new(address: SocketAddr, serving: ShownCertificate, client_ca_pem: String) -> Self {
         let api_server_users = vec!["kube-apiserver-kubelet-client".to_owned()];
         Self { address, serving, client_ca_pem, api_server_users, delegation: None }
     }

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod api_server;
+pub mod certificate_files;
 pub mod controller_manager;
 pub mod datastore;
 pub mod direct;

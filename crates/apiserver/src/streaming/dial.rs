@@ -1,7 +1,7 @@
 //! Opening connections: TLS with the server's client certificate to kubelets, plain or TLS without one to pods.
 
 use super::plan::Scheme;
-use certs::{CertError, KeyCertificate};
+use certs::{CertError, ShownCertificate};
 use clock::Clock;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -27,22 +27,15 @@ pub struct KubeletClient {
 }
 
 impl KubeletClient {
-    /// `--kubelet-certificate-authority`, `--kubelet-client-certificate` and `--kubelet-client-key`.
+    /// `--kubelet-client-certificate` and `--kubelet-client-key` are what is `shown`; connections opened later show what it
+    /// is replaced by. Without an authority (`--kubelet-certificate-authority`, PEM) kubelets' serving certificates are not
+    /// verified, as upstream has it, since a kubelet may have signed its own.
     ///
     /// # Errors
     /// [`CertError`] for texts that are not certificates or keys.
-    pub fn new(ca_pem: &str, pair: &KeyCertificate) -> Result<Self, CertError> {
+    pub fn new(ca_pem: Option<&str>, shown: &ShownCertificate) -> Result<Self, CertError> {
         // Upgrades need HTTP/1.1; the kubelet offers nothing else to us.
-        Ok(Self { tls: certs::client_config(ca_pem, Some(pair), &[b"http/1.1"])? })
-    }
-
-    /// Without `--kubelet-certificate-authority`: kubelets' serving certificates are not verified, as upstream has it,
-    /// since a kubelet may have signed its own.
-    ///
-    /// # Errors
-    /// As [`KubeletClient::new`].
-    pub fn unverified(pair: &KeyCertificate) -> Result<Self, CertError> {
-        Ok(Self { tls: certs::unverified_client_config(Some(pair), &[b"http/1.1"])? })
+        Ok(Self { tls: certs::changing_client_config(ca_pem, shown, &[b"http/1.1"])? })
     }
 
     pub(super) async fn dial(&self, clock: &dyn Clock, address: &str) -> Result<Connection, DialError> {

@@ -74,7 +74,7 @@ async fn cluster() -> Cluster {
     };
     let pki = certs::ensure(dir.path(), &config, clock.now()).unwrap();
     let serving = pki.kubelet_serving("n1", &["127.0.0.1".to_owned()], clock.now()).unwrap();
-    let serving = certs::ServingCertificate::new(&serving).unwrap();
+    let serving = certs::ShownCertificate::new(&serving).unwrap();
     let ca = pki.authority.certificate_pem().to_owned();
     let server = bind(ServerConfig::new("127.0.0.1:0".parse().unwrap(), serving, ca)).await.unwrap();
     let address = server.address();

@@ -2,7 +2,7 @@
 //! `pintle server`.
 
 use super::node_network::NodeNetwork;
-use certs::ServingCertificate;
+use certs::ShownCertificate;
 use client::{Client, Shutdown};
 use clock::SharedClock;
 use kubelet::server::{Delegation, ServerConfig, ServerError, Webhook};
@@ -28,7 +28,7 @@ pub struct Agent {
     /// Namespaces and sockets.
     pub run_dir: PathBuf,
     /// The serving certificate.
-    pub serving: ServingCertificate,
+    pub serving: ShownCertificate,
     /// Who signs the clients of the HTTPS API, PEM; `None`: the API is not served.
     pub client_ca_pem: Option<String>,
     /// Time.

@@ -2,11 +2,12 @@
 
 use super::datastore::{self, DatastoreFlags};
 use super::serving::Serving;
-use super::{server, shutdown};
+use super::{certificate_files, server, shutdown};
 use apiserver::security::{self, SecurityConfig};
 use apiserver::{KubeletClient, Server, StaticTokens};
-use certs::{ClientAuth, KeyCertificate, TokenSigner, TokenVerifier};
+use certs::{ClientAuth, TokenSigner, TokenVerifier};
 use clap::{ArgAction, Args};
+use client::Shutdown;
 use clock::SharedClock;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -134,7 +135,7 @@ pub async fn run(flags: ApiServerFlags, clock: SharedClock) -> Result<(), Box<dy
     let shutdown = shutdown::on_signal()?;
     flags.stages.check()?;
     let store = datastore::open(&flags.datastore, clock.clone()).await?;
-    let config = config(&flags, clock, store.store())?;
+    let config = config(&flags, clock, store.store(), &shutdown)?;
     let server = Server::start(config).await?;
     tracing::info!(address = %server.address(), "serving");
     shutdown.cancelled().await;
@@ -151,6 +152,7 @@ fn config(
     flags: &ApiServerFlags,
     clock: SharedClock,
     store: Arc<dyn store::Store>,
+    shutdown: &Shutdown,
 ) -> Result<apiserver::Config, Box<dyn Error>> {
     let signing_key = read(&flags.service_account_signing_key_file)?;
     let signer =
@@ -170,18 +172,18 @@ fn config(
         verifier,
         static_tokens,
         anonymous: flags.anonymous_auth,
-        kubelet: kubelet_client(flags)?,
+        kubelet: kubelet_client(flags, &clock, shutdown)?,
     });
     let client_ca = flags.client_ca_file.as_deref().map(read).transpose()?;
     let auth = client_ca.as_deref().map_or(ClientAuth::None, ClientAuth::Optional);
-    let pair = flags.serving.pair(clock.now())?;
+    let shown = flags.serving.certificate(&clock, shutdown)?;
     let advertise_address = flags.advertise_address.or_else(super::kubelet::own_address).unwrap_or(flags.bind_address);
     Ok(apiserver::Config {
         store,
         clock,
         bind: SocketAddr::new(flags.bind_address, flags.secure_port),
         listeners: server::inherited_listeners()?,
-        tls: Some(certs::server_config(&pair, auth, &[b"h2", b"http/1.1"])?),
+        tls: Some(certs::changing_server_config(&shown, auth, &[b"h2", b"http/1.1"])?),
         chain,
         advertise_address,
         service_cluster_ip_range: flags.service_cluster_ip_range.clone(),
@@ -190,13 +192,15 @@ fn config(
     })
 }
 
-fn kubelet_client(flags: &ApiServerFlags) -> Result<Option<KubeletClient>, Box<dyn Error>> {
+fn kubelet_client(
+    flags: &ApiServerFlags,
+    clock: &SharedClock,
+    shutdown: &Shutdown,
+) -> Result<Option<KubeletClient>, Box<dyn Error>> {
     let (Some(certificate), Some(key)) = (&flags.kubelet_client_certificate, &flags.kubelet_client_key) else {
         return Ok(None);
     };
-    let pair = KeyCertificate::read(certificate, key)?;
-    Ok(Some(match &flags.kubelet_certificate_authority {
-        Some(path) => KubeletClient::new(&read(path)?, &pair)?,
-        None => KubeletClient::unverified(&pair)?,
-    }))
+    let shown = certificate_files::follow(certificate, key, clock, shutdown)?;
+    let authority = flags.kubelet_certificate_authority.as_deref().map(read).transpose()?;
+    Ok(Some(KubeletClient::new(authority.as_deref(), &shown)?))
 }

@@ -38,8 +38,9 @@ pub async fn serve(
     if port == 0 {
         return Ok(());
     }
-    let pair = serving.pair(clock.now())?;
-    let acceptor = TlsAcceptor::from(certs::server_config(&pair, certs::ClientAuth::None, &[b"http/1.1"])?);
+    let shown = serving.certificate(&clock, &shutdown)?;
+    let tls = certs::changing_server_config(&shown, certs::ClientAuth::None, &[b"http/1.1"])?;
+    let acceptor = TlsAcceptor::from(tls);
     listen(SocketAddr::new(address, port), Some(acceptor), clock, shutdown).await
 }
 

@@ -1,8 +1,11 @@
 //! The certificate that a component serves with: `--tls-cert-file` and `--tls-private-key-file`, or one that it signs for
 //! itself.
 
-use certs::{Authority, CertError, Issue, KeyCertificate, Usage};
+use super::certificate_files;
+use certs::{Authority, CertError, Issue, KeyCertificate, ShownCertificate, Usage};
 use clap::Args;
+use client::Shutdown;
+use clock::SharedClock;
 use std::path::PathBuf;
 
 /// How long a certificate that a component signs for itself is valid, in seconds: upstream's year.
@@ -20,19 +23,18 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Reads the files, or makes a certificate for this host.
+    /// What the files have, now and later, or a certificate made for this host.
     ///
     /// # Errors
     /// [`CertError`]
-    pub fn pair(&self, now: jiff::Timestamp) -> Result<KeyCertificate, CertError> {
-        match (&self.tls_cert_file, &self.tls_private_key_file) {
-            (Some(certificate), Some(key)) => Ok(KeyCertificate::read(certificate, key)?),
-            _ => {
-                let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().to_lowercase());
-                let host = host.unwrap_or_else(|_| "localhost".to_owned());
-                self_signed(&host, &["localhost".to_owned(), "127.0.0.1".to_owned()], now)
-            }
+    pub fn certificate(&self, clock: &SharedClock, shutdown: &Shutdown) -> Result<ShownCertificate, CertError> {
+        if let (Some(certificate), Some(key)) = (&self.tls_cert_file, &self.tls_private_key_file) {
+            return certificate_files::follow(certificate, key, clock, shutdown);
         }
+        let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().to_lowercase());
+        let host = host.unwrap_or_else(|_| "localhost".to_owned());
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        ShownCertificate::new(&self_signed(&host, &names, clock.now())?)
     }
 }
 

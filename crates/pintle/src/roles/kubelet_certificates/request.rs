@@ -97,7 +97,7 @@ impl Wanted {
         let certificate_pem = answer.ok_or_else(|| format!("no answer to certificate signing request {name}"))??;
         let pair = KeyCertificate { certificate_pem, key_pem };
         // refuses a certificate that is not for this key
-        certs::ServingCertificate::new(&pair)?;
+        certs::ShownCertificate::new(&pair)?;
         Ok(pair)
     }
 }

@@ -4,8 +4,8 @@
 use super::files::PairFiles;
 use super::manager::{Manager, random};
 use super::request::Wanted;
-use crate::roles::serving;
-use certs::{CertError, KeyCertificate, ServingCertificate};
+use crate::roles::{certificate_files, serving};
+use certs::{CertError, KeyCertificate, ShownCertificate};
 use client::{Client, Shutdown};
 use clock::SharedClock;
 use kubelet::Config;
@@ -32,12 +32,12 @@ pub fn serving(
     client: Option<&Client>,
     clock: &SharedClock,
     shutdown: &Shutdown,
-) -> Result<ServingCertificate, CertError> {
+) -> Result<ShownCertificate, CertError> {
     if let (true, Some(client)) = (setup.bootstrap, client) {
         return Ok(signed_by_the_cluster(setup.directory, config, client, clock, shutdown));
     }
     if let Some((certificate, key)) = setup.files {
-        return ServingCertificate::new(&KeyCertificate::read(&certificate, &key)?);
+        return certificate_files::follow(&certificate, &key, clock, shutdown);
     }
     let (certificate, key) = (setup.directory.join("kubelet.crt"), setup.directory.join("kubelet.key"));
     let kept = KeyCertificate::read(&certificate, &key).ok().filter(|pair| is_valid(pair, clock.now()));
@@ -50,7 +50,7 @@ pub fn serving(
             made
         }
     };
-    ServingCertificate::new(&pair)
+    ShownCertificate::new(&pair)
 }
 
 fn signed_by_the_cluster(
@@ -59,8 +59,8 @@ fn signed_by_the_cluster(
     client: &Client,
     clock: &SharedClock,
     shutdown: &Shutdown,
-) -> ServingCertificate {
-    let serving = ServingCertificate::default();
+) -> ShownCertificate {
+    let serving = ShownCertificate::default();
     let files = PairFiles::server(directory);
     let alt_names = std::iter::once(config.node_name.clone());
     let alt_names = alt_names.chain(config.node_ips.iter().map(ToString::to_string)).collect();

@@ -1,21 +1,23 @@
-//! A server's certificate that may still be missing, and may be replaced while the server runs: handshakes take the newest.
+//! A certificate that may still be missing, and may be replaced while whoever shows it runs: handshakes take the newest.
 
 use crate::tls::{key, tls};
 use crate::{CertError, KeyCertificate, certificates_from_pem};
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::ring::default_provider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Shared by its clones. Without a certificate every handshake fails.
+/// Shared by its clones. Without a certificate a server's handshakes fail, and a client shows none.
 #[derive(Clone, Debug, Default)]
-pub struct ServingCertificate(Arc<RwLock<Option<Arc<CertifiedKey>>>>);
+pub struct ShownCertificate(Arc<RwLock<Option<Arc<CertifiedKey>>>>);
 
-impl ServingCertificate {
+impl ShownCertificate {
     /// One that is there from the start.
     ///
     /// # Errors
-    /// See [`ServingCertificate::replace`].
+    /// See [`ShownCertificate::replace`].
     pub fn new(pair: &KeyCertificate) -> Result<Self, CertError> {
         let new = Self::default();
         new.replace(pair)?;
@@ -29,16 +31,30 @@ impl ServingCertificate {
     /// what was shown goes on being shown.
     pub fn replace(&self, pair: &KeyCertificate) -> Result<(), CertError> {
         let chain = certificates_from_pem(&pair.certificate_pem)?;
-        let certified = CertifiedKey::from_der(chain, key(&pair.key_pem)?, &default_provider())
-            .map_err(tls("the server's certificate"))?;
+        let certified =
+            CertifiedKey::from_der(chain, key(&pair.key_pem)?, &default_provider()).map_err(tls("the certificate"))?;
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(certified));
         Ok(())
     }
+
+    fn newest(&self) -> Option<Arc<CertifiedKey>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
-impl ResolvesServerCert for ServingCertificate {
+impl ResolvesServerCert for ShownCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.newest()
+    }
+}
+
+impl ResolvesClientCert for ShownCertificate {
+    fn resolve(&self, _issuers: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.newest()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.newest().is_some()
     }
 }
 
@@ -57,8 +73,8 @@ mod tests {
                 Issue { common_name, organization: None, alt_names, usage: Usage::Server, validity_seconds: 3600 };
             authority.issue(&issue, now).unwrap()
         };
-        let serving = ServingCertificate::default();
-        let shown = || serving.0.read().unwrap().as_ref().map(|shown| shown.cert[0].clone());
+        let serving = ShownCertificate::default();
+        let shown = || serving.newest().map(|shown| shown.cert[0].clone());
         assert_eq!(shown(), None);
         let (first, second) = (issue("first"), issue("second"));
         serving.replace(&first).unwrap();
