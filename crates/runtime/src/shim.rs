@@ -60,6 +60,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(directory: &Path, share_pid: bool) -> std::io::Result<()> {
+    // The shim outlives whoever started its starter: a lock or a pipe of theirs would stay held with it.
+    crate::sys::close_inherited()?;
     let listener = std::io::stdin().as_fd().try_clone_to_owned()?;
     let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
     nix::unistd::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), 0)?;

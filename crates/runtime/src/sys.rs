@@ -62,6 +62,14 @@ pub(crate) fn ignore_signal(number: nix::sys::signal::Signal) {
     let _ = unsafe { nix::sys::signal::signal(number, nix::sys::signal::SigHandler::SigIgn) };
 }
 
+/// Closes every descriptor above standard error: those that whoever started this process let it inherit. Only for a process
+/// that has opened none itself yet.
+pub(crate) fn close_inherited() -> std::io::Result<()> {
+    // SAFETY: nothing in this process owns one of these descriptors yet.
+    let result = unsafe { nix::libc::syscall(nix::libc::SYS_close_range, 3, nix::libc::c_uint::MAX, 0) };
+    nix::errno::Errno::result(result).map(drop).map_err(std::io::Error::from)
+}
+
 /// Forks a child that runs `child` and exits. Only for single-threaded processes (the shim).
 pub(crate) fn fork_child(child: impl FnOnce()) -> nix::Result<nix::unistd::Pid> {
     // SAFETY: the shim has one thread, so the child may use everything the parent could; it never returns.

@@ -223,6 +223,23 @@ fn a_shim_that_nobody_can_reach_ends() {
 }
 
 #[test]
+fn a_shim_holds_nothing_of_whoever_started_it() {
+    if !possible() {
+        return;
+    }
+    let rig = Rig::new();
+    let path = rig.path("lock");
+    let file = std::fs::File::create(&path).unwrap();
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).unwrap(); // inherited, as a shell's are
+    let _sandbox = rig.sandbox("clean");
+    let shims = shims_below(&rig.path("run"));
+    assert_eq!(shims.len(), 1);
+    for entry in std::fs::read_dir(format!("/proc/{}/fd", shims[0])).unwrap() {
+        assert_ne!(std::fs::read_link(entry.unwrap().path()).unwrap_or_default(), path);
+    }
+}
+
+#[test]
 fn cgroups_by_systemd_are_refused_where_it_does_not_run() {
     if std::path::Path::new("/run/systemd/system").is_dir() {
         eprintln!("skipped: systemd runs this machine");
