@@ -174,10 +174,15 @@ impl<'a> Environment<'a> {
         Ok(())
     }
 
-    /// Stops the server; its data stay.
+    /// Stops the server and what is left of its pods; its data stay.
     pub fn stop_server(&mut self) {
+        let left = self.server_pid().filter(|_| self.place == Place::Node).map(super::memory::in_namespace_of);
         if let Some(mut server) = self.server.take() {
             terminate(&mut server);
+        }
+        for pid in left.into_iter().flatten() {
+            // shims outlive the server; their network namespace was ours alone
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
         }
     }
 
@@ -250,12 +255,7 @@ impl Drop for Environment<'_> {
                 eprintln!("the peer keeps namespace {guest}: {error}");
             }
         }
-        let left = self.server_pid().filter(|_| self.place == Place::Node).map(super::memory::in_namespace_of);
         self.stop_server();
-        for pid in left.into_iter().flatten() {
-            // shims outlive the server; their network namespace was ours alone
-            let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
-        }
         if self.place == Place::Node {
             let script =
                 format!("find /sys/fs/cgroup -depth -type d -path '*/{CGROUP}*' -exec rmdir {{}} + 2>/dev/null");
