@@ -56,7 +56,14 @@ pub(super) fn validate_status(object: &Value) -> ErrorList {
     let mut errors = ErrorList::new();
     let set = At::root(object);
     let status = set.at("status");
-    let counts = ["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"];
+    let counts = [
+        "replicas",
+        "fullyLabeledReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "terminatingReplicas",
+        "observedGeneration",
+    ];
     validate_counts(&status, &counts, &mut errors);
     validate_count_order(&status, &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"], &mut errors);
     errors

@@ -2,11 +2,14 @@
 
 use super::rolling::{number, validate_at_most_all, validate_int_or_percent};
 use super::workload::{
-    is_empty, validate_collisions, validate_counts, validate_runs_for_ever, validate_template_labels,
+    is_empty, is_usable, validate_collisions, validate_counts, validate_runs_for_ever, validate_template_labels,
 };
 use crate::labels::{LABEL_SELECTOR, validate_label_selector};
 use crate::object::{child, child_or_new, children, default, default_str, put, reset_status, str_at};
-use crate::pod::{default_pod_template, is_changed, template_warnings, validate_pod_template, warn_of_claim};
+use crate::pod::{
+    default_pod_template, is_changed, template_warnings, validate_pod_template_with_claims, warn_of_claim,
+};
+use crate::volume_claim::validate_claim_spec;
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Map, Value, json};
@@ -69,44 +72,19 @@ impl Strategy for StatefulSet {
     }
 
     fn validate(&self, object: &Value) -> ErrorList {
-        let mut errors = ErrorList::new();
-        let set = At::root(object);
-        let spec = set.at("spec");
-        let policy = spec.at("podManagementPolicy");
-        if !matches!(policy.str(), "OrderedReady" | "Parallel") {
-            errors.push(policy.invalid("must be 'OrderedReady' or 'Parallel'"));
-        }
-        validate_strategy(&spec.at("updateStrategy"), &mut errors);
-        let retention = spec.at("persistentVolumeClaimRetentionPolicy");
-        for field in ["whenDeleted", "whenScaled"] {
-            retention.at(field).one_of(&mut errors, &["Retain", "Delete"]);
-        }
-        spec.at("replicas").nonnegative(&mut errors);
-        spec.at("minReadySeconds").nonnegative(&mut errors);
-        spec.at("ordinals").at("start").nonnegative(&mut errors);
-        let (selector, template) = (spec.at("selector"), spec.at("template"));
-        if selector.exists() {
-            validate_label_selector(&selector, &mut errors);
-            if is_empty(&selector) {
-                errors.push(selector.invalid_struct(LABEL_SELECTOR, "empty selector is invalid for statefulset"));
-            } else {
-                validate_template_labels(&spec, &selector, &mut errors);
-            }
-        } else {
-            errors.push(selector.required(""));
-        }
-        validate_pod_template(&template, &mut errors);
-        validate_runs_for_ever(&template, "StatefulSet", &mut errors);
-        errors
+        let younger = Younger { service_name: true, claims: true, template: true };
+        validate_spec(&At::root(object).at("spec"), younger)
     }
 
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         if update.subresource == Some(Subresource::Status) {
             return validate_status(update);
         }
-        let mut errors = self.validate(update.new);
         let (new, old) = (At::root(update.new), At::root(update.old));
         let (spec, old_spec) = (new.at("spec"), old.at("spec"));
+        let mut younger = Younger { service_name: false, claims: false, template: true };
+        younger.template = validate_spec(&old_spec, younger).is_empty();
+        let mut errors = validate_spec(&spec, younger);
         if fixed_part(&spec) != fixed_part(&old_spec) {
             errors.push(spec.forbidden(UPDATABLE));
         }
@@ -130,6 +108,66 @@ impl Strategy for StatefulSet {
             warnings.push(format!("{}: {why}", limit.path()));
         }
         warnings
+    }
+}
+
+/// The rules that are younger than stored sets: which of them to ask.
+#[derive(Clone, Copy, Debug)]
+struct Younger {
+    service_name: bool,
+    claims: bool,
+    template: bool,
+}
+
+/// `ValidateStatefulSetSpec`
+fn validate_spec(spec: &At, younger: Younger) -> ErrorList {
+    let mut errors = ErrorList::new();
+    let policy = spec.at("podManagementPolicy");
+    if !matches!(policy.str(), "OrderedReady" | "Parallel") {
+        errors.push(policy.invalid("must be 'OrderedReady' or 'Parallel'"));
+    }
+    validate_strategy(&spec.at("updateStrategy"), &mut errors);
+    let retention = spec.at("persistentVolumeClaimRetentionPolicy");
+    for field in ["whenDeleted", "whenScaled"] {
+        retention.at(field).one_of(&mut errors, &["Retain", "Delete"]);
+    }
+    if younger.claims {
+        for claim in spec.at("volumeClaimTemplates").items() {
+            validate_claim_spec(&claim.at("spec"), &mut errors);
+        }
+    }
+    spec.at("replicas").nonnegative(&mut errors);
+    spec.at("minReadySeconds").nonnegative(&mut errors);
+    spec.at("ordinals").at("start").nonnegative(&mut errors);
+    let service = spec.at("serviceName");
+    if younger.service_name && !service.is_empty() {
+        service.check(&mut errors, crate::names::dns1123_label);
+    }
+    validate_selected_template(spec, younger, &mut errors);
+    validate_runs_for_ever(&spec.at("template"), "StatefulSet", &mut errors);
+    errors
+}
+
+/// The selector, and the template with the volumes that it gets of the claims.
+fn validate_selected_template(spec: &At, younger: Younger, errors: &mut ErrorList) {
+    let (selector, template) = (spec.at("selector"), spec.at("template"));
+    if selector.exists() {
+        validate_label_selector(&selector, errors);
+        if is_empty(&selector) {
+            errors.push(selector.invalid_struct(LABEL_SELECTOR, "empty selector is invalid for statefulset"));
+        }
+    } else {
+        errors.push(selector.required(""));
+    }
+    if selector.exists() && !is_usable(&selector) {
+        errors.push(selector.invalid_struct(LABEL_SELECTOR, ""));
+        return;
+    }
+    validate_template_labels(spec, &selector, errors);
+    if younger.template {
+        let templates = spec.at("volumeClaimTemplates");
+        let claims: Vec<&str> = templates.items().map(|claim| claim.at("metadata").at("name").str()).collect();
+        validate_pod_template_with_claims(&template, &claims, errors);
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn is_empty(selector: &At) -> bool {
 }
 
 /// Whether upstream's `LabelSelectorAsSelector` takes it.
-fn is_usable(selector: &At) -> bool {
+pub(super) fn is_usable(selector: &At) -> bool {
     let mut errors = ErrorList::new();
     validate_label_selector(selector, &mut errors);
     errors.is_empty()

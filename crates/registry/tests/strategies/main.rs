@@ -8,6 +8,7 @@ mod devices;
 mod kinds;
 mod volumes;
 mod warnings;
+mod workloads;
 
 use api::field::ErrorList;
 use api::patch::merge;

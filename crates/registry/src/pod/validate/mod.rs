@@ -34,8 +34,9 @@ use crate::At;
 use crate::labels::{validate_annotations, validate_labels};
 use crate::names;
 use api::field::ErrorList;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 /// What containers must know of the pod around them.
 struct Context<'v> {
@@ -107,13 +108,18 @@ fn validate_metadata_and_spec(pod: &Value, errors: &mut ErrorList) {
 
 /// `ValidatePodTemplateSpec`
 pub(crate) fn validate_pod_template(template: &At, errors: &mut ErrorList) {
+    validate_pod_template_with_claims(template, &[], errors);
+}
+
+/// The same of a template whose pods get a volume for each of these claims beside their own.
+pub(crate) fn validate_pod_template_with_claims(template: &At, claims: &[&str], errors: &mut ErrorList) {
     let metadata = template.at("metadata");
     // Upstream leaves `metadata` out of these two paths.
     validate_labels(&metadata_field(template, &metadata, "labels"), errors);
     validate_annotations(&metadata_field(template, &metadata, "annotations"), errors);
     let spec = template.at("spec");
     annotations::validate_pod_specific(&metadata_field(template, &metadata, "annotations"), &spec, errors);
-    validate_pod_spec(&spec, Owner::Template, errors);
+    validate_spec_with_claims(&spec, Owner::Template, claims, errors);
     annotations::validate_against_fields(&metadata.at("annotations"), &spec, errors);
     if !spec.at("ephemeralContainers").is_empty() {
         errors.push(spec.at("ephemeralContainers").forbidden("ephemeral containers not allowed in pod template"));
@@ -127,13 +133,22 @@ fn metadata_field<'q, 'v>(template: &'q At<'q, 'v>, metadata: &At<'_, 'v>, field
 
 /// `ValidatePodSpec`
 pub(crate) fn validate_pod_spec(spec: &At, owner: Owner<'_>, errors: &mut ErrorList) {
+    validate_spec_with_claims(spec, owner, &[], errors);
+}
+
+/// What a claim of a stateful set is to the containers of its pods.
+static CLAIM: LazyLock<Value> = LazyLock::new(|| json!({"persistentVolumeClaim": {}}));
+
+fn validate_spec_with_claims(spec: &At, owner: Owner<'_>, claims: &[&str], errors: &mut ErrorList) {
     if !spec.at("terminationGracePeriodSeconds").exists() {
         errors.push(spec.at("terminationGracePeriodSeconds").required(""));
     }
     let volumes_at = spec.at("volumes");
     let claims_at = spec.at("resourceClaims");
+    let mut volumes = volume::validate_volumes(&volumes_at, owner, errors);
+    volumes.extend(claims.iter().map(|name| (*name, &*CLAIM)));
     let context = Context {
-        volumes: volume::validate_volumes(&volumes_at, owner, errors),
+        volumes,
         claims: claims_at.items().map(|claim| claim.at("name").str()).filter(|name| !name.is_empty()).collect(),
         grace_period_seconds: spec.at("terminationGracePeriodSeconds").int(),
         restart_policy: spec.at("restartPolicy").str(),
