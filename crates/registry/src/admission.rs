@@ -31,25 +31,27 @@ impl Wanted {
             Self::TextOrNull => matches!(ty, Type::String(_) | Type::Null),
             Self::Anything => true,
             Self::Object => matches!(ty, Type::Object(object) if object.name == "Object"),
-            Self::Patches => match ty {
-                Type::List(items, _) => match &**items {
-                    Type::Object(object) => object.name == "JSONPatch",
-                    other => matches!(other, Type::Dyn),
-                },
-                _ => false,
-            },
+            Self::Patches => {
+                matches!(ty, Type::List(items, _) if matches!(&**items, Type::Object(object) if object.name == "JSONPatch"))
+            }
         }
     }
 
-    fn words(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
-            Self::Bool => "must evaluate to bool",
-            Self::Text => "must evaluate to string",
-            Self::TextOrNull => "must evaluate to one of [string null_type]",
-            Self::Anything => "",
-            Self::Object => "must evaluate to Object",
-            Self::Patches => "must evaluate to list(JSONPatch)",
+            Self::Bool => "bool",
+            Self::Text => "string",
+            Self::TextOrNull => "one of [string null_type]",
+            Self::Anything => "dyn",
+            Self::Object => "Object",
+            Self::Patches => "list(JSONPatch)",
         }
+    }
+
+    /// Why an expression of type `ty` does not do. The type of `null` has another name here than in errors of compilation.
+    fn refusal(self, ty: &Type) -> String {
+        let got = if matches!(ty, Type::Null) { "null_type".to_owned() } else { ty.to_string() };
+        format!("must evaluate to {} but got {got}", self.name())
     }
 }
 
@@ -88,14 +90,14 @@ impl Scope {
         self.variables.get_or_insert_default().insert(name.to_owned(), Field { ty, required: true });
     }
 
-    /// Compiles an expression.
+    /// Compiles an expression as it stands, since errors tell lines and columns.
     ///
     /// # Errors
-    /// In upstream's words: `compilation failed: …`, `must evaluate to bool`.
+    /// In upstream's words: `compilation failed: …`, `must evaluate to bool but got string`.
     pub fn compile(&self, source: &str, wanted: Wanted) -> Result<Program, String> {
-        let program = Program::compile(source.trim(), &self.environment())
-            .map_err(|error| format!("compilation failed: {error}"))?;
-        if wanted.accepts(program.result()) { Ok(program) } else { Err(wanted.words().to_owned()) }
+        let program =
+            Program::compile(source, &self.environment()).map_err(|error| format!("compilation failed: {error}"))?;
+        if wanted.accepts(program.result()) { Ok(program) } else { Err(wanted.refusal(program.result())) }
     }
 
     fn environment(&self) -> Environment {

@@ -11,6 +11,7 @@ mod conditions;
 pub mod custom;
 mod diff;
 mod go_text;
+mod go_url;
 mod kinds;
 mod labels;
 mod object;

@@ -1,8 +1,10 @@
 //! Where a webhook is: the `clientConfig` of admission webhooks and of conversions
 //! (`k8s.io/apiserver/pkg/util/webhook/validation.go`).
 
-use crate::At;
+use crate::{At, go_url, names};
 use api::field::ErrorList;
+
+const FORM: &str = "; desired format: https://host[/path]";
 
 /// Exactly one of `url` and `service`, and that one well-formed.
 pub(super) fn validate(client: &At, errors: &mut ErrorList) {
@@ -16,42 +18,71 @@ pub(super) fn validate(client: &At, errors: &mut ErrorList) {
     }
 }
 
-fn validate_url(url: &At<'_, '_>, errors: &mut ErrorList) {
-    const FORM: &str = "; desired format: https://host[/path]";
-    let Some((scheme, rest)) = url.str().split_once("://") else {
-        errors.push(url.required(&format!("url must be a valid URL{FORM}")));
-        return;
-    };
-    if scheme != "https" {
-        errors.push(url.invalid_value(scheme, format!("'https' is the only allowed URL scheme{FORM}")));
-    }
-    if rest.split('/').next().unwrap_or_default().is_empty() {
-        errors.push(url.invalid_value("", format!("host must be specified{FORM}")));
-    }
-    for (mark, words) in [
-        ('@', "user information is not permitted in the URL"),
-        ('#', "fragments are not permitted in the URL"),
-        ('?', "query parameters are not permitted in the URL"),
-    ] {
-        if let Some((_, after)) = rest.split_once(mark) {
-            errors.push(url.invalid_value(after, words));
+/// `ValidateWebhookURL`
+fn validate_url(at: &At<'_, '_>, errors: &mut ErrorList) {
+    let url = match go_url::parse(at.str()) {
+        Ok(url) => url,
+        Err(why) => {
+            errors.push(at.required(&format!("url must be a valid URL: {why}{FORM}")));
+            return;
         }
+    };
+    if url.scheme != "https" {
+        errors.push(at.invalid_value(url.scheme, format!("'https' is the only allowed URL scheme{FORM}")));
+    }
+    if url.host.is_empty() {
+        errors.push(at.invalid_value("", format!("host must be specified{FORM}")));
+    }
+    if let Some(user) = url.user {
+        errors.push(at.invalid_value(user, "user information is not permitted in the URL"));
+    }
+    if !url.fragment.is_empty() {
+        errors.push(at.invalid_value(url.fragment, "fragments are not permitted in the URL"));
+    }
+    if !url.query.is_empty() {
+        errors.push(at.invalid_value(url.query, "query parameters are not permitted in the URL"));
     }
 }
 
+/// `ValidateWebhookService`. Its callers hand in name and namespace the wrong way round, so that each is reported under
+/// the other's name.
 fn validate_service(service: &At<'_, '_>, errors: &mut ErrorList) {
-    let required = |field: &str| format!("service {field} is required");
-    for field in ["name", "namespace"] {
+    for (field, reported) in [("namespace", "name"), ("name", "namespace")] {
         if service.at(field).is_empty() {
-            errors.push(service.at(field).required(&required(field)));
+            errors.push(service.at(reported).required(""));
         }
     }
-    if service.at("port").int().is_some_and(|port| !(1..=65_535).contains(&port)) {
-        let wrong = crate::names::inclusive_range(1, 65_535);
-        errors.push(service.at("port").invalid(format!("port is not valid: {wrong}")));
+    let port = service.at("port");
+    let number = port.int().unwrap_or(0);
+    let wrong = names::port_number(number);
+    if !wrong.is_empty() {
+        errors.push(port.invalid_value(number, format!("port is not valid: {}", wrong.join(", "))));
     }
-    let path = service.at("path");
-    if path.exists() && !path.str().starts_with('/') {
+    validate_path(&service.at("path"), errors);
+}
+
+/// A path of which each segment could be a name.
+fn validate_path(path: &At<'_, '_>, errors: &mut ErrorList) {
+    let text = path.str();
+    if matches!(text, "" | "/") {
+        return;
+    }
+    if text == "//" {
+        errors.push(path.invalid("segment[0] may not be empty"));
+        return;
+    }
+    if !text.starts_with('/') {
         errors.push(path.invalid("must start with a '/'"));
+    }
+    // The first character goes whatever it is, as upstream's does.
+    let segments = text.get(1..).unwrap_or_default();
+    let segments = segments.strip_suffix('/').unwrap_or(segments);
+    for (index, segment) in segments.split('/').enumerate() {
+        if segment.is_empty() {
+            errors.push(path.invalid(format!("segment[{index}] may not be empty")));
+            continue;
+        }
+        let wrong = names::dns1123_subdomain(segment).into_iter();
+        errors.extend(wrong.map(|why| path.invalid(format!("segment[{index}]: {why}"))));
     }
 }

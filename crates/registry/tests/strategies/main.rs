@@ -3,6 +3,7 @@
 //! The corpus (`golden.rs`) has what was recorded; here are the rules that it has no sample of.
 
 mod addresses;
+mod admission;
 mod batch;
 mod devices;
 mod kinds;

@@ -35,11 +35,13 @@ impl Strategy for PolicyBinding {
         if spec.at("paramRef").exists() {
             validate_param_ref(&spec.at("paramRef"), &mut errors);
         }
-        if spec.at("matchResources").exists() {
-            matching::match_resources(&spec.at("matchResources"), &mut errors);
+        let resources = spec.at("matchResources");
+        if resources.exists() {
+            matching::match_resources(&resources, &mut errors);
         }
-        if self.0 == Phase::Validating {
-            validate_actions(&spec.at("validationActions"), &mut errors);
+        match self.0 {
+            Phase::Validating => validate_actions(&spec.at("validationActions"), &mut errors),
+            Phase::Mutating => matching::no_deletions(&resources, &mut errors),
         }
         errors
     }
@@ -75,15 +77,12 @@ fn validate_param_ref(reference: &At, errors: &mut ErrorList) {
 }
 
 fn validate_actions(actions: &At, errors: &mut ErrorList) {
-    if actions.is_empty() {
-        errors.push(actions.required("at least one validation action is required"));
-        return;
-    }
     let mut seen = BTreeSet::new();
     for action in actions.items() {
         if !ACTIONS.contains(&action.str()) {
             errors.push(action.not_supported(&ACTIONS));
-        } else if !seen.insert(action.str()) {
+        }
+        if !seen.insert(action.str()) {
             errors.push(action.duplicate());
         }
     }
@@ -91,5 +90,8 @@ fn validate_actions(actions: &At, errors: &mut ErrorList) {
         let words = "must not contain both Deny and Warn (repeating the same validation failure information in the API \
                      response and headers serves no purpose)";
         errors.push(actions.invalid(words));
+    }
+    if actions.is_empty() {
+        errors.push(actions.required("at least one validation action is required"));
     }
 }

@@ -1,6 +1,6 @@
 //! `matchConditions`: expressions that decide whether a webhook or policy is asked at all.
 
-use super::compile;
+use super::compile_trimmed;
 use crate::admission::{Scope, Wanted};
 use crate::{At, names};
 use api::field::{Error, ErrorList};
@@ -20,7 +20,7 @@ pub(super) fn validate(conditions: &At, has_params: bool, errors: &mut ErrorList
         if expression.str().trim().is_empty() {
             errors.push(expression.required(""));
         } else {
-            compile(&expression, &scope, Wanted::Bool, errors);
+            compile_trimmed(&expression, &scope, Wanted::Bool, errors);
         }
         name.require_and_check(errors, names::qualified_name);
         if !name.is_empty() && !seen.insert(name.str()) {

@@ -7,6 +7,8 @@ use api::selector::validate_label_selector;
 use std::collections::BTreeSet;
 
 const OPERATIONS: [&str; 5] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
+/// Nothing is mutated that goes.
+const MUTATING_OPERATIONS: [&str; 4] = ["*", "CONNECT", "CREATE", "UPDATE"];
 const SCOPES: [&str; 3] = ["*", "Cluster", "Namespaced"];
 
 fn is_wild(list: &At) -> bool {
@@ -68,7 +70,9 @@ fn resources(list: &At, errors: &mut ErrorList) {
     if list.len() > 1 && list.strings().any(|one| one == "*/*") {
         errors.push(list.invalid("if '*/*' is present, must not specify other resources"));
     }
-    if is_wild(list) && list.strings().any(|one| one != "*" && !one.is_empty() && !one.contains('/')) {
+    // Upstream looks at the last of those alone: `["pods", "*"]` passes, `["*", "pods"]` does not.
+    let last = list.strings().filter(|one| !one.is_empty() && !one.contains('/')).last();
+    if is_wild(list) && last.is_some_and(|one| one != "*") {
         errors.push(list.invalid("if '*' is present, must not specify other resources without subresources"));
     }
 }
@@ -80,6 +84,7 @@ pub(super) fn selector(selector: &At, errors: &mut ErrorList) {
 
 /// `validateMatchResources`
 pub(super) fn match_resources(matching: &At, errors: &mut ErrorList) {
+    matching.at("matchPolicy").require_one_of(errors, &MATCH_POLICIES);
     for name in ["namespaceSelector", "objectSelector"] {
         let at = matching.at(name);
         if at.exists() {
@@ -91,7 +96,17 @@ pub(super) fn match_resources(matching: &At, errors: &mut ErrorList) {
     for list in ["resourceRules", "excludeResourceRules"] {
         matching.at(list).items().for_each(|rule| named_rule(&rule, errors));
     }
-    matching.at("matchPolicy").require_one_of(errors, &MATCH_POLICIES);
+}
+
+/// What mutating policies and their bindings match: no deletions. The path is that of all rules.
+pub(super) fn no_deletions(matching: &At, errors: &mut ErrorList) {
+    let rules = matching.at("resourceRules");
+    let place = rules.at("operations");
+    for rule in rules.items() {
+        for operation in rule.at("operations").strings().filter(|one| !MUTATING_OPERATIONS.contains(one)) {
+            errors.push(place.not_supported_value(operation, &MUTATING_OPERATIONS));
+        }
+    }
 }
 
 fn named_rule(named: &At, errors: &mut ErrorList) {

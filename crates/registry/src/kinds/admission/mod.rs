@@ -32,10 +32,27 @@ const REINVOCATION_POLICIES: [&str; 2] = ["IfNeeded", "Never"];
 
 /// Compiles the expression here; its type, if it compiles.
 fn compile(at: &At, scope: &Scope, wanted: Wanted, errors: &mut ErrorList) -> Option<Type> {
-    match scope.compile(at.str(), wanted) {
+    compile_as(at, (at.str(), at.str()), scope, wanted, errors)
+}
+
+/// The same without the space around the expression, which messages do not quote either.
+fn compile_trimmed(at: &At, scope: &Scope, wanted: Wanted, errors: &mut ErrorList) {
+    let source = at.str().trim();
+    compile_as(at, (source, source), scope, wanted, errors);
+}
+
+/// The same of `source`, which messages quote as `quoted`.
+fn compile_as(
+    at: &At,
+    (source, quoted): (&str, &str),
+    scope: &Scope,
+    wanted: Wanted,
+    errors: &mut ErrorList,
+) -> Option<Type> {
+    match scope.compile(source, wanted) {
         Ok(program) => Some(program.result().clone()),
         Err(words) => {
-            errors.push(at.invalid_value(at.str().trim(), words));
+            errors.push(at.invalid_value(quoted, words));
             None
         }
     }

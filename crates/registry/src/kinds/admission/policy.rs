@@ -1,17 +1,23 @@
 //! ValidatingAdmissionPolicy and MutatingAdmissionPolicy.
 
-use super::{FAILURE_POLICIES, Phase, REINVOCATION_POLICIES, compile, conditions, defaults, matching};
+use super::{
+    FAILURE_POLICIES, Phase, REINVOCATION_POLICIES, compile, compile_as, compile_trimmed, conditions, defaults,
+    matching,
+};
 use crate::admission::{Scope, Wanted};
+use crate::conditions::validate_conditions;
+use crate::custom::JsonPath;
 use crate::object::{child, child_or_new, default_str};
 use crate::{At, Strategy, Subresource, Update, names};
-use api::field::{Error, ErrorList};
+use api::field::ErrorList;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const MAX_AUDIT_ANNOTATIONS: usize = 20;
 /// Longest expression of an audit annotation, in bytes.
 const MAX_VALUE_EXPRESSION_BYTES: usize = 5 << 10;
-const REASONS: [&str; 4] = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"];
+/// The documentation of the API speaks of `Unauthorized` too; upstream's validation has never taken it.
+const REASONS: [&str; 3] = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
 const PATCH_TYPES: [&str; 2] = ["ApplyConfiguration", "JSONPatch"];
 
 /// The strategy of both.
@@ -39,7 +45,7 @@ impl Strategy for Policy {
         let root = At::root(object);
         let spec = root.at("spec");
         match self.0 {
-            Phase::Validating => validating(&spec, &mut errors),
+            Phase::Validating => validating(&spec, root.at("metadata").at("name").str(), &mut errors),
             Phase::Mutating => mutating(&spec, &mut errors),
         }
         errors
@@ -47,7 +53,7 @@ impl Strategy for Policy {
 
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         if update.subresource == Some(Subresource::Status) {
-            return ErrorList::new();
+            return validate_status(&At::root(update.new).at("status"));
         }
         self.validate(update.new)
     }
@@ -66,6 +72,9 @@ fn common(spec: &At, makes_objects: bool, errors: &mut ErrorList) -> Scope {
         let rules = constraints.at("resourceRules");
         if rules.is_empty() {
             errors.push(rules.required(""));
+        }
+        if makes_objects {
+            matching::no_deletions(&constraints, errors);
         }
     } else {
         errors.push(constraints.required(""));
@@ -116,10 +125,10 @@ fn is_cel_identifier(name: &str) -> bool {
 
 fn validate_variable(variable: &At, scope: &mut Scope, errors: &mut ErrorList) {
     let (name, expression) = (variable.at("name"), variable.at("expression"));
-    if name.is_empty() {
+    if name.str().trim().is_empty() {
         errors.push(name.required("name is not specified"));
     } else if !is_cel_identifier(name.str()) {
-        errors.push(name.invalid("name is not a valid CEL identifier"));
+        errors.push(name.invalid("must be a valid CEL identifier"));
     }
     if expression.str().trim().is_empty() {
         errors.push(expression.required("expression is not specified"));
@@ -131,7 +140,7 @@ fn validate_variable(variable: &At, scope: &mut Scope, errors: &mut ErrorList) {
 }
 
 /// `validateValidatingAdmissionPolicySpec`
-fn validating(spec: &At, errors: &mut ErrorList) {
+fn validating(spec: &At, policy: &str, errors: &mut ErrorList) {
     let scope = common(spec, false, errors);
     let (validations, annotations) = (spec.at("validations"), spec.at("auditAnnotations"));
     if validations.is_empty() && annotations.is_empty() {
@@ -146,7 +155,7 @@ fn validating(spec: &At, errors: &mut ErrorList) {
     }
     let mut seen = BTreeSet::new();
     for annotation in annotations.items() {
-        validate_annotation(&annotation, &scope, errors);
+        validate_annotation(&annotation, policy, &scope, errors);
         let key = annotation.at("key");
         if !seen.insert(key.str()) {
             errors.push(key.duplicate());
@@ -168,30 +177,50 @@ fn validate_validation(validation: &At, scope: &Scope, errors: &mut ErrorList) {
     } else if !dynamic.is_empty() {
         compile(&dynamic, &scope.of_message(), Wanted::Text, errors);
     }
+    // That a message is required where the expression has line breaks is documented, but not asked for.
     if !message.is_empty() && trimmed.is_empty() {
-        errors.push(message.invalid("message must be non-empty if specified"));
-    } else if trimmed.contains('\n') {
-        errors.push(message.invalid("message must not contain line breaks"));
-    } else if message.is_empty() && expression.str().trim().contains('\n') {
-        errors.push(message.required("message must be specified if expression contains line breaks"));
+        errors.push(message.invalid("must be non-empty if specified"));
+    } else if trimmed.contains(['\n', '\r']) {
+        errors.push(message.invalid("must not contain line breaks"));
     }
     validation.at("reason").one_of(errors, &REASONS);
 }
 
-fn validate_annotation(annotation: &At, scope: &Scope, errors: &mut ErrorList) {
+/// The annotation is written under the policy's name and the key.
+fn validate_annotation(annotation: &At, policy: &str, scope: &Scope, errors: &mut ErrorList) {
     let (key, value) = (annotation.at("key"), annotation.at("valueExpression"));
-    if key.is_empty() {
-        errors.push(key.required(""));
+    if policy.is_empty() {
+        errors.push(key.invalid_value(key.str(), "requires metadata.name be non-empty"));
     } else {
-        key.check(errors, names::qualified_name);
+        let whole = format!("{policy}/{}", key.str());
+        errors.extend(names::qualified_name(&whole).into_iter().map(|why| key.invalid_value(whole.as_str(), why)));
     }
-    if value.str().trim().is_empty() {
+    let source = value.str().trim();
+    if source.is_empty() {
         errors.push(value.required("valueExpression is not specified"));
-    } else if value.str().trim().len() > MAX_VALUE_EXPRESSION_BYTES {
-        errors.push(Error::too_long(&value.path(), MAX_VALUE_EXPRESSION_BYTES));
+    } else if source.len() > MAX_VALUE_EXPRESSION_BYTES {
+        errors.push(value.required(&format!("must not exceed {MAX_VALUE_EXPRESSION_BYTES} bytes in length")));
     } else {
-        compile(&value, scope, Wanted::TextOrNull, errors);
+        compile_as(&value, (source, value.str()), scope, Wanted::TextOrNull, errors);
     }
+}
+
+/// `validateValidatingAdmissionPolicyStatus`: what the type checker found, and conditions.
+fn validate_status(status: &At) -> ErrorList {
+    let mut errors = ErrorList::new();
+    let checking = status.at("typeChecking");
+    for warning in checking.at("expressionWarnings").items() {
+        warning.at("warning").require(&mut errors);
+        let field = warning.at("fieldRef");
+        let path = field.str().trim();
+        if path.is_empty() {
+            errors.push(field.required(""));
+        } else if let Err(why) = JsonPath::parse(&format!(".{}", path.trim_start_matches('.'))) {
+            errors.push(field.invalid_value(path, format!("invalid JSONPath: {why}")));
+        }
+    }
+    validate_conditions(&status.at("conditions"), &mut errors);
+    errors
 }
 
 /// `validateMutatingAdmissionPolicySpec`
@@ -201,26 +230,33 @@ fn mutating(spec: &At, errors: &mut ErrorList) {
     if mutations.is_empty() {
         errors.push(mutations.required("mutations must contain at least one item"));
     }
-    for mutation in mutations.items() {
-        let kind = mutation.at("patchType");
-        kind.require_one_of(errors, &PATCH_TYPES);
-        let parts = [("ApplyConfiguration", "applyConfiguration"), ("JSONPatch", "jsonPatch")];
-        for (own, field) in parts {
-            let part = mutation.at(field);
-            if kind.str() == own && !part.exists() {
-                errors.push(part.required(&format!("must be specified when patchType is {own}")));
-            } else if kind.str() != own && part.exists() && PATCH_TYPES.contains(&kind.str()) {
-                errors.push(part.invalid(format!("must not be specified when patchType is {}", kind.str())));
-            } else if kind.str() == own {
-                let expression = part.at("expression");
-                let wanted = if own == "JSONPatch" { Wanted::Patches } else { Wanted::Object };
-                if expression.str().trim().is_empty() {
-                    errors.push(expression.required("expression is not specified"));
-                } else {
-                    compile(&expression, &scope, wanted, errors);
-                }
-            }
+    mutations.items().for_each(|mutation| validate_mutation(&mutation, &scope, errors));
+    spec.at("reinvocationPolicy").require_one_of(errors, &REINVOCATION_POLICIES);
+}
+
+/// `validateMutation`: the part that `patchType` names, and no other.
+fn validate_mutation(mutation: &At, scope: &Scope, errors: &mut ErrorList) {
+    let kind = mutation.at("patchType");
+    let (own, wanted) = match kind.str() {
+        "" => return errors.push(kind.required("")),
+        "ApplyConfiguration" => ("applyConfiguration", Wanted::Object),
+        "JSONPatch" => ("jsonPatch", Wanted::Patches),
+        _ => return errors.push(kind.not_supported(&PATCH_TYPES)),
+    };
+    let part = mutation.at(own);
+    let expression = part.at("expression");
+    if !part.exists() {
+        errors.push(part.required(&format!("must be specified when patchType is {}", kind.str())));
+    } else if expression.str().trim().is_empty() {
+        errors.push(expression.required(""));
+    } else {
+        compile_trimmed(&expression, scope, wanted, errors);
+    }
+    for other in ["applyConfiguration", "jsonPatch"] {
+        let part = mutation.at(other);
+        if other != own && part.exists() {
+            let detail = format!("must not be specified when patchType is {}", kind.str());
+            errors.push(part.invalid_value(format!("{{{other}}}"), detail));
         }
     }
-    spec.at("reinvocationPolicy").require_one_of(errors, &REINVOCATION_POLICIES);
 }

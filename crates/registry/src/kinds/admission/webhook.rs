@@ -103,10 +103,7 @@ fn review_versions(versions: &At, errors: &mut ErrorList) {
             errors.push(version.invalid("duplicate version"));
             continue;
         }
-        version.check(errors, |name| {
-            let wrong = names::dns1035_label(name);
-            if wrong.is_empty() { wrong } else { vec![wrong.join(",")] }
-        });
+        version.check(errors, names::dns1035_label);
     }
     if !versions.strings().any(|version| REVIEW_VERSIONS.contains(&version)) {
         errors.push(versions.invalid(format!("must include at least one of {}", REVIEW_VERSIONS.join(", "))));
