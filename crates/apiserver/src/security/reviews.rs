@@ -6,7 +6,6 @@ use crate::chain::{Authorizer, Decision, Reviews};
 use crate::request::RequestInfo;
 use crate::tokens::ServiceAccountTokens;
 use crate::user::UserInfo;
-use api::field::{Error, Path};
 use api::status::{Status, Subject};
 use clock::SharedClock;
 use registry::Resource;
@@ -77,23 +76,20 @@ impl SecurityReviews {
         with_status(body, status.into())
     }
 
-    fn subject_access_review(&self, body: &Value) -> Result<Value, Status> {
-        check(&body["spec"], true)?;
+    fn subject_access_review(&self, resource: &Resource, body: &Value) -> Result<Value, Status> {
+        check(resource, body)?;
         Ok(self.access_review(&user_of(&body["spec"]), body))
     }
 
-    fn local_subject_access_review(&self, request: &RequestInfo, body: &Value) -> Result<Value, Status> {
-        let spec = &body["spec"];
-        let attributes = &spec["resourceAttributes"];
-        let path = Path::new("spec").child("resourceAttributes").child("namespace");
-        let namespace = attributes["namespace"].as_str().unwrap_or_default();
-        check(spec, true)?;
-        if namespace != request.namespace {
-            return Err(invalid(&[Error::invalid(&path, namespace, "must match metadata.namespace")]));
-        }
-        let mut answer = self.access_review(&user_of(spec), body);
-        api::meta::child_mut(&mut answer, "metadata").insert("namespace".to_owned(), request.namespace.clone().into());
-        Ok(answer)
+    fn local_subject_access_review(
+        &self,
+        request: &RequestInfo,
+        resource: &Resource,
+        body: &Value,
+    ) -> Result<Value, Status> {
+        let mut body = body.clone();
+        api::meta::child_mut(&mut body, "metadata").insert("namespace".to_owned(), request.namespace.clone().into());
+        self.subject_access_review(resource, &body)
     }
 
     fn self_subject_rules_review(&self, user: &UserInfo, body: &Value) -> Result<Value, Status> {
@@ -121,11 +117,13 @@ impl Reviews for SecurityReviews {
             ("", "serviceaccounts", "token") => self.tokens.create(request, body),
             ("authentication.k8s.io", "tokenreviews", "") => self.token_review(body),
             ("authentication.k8s.io", "selfsubjectreviews", "") => Ok(self.self_subject_review(user, body)),
-            (AUTHORIZATION, "subjectaccessreviews", "") => self.subject_access_review(body),
+            (AUTHORIZATION, "subjectaccessreviews", "") => self.subject_access_review(resource, body),
             (AUTHORIZATION, "selfsubjectaccessreviews", "") => {
-                check(&body["spec"], false).map(|()| self.access_review(user, body))
+                check(resource, body).map(|()| self.access_review(user, body))
             }
-            (AUTHORIZATION, "localsubjectaccessreviews", "") => self.local_subject_access_review(request, body),
+            (AUTHORIZATION, "localsubjectaccessreviews", "") => {
+                self.local_subject_access_review(request, resource, body)
+            }
             (AUTHORIZATION, "selfsubjectrulesreviews", "") => self.self_subject_rules_review(user, body),
             _ => return None,
         };
@@ -205,30 +203,11 @@ fn request_of(spec: &Value) -> RequestInfo {
     }
 }
 
-/// Upstream validates the spec alone, which has no kind: the message begins with a dot.
-fn invalid(errors: &[Error]) -> Status {
-    Status::invalid(&Subject { group: AUTHORIZATION, resource: "", name: "" }, errors)
-}
-
-/// `ValidateSubjectAccessReviewSpec` and its sibling for oneself.
-fn check(spec: &Value, about_another: bool) -> Result<(), Status> {
-    let path = Path::new("spec");
-    let (resource, other) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
-    let mut errors = Vec::new();
-    match (resource.is_object(), other.is_object()) {
-        (true, true) => {
-            let value = json!({"Path": other["path"], "Verb": other["verb"]});
-            let words = "cannot be specified in combination with resourceAttributes";
-            errors.push(Error::invalid(&path.child("nonResourceAttributes"), value, words));
-        }
-        (false, false) => {
-            let words = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-            errors.push(Error::invalid(&path.child("resourceAttributes"), Value::Null, words));
-        }
-        _ => {}
+/// Whether the question is one. Upstream validates its internal form, which has no kind: the message begins with a dot.
+fn check(resource: &Resource, body: &Value) -> Result<(), Status> {
+    let errors = resource.strategy.validate(body);
+    if errors.is_empty() {
+        return Ok(());
     }
-    if about_another && text(&spec["user"]).is_empty() && strings(&spec["groups"]).is_empty() {
-        errors.push(Error::invalid(&path.child("user"), "", "at least one of user or group must be specified"));
-    }
-    if errors.is_empty() { Ok(()) } else { Err(invalid(&errors)) }
+    Err(Status::invalid(&Subject { group: AUTHORIZATION, resource: "", name: "" }, &errors))
 }

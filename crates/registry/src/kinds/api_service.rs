@@ -3,10 +3,13 @@
 use crate::object::{child_or_new, default_int, reset_status};
 use crate::{At, Strategy, Subresource, Update, names};
 use api::field::ErrorList;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 const MAX_GROUP_PRIORITY: i64 = 20_000;
 const MAX_VERSION_PRIORITY: i64 = 1000;
+const CONDITION_STATUSES: [&str; 3] = ["True", "False", "Unknown"];
 /// The label of those that the server registers itself.
 const MANAGED_LABEL: &str = "kube-aggregator.kubernetes.io/automanaged";
 
@@ -41,6 +44,7 @@ impl Strategy for ApiService {
         let root = At::root(object);
         let spec = root.at("spec");
         let (group, version, service) = (spec.at("group"), spec.at("version"), spec.at("service"));
+        validate_own_name(&root, &mut errors);
         if group.is_empty() && version.str() != "v1" {
             errors.push(group.required("only v1 may have an empty group and it better be legacy kube"));
         }
@@ -52,7 +56,8 @@ impl Strategy for ApiService {
         let (insecure, bundle) = (spec.at("insecureSkipTLSVerify"), spec.at("caBundle"));
         if !service.exists() {
             if !bundle.is_empty() {
-                errors.push(bundle.invalid_value("", "local APIServices may not have a caBundle"));
+                let size = STANDARD.decode(bundle.str()).map_or(0, |bytes| bytes.len());
+                errors.push(bundle.invalid_value(format!("{size} bytes"), "local APIServices may not have a caBundle"));
             }
             if insecure.bool() {
                 errors.push(insecure.invalid("local APIServices may not have insecureSkipTLSVerify"));
@@ -62,9 +67,10 @@ impl Strategy for ApiService {
         service.at("namespace").require(&mut errors);
         service.at("name").require(&mut errors);
         let port = service.at("port");
-        if !(1..=65535).contains(&port.int().unwrap_or(0)) {
-            let wrong = names::port_number(port.int().unwrap_or(0));
-            errors.extend(wrong.into_iter().map(|why| port.invalid_value(port.int().unwrap_or(0), why)));
+        let number = port.int().unwrap_or(0);
+        let wrong = names::port_number(number);
+        if !wrong.is_empty() {
+            errors.push(port.invalid_value(number, format!("port is not valid: {}", wrong.join(", "))));
         }
         if insecure.bool() && !bundle.is_empty() {
             errors.push(insecure.invalid("may not be true if caBundle is present"));
@@ -79,13 +85,27 @@ impl Strategy for ApiService {
         let mut errors = ErrorList::new();
         let root = At::root(update.new);
         for condition in root.at("status").at("conditions").items() {
-            condition.at("status").one_of(&mut errors, &["False", "True", "Unknown"]);
+            let status = condition.at("status");
+            if !CONDITION_STATUSES.contains(&status.str()) {
+                errors.push(status.not_supported(&CONDITION_STATUSES));
+            }
         }
         errors
     }
 
     fn validate_name(&self, name: &str) -> Vec<String> {
         names::path_segment(name)
+    }
+}
+
+/// The name says which group-version it is.
+fn validate_own_name(service: &At, errors: &mut ErrorList) {
+    let (spec, metadata) = (service.at("spec"), service.at("metadata"));
+    let name = metadata.at("name");
+    let wanted = format!("{}.{}", spec.at("version").str(), spec.at("group").str());
+    if name.str() != wanted && names::path_segment(name.str()).is_empty() {
+        let wanted = api::field::go_quote(&wanted);
+        errors.push(name.invalid(format!("must be `spec.version+\".\"+spec.group`: {wanted}")));
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Whether somebody may approve or sign for a signer is admission's.
 
-mod pem;
+pub(super) mod pem;
 
 use crate::object::{child_or_new, default_str, keep, reset_status, str_at};
 use crate::resource::{Occasion, Requestor};

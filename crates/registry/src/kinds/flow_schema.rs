@@ -65,7 +65,9 @@ fn validate_spec(spec: &At, name: &str, errors: &mut ErrorList) {
     }
     let method = spec.at("distinguisherMethod");
     if method.exists() && !matches!(method.at("type").str(), "ByNamespace" | "ByUser") {
-        errors.push(method.at("type").not_supported(&["ByNamespace", "ByUser"]));
+        // The method is quoted whole, under the path of its type.
+        let printed = method.go_text("io.k8s.api.flowcontrol.v1.FlowDistinguisherMethod");
+        errors.push(method.at("type").not_supported(&["ByNamespace", "ByUser"]).printed_as(printed));
     }
     let reference = spec.at("priorityLevelConfiguration");
     let level = reference.at("name");
@@ -156,7 +158,11 @@ fn validate_resource_rule(rule: &At, errors: &mut ErrorList) {
     } else if has_star(&namespaces) {
         validate_list(&namespaces, "", "namespaces", errors);
     } else {
-        namespaces.items().for_each(|namespace| namespace.check(errors, names::dns1123_label));
+        let rule = |text: &str| {
+            let wrong = names::dns1123_label(text).into_iter();
+            wrong.map(|why| format!("each member of this list must be '*' or a DNS-1123 label; {why}")).collect()
+        };
+        namespaces.items().for_each(|namespace| namespace.check(errors, rule));
     }
 }
 
@@ -191,6 +197,8 @@ pub(super) fn validate_conditions(conditions: &At, errors: &mut ErrorList) {
         if !seen.insert(kind.str()) {
             errors.push(kind.duplicate());
         }
-        kind.require(errors);
+        if kind.is_empty() {
+            errors.push(kind.required("must not be empty"));
+        }
     }
 }

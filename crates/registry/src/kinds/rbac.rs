@@ -135,7 +135,10 @@ impl Binding {
                     subject.at("namespace").require(errors);
                 }
             }
-            "User" | "Group" => {
+            kind @ ("User" | "Group") => {
+                if name.is_empty() {
+                    errors.push(name.invalid_value("", format!("{} name cannot be empty", kind.to_lowercase())));
+                }
                 if group.str() != GROUP {
                     errors.push(group.not_supported(&[GROUP]));
                 }

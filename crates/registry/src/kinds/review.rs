@@ -1,11 +1,13 @@
 //! Reviews: questions that are answered, not stored (`k8s.io/kubernetes/pkg/apis/authorization/validation`).
 
-use crate::{At, Strategy};
+use crate::labels::validate_label_name;
+use crate::{At, Strategy, names};
 use api::field::ErrorList;
 use serde_json::Value;
 
 /// What a question about a path is printed as.
 const NON_RESOURCE: &str = "io.k8s.api.authorization.v1.NonResourceAttributes";
+const METADATA: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// The strategy of the three access reviews.
 #[derive(Debug)]
@@ -33,8 +35,10 @@ impl Strategy for AccessReview {
         if self.names_user && spec.at("user").is_empty() && spec.at("groups").is_empty() {
             errors.push(spec.at("user").invalid_value("", "at least one of user or group must be specified"));
         }
+        validate_selectors(&resource, &mut errors);
+        let metadata = review.at("metadata");
+        self.validate_metadata(&metadata, &mut errors);
         if self.local {
-            let metadata = review.at("metadata");
             let namespace = resource.at("namespace");
             if resource.exists() && namespace.str() != metadata.at("namespace").str() {
                 errors.push(namespace.invalid_value(namespace.str(), "must match metadata.namespace"));
@@ -44,12 +48,23 @@ impl Strategy for AccessReview {
                 errors.push(other.invalid_struct(NON_RESOURCE, detail));
             }
         }
-        validate_selectors(&resource, &mut errors);
         errors
     }
 }
 
-/// A selector is either raw or parsed.
+impl AccessReview {
+    /// A question has no name, no labels, nothing: it is not stored. Who owns its fields is written down all the same.
+    fn validate_metadata(&self, metadata: &At, errors: &mut ErrorList) {
+        let known: &[&str] = if self.local { &["managedFields", "namespace"] } else { &["managedFields"] };
+        let given = |(field, value): (&String, &Value)| !known.contains(&field.as_str()) && !value.is_null();
+        if metadata.map().is_some_and(|map| map.iter().any(given)) {
+            let detail = if self.local { "must be empty except for namespace" } else { "must be empty" };
+            errors.push(metadata.invalid_struct(METADATA, detail));
+        }
+    }
+}
+
+/// A selector is either raw or parsed. Operators may be newer than this server.
 fn validate_selectors(resource: &At, errors: &mut ErrorList) {
     for field in ["fieldSelector", "labelSelector"] {
         let selector = resource.at(field);
@@ -62,9 +77,32 @@ fn validate_selectors(resource: &At, errors: &mut ErrorList) {
             errors.push(raw.invalid(detail));
         }
         if raw.is_empty() && parsed.is_empty() {
-            let detail = format!("when {}, requirements or rawSelector is required", selector.path());
+            let detail = format!("when {} is specified, requirements or rawSelector is required", selector.path());
             errors.push(parsed.required(&detail));
         }
+        let of_labels = field == "labelSelector";
+        parsed.items().for_each(|one| validate_requirement(&one, of_labels, errors));
+    }
+}
+
+/// `ValidateLabelSelectorRequirement` and `ValidateFieldSelectorRequirement`
+fn validate_requirement(requirement: &At, of_labels: bool, errors: &mut ErrorList) {
+    let (key, values) = (requirement.at("key"), requirement.at("values"));
+    if !of_labels && key.is_empty() {
+        errors.push(key.required("must be specified"));
+    }
+    match requirement.at("operator").str() {
+        "In" | "NotIn" if values.is_empty() => {
+            errors.push(values.required("must be specified when `operator` is 'In' or 'NotIn'"));
+        }
+        "Exists" | "DoesNotExist" if !values.is_empty() => {
+            errors.push(values.forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+        }
+        _ => {}
+    }
+    if of_labels {
+        validate_label_name(&key, errors);
+        values.items().for_each(|value| value.check(errors, names::label_value));
     }
 }
 

@@ -7,6 +7,7 @@ mod admission;
 mod batch;
 mod devices;
 mod kinds;
+mod policies;
 mod volumes;
 mod warnings;
 mod workloads;

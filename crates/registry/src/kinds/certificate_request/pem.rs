@@ -41,6 +41,17 @@ fn blocks(encoded: &str) -> Vec<Block> {
     found
 }
 
+/// What keeps Go from reading a bundle of authorities: there must be one certificate at least.
+pub(crate) fn check_authorities(encoded: &str) -> Result<(), &'static str> {
+    let blocks = blocks(encoded);
+    let fine = |block: &&Block| block.label == "CERTIFICATE" && !block.has_headers;
+    let mut certificates = blocks.iter().filter(fine).filter_map(|block| block.der.as_deref());
+    if certificates.any(|der| X509Certificate::from_der(der).is_ok()) {
+        return Ok(());
+    }
+    Err("unable to load root certificates: unable to parse bytes as PEM block")
+}
+
 /// Go's words for DER that does not parse.
 fn malformed(der: &[u8]) -> String {
     let content = match der {

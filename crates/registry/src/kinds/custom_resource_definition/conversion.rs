@@ -2,6 +2,7 @@
 
 use super::spec::enumerated;
 use crate::At;
+use crate::kinds::certificate_request::pem;
 use crate::kinds::webhook_client;
 use crate::names::dns1035_label;
 use api::field::ErrorList;
@@ -10,7 +11,7 @@ use api::field::ErrorList;
 const REVIEW_VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 
 /// What is wrong with `conversion`. Upstream's internal form has the webhook's two members beside the strategy.
-pub(super) fn validate(conversion: &At<'_, '_>, errors: &mut ErrorList) {
+pub(super) fn validate(conversion: &At<'_, '_>, checks_bundle: bool, errors: &mut ErrorList) {
     if !conversion.exists() {
         return;
     }
@@ -32,8 +33,22 @@ pub(super) fn validate(conversion: &At<'_, '_>, errors: &mut ErrorList) {
         errors.push(client.required("required when strategy is set to Webhook"));
     } else {
         webhook_client::validate(&client, errors);
+        let bundle = client.at("caBundle");
+        if checks_bundle
+            && !bundle.is_empty()
+            && let Err(why) = pem::check_authorities(bundle.str())
+        {
+            errors.push(bundle.invalid(why));
+        }
     }
     validate_review_versions(&versions, errors);
+}
+
+/// Whether a definition that is in use may not get a bundle which nobody can read: unless it has had one.
+pub(super) fn checks_bundle(stored: &At<'_, '_>) -> bool {
+    let conversion = stored.at("spec").at("conversion").value().cloned().unwrap_or_default();
+    let bundle = conversion["webhook"]["clientConfig"]["caBundle"].as_str().unwrap_or_default();
+    bundle.is_empty() || pem::check_authorities(bundle).is_ok()
 }
 
 fn validate_review_versions(versions: &At<'_, '_>, errors: &mut ErrorList) {
@@ -47,10 +62,7 @@ fn validate_review_versions(versions: &At<'_, '_>, errors: &mut ErrorList) {
             errors.push(version.invalid("duplicate version"));
             continue;
         }
-        let wrong = dns1035_label(version.str());
-        if !wrong.is_empty() {
-            errors.push(version.invalid(wrong.join(",")));
-        }
+        version.check(errors, dns1035_label);
     }
     if !names.iter().any(|name| REVIEW_VERSIONS.contains(name)) {
         errors.push(versions.invalid(format!("must include at least one of {}", REVIEW_VERSIONS.join(", "))));

@@ -80,7 +80,8 @@ impl Strategy for CustomResourceDefinition {
             let metadata = definition.at("metadata");
             errors.push(metadata.at("name").invalid("must be spec.names.plural+\".\"+spec.group"));
         }
-        errors.extend(spec::validate(&spec));
+        // It is not in use yet, and cert managers inject the bundle later.
+        errors.extend(spec::validate(&spec, false));
         names::validate(&definition.at("status").at("acceptedNames"), &mut errors);
         stored::validate(object, &mut errors);
         validate_approval(&definition, None, &mut errors);
@@ -96,8 +97,9 @@ impl Strategy for CustomResourceDefinition {
             return errors;
         }
         let (spec, old_spec) = (new.at("spec"), old.at("spec"));
-        errors.extend(spec::validate(&spec));
-        if is_established(&old) {
+        let in_use = is_established(&old);
+        errors.extend(spec::validate(&spec, in_use && conversion::checks_bundle(&old)));
+        if in_use {
             crate::object::validate_immutable(&spec.at("scope"), &old_spec.at("scope"), &mut errors);
             let (names, old_names) = (spec.at("names"), old_spec.at("names"));
             crate::object::validate_immutable(&names.at("kind"), &old_names.at("kind"), &mut errors);

@@ -7,6 +7,7 @@ use crate::custom::JsonPath;
 use crate::names::{dns1035_label, dns1123_subdomain};
 use api::field::{Error, ErrorList};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 const COLUMN_TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
 const COLUMN_FORMATS: [&str; 8] = ["byte", "date", "date-time", "double", "float", "int32", "int64", "password"];
@@ -15,8 +16,8 @@ const MAX_SELECTABLE_FIELDS: usize = 8;
 /// How long a deprecation warning may be, in bytes.
 const MAX_WARNING_BYTES: usize = 256;
 
-/// All that is wrong with a spec.
-pub(super) fn validate(spec: &At<'_, '_>) -> ErrorList {
+/// All that is wrong with a spec; `checks_bundle`: also with the certificates of its webhook.
+pub(super) fn validate(spec: &At<'_, '_>, checks_bundle: bool) -> ErrorList {
     let mut errors = ErrorList::new();
     validate_group(&spec.at("group"), &mut errors);
     enumerated(&spec.at("scope"), &["Cluster", "Namespaced"], &mut errors);
@@ -44,7 +45,7 @@ pub(super) fn validate(spec: &At<'_, '_>) -> ErrorList {
     }
     names::validate(&given, &mut errors);
     validate_common_parts(spec, &mut errors);
-    conversion::validate(&spec.at("conversion"), &mut errors);
+    conversion::validate(&spec.at("conversion"), checks_bundle, &mut errors);
     errors
 }
 
@@ -193,10 +194,7 @@ pub(super) fn validate_json_path(path: &At<'_, '_>, errors: &mut ErrorList) -> b
 }
 
 fn validate_selectable(fields: &At<'_, '_>, schema: Option<&Value>, errors: &mut ErrorList) {
-    if fields.len() > MAX_SELECTABLE_FIELDS {
-        errors.push(Error::too_many(&fields.path(), fields.len(), MAX_SELECTABLE_FIELDS));
-    }
-    let mut seen = Vec::new();
+    let mut seen = BTreeSet::new();
     for field in fields.items() {
         let path = field.at("jsonPath");
         if path.is_empty() {
@@ -218,9 +216,11 @@ fn validate_selectable(fields: &At<'_, '_>, schema: Option<&Value>, errors: &mut
                          formats are allowed.";
             errors.push(path.invalid(words));
         }
-        if seen.contains(&path.str()) {
+        if !seen.insert(path.str()) {
             errors.push(path.duplicate());
         }
-        seen.push(path.str());
+    }
+    if seen.len() > MAX_SELECTABLE_FIELDS {
+        errors.push(Error::too_many(&fields.path(), seen.len(), MAX_SELECTABLE_FIELDS));
     }
 }
