@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod codec;
+pub mod duration;
 pub mod field;
 pub mod fieldset;
 pub mod meta;

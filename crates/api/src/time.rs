@@ -1,10 +1,9 @@
-//! Times on the wire: RFC 3339 in UTC with whole seconds (`metav1.Time`) or six fraction digits (`metav1.MicroTime`),
-//! and Go's durations. Errors are in the words of Go's `time` package.
+//! Times on the wire: RFC 3339 in UTC with whole seconds (`metav1.Time`) or six fraction digits (`metav1.MicroTime`).
+//! Errors are in the words of Go's `time` package. Durations are in [`crate::duration`].
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
-use std::time::Duration;
 
 /// Why a text is no time, as Go says it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,33 +31,6 @@ pub fn parse_seconds(text: &str) -> Result<Timestamp, TimeError> {
 /// When the text is no such time.
 pub fn parse_micros(text: &str) -> Result<Timestamp, TimeError> {
     Parser { text, rest: text, layout: MICROS_LAYOUT, micros: true }.parse()
-}
-
-/// Reads a Go duration that is not negative: `1h2m3.5s`, `100ms`.
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let mut total = 0.0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..end].parse().ok()?;
-        rest = &rest[end..];
-        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let unit = match &rest[..end] {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            "us" | "µs" => 1e-6,
-            "ns" => 1e-9,
-            _ => return None,
-        };
-        total += number * unit;
-        rest = &rest[end..];
-    }
-    (!text.is_empty()).then(|| Duration::try_from_secs_f64(total).ok()).flatten()
 }
 
 /// `2006-01-02T15:04:05Z`

@@ -16,6 +16,7 @@ mod call;
 pub mod chain;
 mod compress;
 mod conversion;
+mod deadline;
 mod decode;
 pub mod discovery;
 mod documents;

@@ -7,6 +7,7 @@ use crate::body::RequestBody;
 use crate::call::Call;
 use crate::chain::{Decision, Operation};
 use crate::compress;
+use crate::deadline;
 use crate::endpoints;
 use crate::pretty;
 use crate::request::RequestInfo;
@@ -23,14 +24,9 @@ use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The longest body of a write, in bytes: upstream's `MaxRequestBodyBytes`.
 const MAX_BODY_BYTES: usize = 3 << 20;
-
-/// How long a body may take to come, so that who stops half-way does not keep the place of other writes: upstream's
-/// `--request-timeout`.
-const MAX_BODY_WAIT: Duration = Duration::from_secs(60);
 
 /// Who is at the other end.
 pub enum Identity {
@@ -48,7 +44,7 @@ pub async fn handle(api: Arc<Api>, request: Request<RequestBody>, identity: Iden
     let verb = info.verb.clone();
     let resource = info.resource.clone();
     let (pretty, gzip) = (pretty::asked(request.headers(), &info), compress::asked(request.headers()));
-    let guarded = AssertUnwindSafe(respond(&api, request, info, identity)).catch_unwind().await;
+    let guarded = AssertUnwindSafe(in_time(&api, request, info, identity)).catch_unwind().await;
     let mut response = guarded.unwrap_or_else(|_| {
         tracing::error!(%verb, %resource, "a request panicked");
         endpoints::error(&Status::internal("this request has made the server panic"))
@@ -66,6 +62,20 @@ pub async fn handle(api: Arc<Api>, request: Request<RequestBody>, identity: Iden
     response.headers_mut().insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache, private"));
     api.metrics.request(&verb, &resource, response.status().as_u16(), api.clock.monotonic().saturating_sub(started));
     response
+}
+
+/// Answers, unless the time is over before: also when the body does not come, so that who stops half-way does not keep
+/// the place of other writes.
+async fn in_time(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInfo, identity: Identity) -> Answer {
+    if deadline::is_long_running(&info) {
+        return respond(api, request, info, identity).await;
+    }
+    let (limit, late) = match deadline::limit(&info) {
+        Ok(limit) => (limit, deadline::passed(&info)),
+        Err(status) => return endpoints::error(&status),
+    };
+    let answered = clock::timeout(&*api.clock, limit, respond(api, request, info, identity)).await;
+    answered.unwrap_or_else(|| endpoints::error(&late))
 }
 
 async fn respond(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInfo, identity: Identity) -> Answer {
@@ -169,13 +179,9 @@ async fn serve(
         }
     };
     if !reads {
-        match clock::timeout(&*api.clock, MAX_BODY_WAIT, read_body(body)).await {
-            Some(Ok(bytes)) => call.body = bytes,
-            Some(Err(status)) => return endpoints::error(&status),
-            None => {
-                let message = "request did not complete within the allotted timeout";
-                return endpoints::error(&Status::timeout(message, 0));
-            }
+        match read_body(body).await {
+            Ok(bytes) => call.body = bytes,
+            Err(status) => return endpoints::error(&status),
         }
     }
     if info.verb != "watch" && &*call.row.plural == "endpoints" {

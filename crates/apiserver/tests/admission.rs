@@ -224,6 +224,11 @@ async fn webhooks_refuse_warn_and_fail_as_they_are_told() {
         "Internal error occurred: failed calling webhook \"s.example.com\": failed to call webhook: Post {url:?}: context deadline exceeded"
     );
     assert_eq!((code, body["message"].as_str()), (500, Some(words.as_str())));
+    // Who asks for less time than the webhook has gets no more.
+    let (code, body) = send(&admin, Method::POST, &format!("{secrets}?timeout=100ms"), JSON, secret("two")).await;
+    let words = "Timeout: request did not complete within requested timeout - context deadline exceeded";
+    assert_eq!((code, &body["message"], &body["reason"]), (504, &json!(words), &json!("Timeout")));
+    assert_eq!(send(&admin, Method::GET, &format!("{secrets}/two"), JSON, "").await.0, 404);
     server.shutdown().await;
 }
 

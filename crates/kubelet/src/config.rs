@@ -3,7 +3,7 @@
 //! Precedence as upstream: defaults, then the file, then flags.
 
 use crate::paths::Paths;
-pub use api::time::parse_duration;
+pub use api::duration::parse_positive as parse_duration;
 use k8s_openapi::api::core::v1::Taint;
 use serde::Deserialize;
 use serde_json::Value;

@@ -127,20 +127,32 @@ impl Finding {
 
 type Check = fn(Pod<'_>, Version) -> Option<Finding>;
 
-/// What a pod (its metadata and spec) has that the standard forbids, as one text; `None`: nothing.
+/// What a pod (its metadata and spec) has that the standard forbids, as one text with details; `None`: nothing.
 pub fn violations(standard: Standard, metadata: &Value, spec: &Value) -> Option<String> {
+    join(&findings(standard, metadata, spec), |finding| format!("{} ({})", finding.reason, finding.detail))
+}
+
+/// The same without details, so that pods which differ in names alone have the same text.
+pub fn reasons(standard: Standard, metadata: &Value, spec: &Value) -> Option<String> {
+    join(&findings(standard, metadata, spec), |finding| finding.reason.clone())
+}
+
+fn join(findings: &[Finding], text: impl Fn(&Finding) -> String) -> Option<String> {
+    let texts: Vec<String> = findings.iter().map(text).collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
+}
+
+fn findings(standard: Standard, metadata: &Value, spec: &Value) -> Vec<Finding> {
     let pod = Pod { metadata, spec };
     let checks: Vec<Check> = match standard.level {
-        Level::Privileged => return None,
+        Level::Privileged => return Vec::new(),
         Level::Baseline => baseline::CHECKS.iter().map(|(_, check)| *check).collect(),
         Level::Restricted => {
             let kept = baseline::CHECKS.iter().filter(|(name, _)| !restricted::overrides(name, standard.version));
             kept.map(|(_, check)| *check).chain(restricted::CHECKS).collect()
         }
     };
-    let found = checks.iter().filter_map(|check| check(pod, standard.version));
-    let texts: Vec<String> = found.map(|finding| format!("{} ({})", finding.reason, finding.detail)).collect();
-    (!texts.is_empty()).then(|| texts.join(", "))
+    checks.iter().filter_map(|check| check(pod, standard.version)).collect()
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use crate::SharedReader;
 use crate::chain::{Attributes, Operation};
 use api::field::{Error, Path};
 use api::status::{Status, Subject};
-use registry::pod_security::{Level, Standard, Version, violations};
+use registry::pod_security::{Level, Standard, Version, reasons, violations};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 const PREFIX: &str = "pod-security.kubernetes.io/";
 /// Kinds that hold a template of pods, and where.
@@ -22,25 +22,31 @@ const TEMPLATES: [(&str, &str, &str); 8] = [
     ("batch", "jobs", "/spec/template"),
     ("batch", "cronjobs", "/spec/jobTemplate/spec/template"),
 ];
-/// Pods of a namespace that are looked at when its level rises; upstream's limit.
+/// Pods of a namespace that are looked at when its level rises; upstream's limit. They are checked in memory, far within
+/// the second that upstream also grants.
 const MAX_PODS_CHECKED: usize = 3000;
 
 pub(super) struct PodSecurity {
     reader: SharedReader,
 }
 
-/// What a label's value is taken for when it is wrong: the strictest, so that a typing error opens nothing.
-const FALLBACK: Level = Level::Restricted;
+/// What a namespace's labels ask for.
+struct Policy {
+    enforce: Standard,
+    warn: Standard,
+    /// What is wrong with the labels, of every mode.
+    errors: Vec<Error>,
+}
 
-/// The standard of a mode (`enforce`, `warn`), and what is wrong with its labels.
-fn standard(labels: &Value, mode: &str, errors: &mut Vec<Error>) -> Standard {
+/// The standard of a mode. What its labels say wrongly is taken for `fallback` of the newest version.
+fn standard(labels: &Value, mode: &str, fallback: Level, errors: &mut Vec<Error>) -> Standard {
     let path = |key: &str| Path::new("metadata").child("labels").key(key);
     let mut standard = Standard { level: Level::Privileged, version: Version::Latest };
     let key = format!("{PREFIX}{mode}");
     if let Some(value) = labels[&key].as_str() {
         standard.level = value.parse().unwrap_or_else(|why: String| {
             errors.push(Error::invalid(&path(&key), value, why));
-            FALLBACK
+            fallback
         });
     }
     let key = format!("{PREFIX}{mode}-version");
@@ -53,38 +59,84 @@ fn standard(labels: &Value, mode: &str, errors: &mut Vec<Error>) -> Standard {
     standard
 }
 
-/// What is wrong with all labels of a namespace.
-fn label_errors(labels: &Value) -> Vec<Error> {
-    let mut errors = Vec::new();
-    for mode in ["enforce", "audit", "warn"] {
-        standard(labels, mode, &mut errors);
-    }
-    errors
-}
-
-/// A change of a pod that cannot make it worse: metadata apart, only images, deadlines and tolerations can change.
-fn is_insignificant(new: &Value, old: &Value) -> bool {
-    let strip = |pod: &Value| {
-        let mut spec = pod["spec"].clone();
-        if let Some(spec) = spec.as_object_mut() {
-            for field in ["activeDeadlineSeconds", "tolerations", "schedulingGates", "nodeSelector", "affinity"] {
-                spec.remove(field);
+impl Policy {
+    /// A typing error opens nothing, so it enforces the strictest level; but nobody is warned because of one.
+    fn of(labels: &Value) -> Self {
+        let mut errors = Vec::new();
+        let enforce = standard(labels, "enforce", Level::Restricted, &mut errors);
+        let enforce_is_wrong = labels[format!("{PREFIX}enforce")].as_str().is_some_and(|l| l.parse::<Level>().is_err());
+        standard(labels, "audit", Level::Privileged, &mut errors);
+        let mut warn = standard(labels, "warn", Level::Privileged, &mut errors);
+        // Makers of pods are warned of what their pods would meet.
+        if labels[format!("{PREFIX}warn")].is_null() && !enforce_is_wrong && enforce.level > warn.level {
+            warn.level = enforce.level;
+            if labels[format!("{PREFIX}warn-version")].is_null() {
+                warn.version = enforce.version;
             }
         }
-        for list in ["containers", "initContainers"] {
-            let containers = spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
-            containers.filter_map(Value::as_object_mut).for_each(|container| {
-                container.remove("image");
-            });
+        Self { enforce, warn, errors }
+    }
+}
+
+/// Whether an update of a pod could make it worse. Of what may change in a pod that is images, and containers that are
+/// added to it.
+fn is_significant(new: &Value, old: &Value) -> bool {
+    let images = |pod: &Value, member: &str| -> Vec<Value> {
+        super::list(&pod["spec"][member]).map(|container| container["image"].clone()).collect()
+    };
+    if ["containers", "initContainers"].iter().any(|member| images(new, member) != images(old, member)) {
+        return true;
+    }
+    super::list(&new["spec"]["ephemeralContainers"]).any(|container| {
+        let mut before = super::list(&old["spec"]["ephemeralContainers"]);
+        before.find(|old| old["name"] == container["name"]).is_none_or(|old| old["image"] != container["image"])
+    })
+}
+
+/// The pods of a namespace, one of each controller first: those of one controller are much the same.
+fn by_priority(pods: &[std::sync::Arc<Value>]) -> impl Iterator<Item = &Value> {
+    let mut seen = HashSet::new();
+    let (first, again): (Vec<&Value>, Vec<&Value>) = pods.iter().map(|pod| &**pod).partition(|pod| {
+        let mut owners = super::list(&pod["metadata"]["ownerReferences"]);
+        owners.find(|owner| owner["controller"] == true).is_none_or(|owner| seen.insert(text(&owner["uid"])))
+    });
+    first.into_iter().chain(again)
+}
+
+/// What of these pods the standard would not let in again.
+fn warnings_of(pods: &[std::sync::Arc<Value>], namespace: &str, standard: Standard) -> Vec<String> {
+    let mut found: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for pod in by_priority(pods).take(MAX_PODS_CHECKED) {
+        if let Some(why) = reasons(standard, &pod["metadata"], &pod["spec"]) {
+            found.entry(why).or_default().push(text(&pod["metadata"]["name"]));
         }
-        spec
-    };
-    let app_armor = |pod: &Value| -> BTreeMap<String, Value> {
-        let annotations = pod["metadata"]["annotations"].as_object().into_iter().flatten();
-        let known = annotations.filter(|(key, _)| key.starts_with("container.apparmor.security.beta.kubernetes.io/"));
-        known.map(|(key, value)| (key.clone(), value.clone())).collect()
-    };
-    strip(new) == strip(old) && app_armor(new) == app_armor(old)
+    }
+    let mut warnings = Vec::new();
+    if pods.len() > MAX_PODS_CHECKED {
+        warnings.push(format!(
+            "new PodSecurity enforce level only checked against the first {MAX_PODS_CHECKED} of {} existing pods",
+            pods.len()
+        ));
+    }
+    if !found.is_empty() {
+        warnings.push(format!(
+            "existing pods in namespace {namespace:?} violate the new PodSecurity enforce level \"{standard}\""
+        ));
+    }
+    let mut of_pods: Vec<String> = found
+        .iter()
+        .map(|(why, pods)| {
+            let first = pods.iter().min().copied().unwrap_or_default();
+            match pods.len() {
+                1 => format!("{first}: {why}"),
+                2 => format!("{first} (and 1 other pod): {why}"),
+                n => format!("{first} (and {} other pods): {why}", n - 1),
+            }
+        })
+        .collect();
+    of_pods.sort();
+    warnings.extend(of_pods);
+    warnings
 }
 
 impl PodSecurity {
@@ -92,14 +144,13 @@ impl PodSecurity {
         Self { reader }
     }
 
-    fn standard_of(&self, namespace: &str, mode: &str) -> Standard {
+    fn policy_of(&self, namespace: &str) -> Policy {
         let namespace = self.reader.get("", "namespaces", "", namespace);
-        let labels = namespace.as_deref().map_or(&Value::Null, |namespace| &namespace["metadata"]["labels"]);
-        standard(labels, mode, &mut Vec::new())
+        Policy::of(namespace.as_deref().map_or(&Value::Null, |namespace| &namespace["metadata"]["labels"]))
     }
 
     fn enforce(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
-        let standard = self.standard_of(&attributes.namespace, "enforce");
+        let standard = self.policy_of(&attributes.namespace).enforce;
         let pod = &attributes.object;
         match violations(standard, &pod["metadata"], &pod["spec"]) {
             Some(found) => Err(forbidden(attributes, &format!("violates PodSecurity \"{standard}\": {found}"))),
@@ -108,50 +159,26 @@ impl PodSecurity {
     }
 
     fn warning(&self, attributes: &Attributes<'_>, template: &Value) -> Option<String> {
-        let standard = self.standard_of(&attributes.namespace, "warn");
+        let standard = self.policy_of(&attributes.namespace).warn;
         let found = violations(standard, &template["metadata"], &template["spec"])?;
         Some(format!("would violate PodSecurity \"{standard}\": {found}"))
     }
 
-    /// What of a namespace's pods a risen level would not let in again.
-    fn warn_of_pods(&self, attributes: &mut Attributes<'_>, standard: Standard) {
-        let namespace = super::name_of(attributes).to_owned();
-        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for pod in self.reader.list("", "pods", Some(&namespace)).iter().take(MAX_PODS_CHECKED) {
-            if let Some(why) = violations(standard, &pod["metadata"], &pod["spec"]) {
-                found.entry(why).or_default().push(text(&pod["metadata"]["name"]).to_owned());
-            }
-        }
-        if found.is_empty() {
-            return;
-        }
-        attributes.warnings.push(format!(
-            "existing pods in namespace {namespace:?} violate the new PodSecurity enforce level \"{standard}\""
-        ));
-        for (why, pods) in found {
-            let others = match pods.len() {
-                1 => String::new(),
-                2 => " (and 1 other pod)".to_owned(),
-                n => format!(" (and {} other pods)", n - 1),
-            };
-            attributes.warnings.push(format!("{}{others}: {why}", pods[0]));
-        }
-    }
-
     fn namespace(&self, attributes: &mut Attributes<'_>) -> Result<(), Status> {
-        let (labels, before) = (&attributes.object["metadata"]["labels"], &attributes.old["metadata"]["labels"]);
-        let errors = label_errors(labels);
-        if !errors.is_empty() && (attributes.old.is_null() || label_errors(before).is_empty()) {
+        let policy = Policy::of(&attributes.object["metadata"]["labels"]);
+        let before = Policy::of(&attributes.old["metadata"]["labels"]);
+        if !policy.errors.is_empty() && (attributes.old.is_null() || policy.errors != before.errors) {
             let subject = Subject { group: "", resource: "Namespace", name: super::name_of(attributes) };
-            return Err(Status::invalid(&subject, &errors));
+            return Err(Status::invalid(&subject, &policy.errors));
         }
-        if attributes.old.is_null() {
+        let (new, old) = (policy.enforce, before.enforce);
+        let relaxed = new.version == old.version && new.level <= old.level;
+        if attributes.old.is_null() || relaxed || new.level == Level::Privileged {
             return Ok(());
         }
-        let (new, old) = (standard(labels, "enforce", &mut Vec::new()), standard(before, "enforce", &mut Vec::new()));
-        if new != old && new.level >= old.level && new.level != Level::Privileged {
-            self.warn_of_pods(attributes, new);
-        }
+        let namespace = super::name_of(attributes);
+        let warnings = warnings_of(&self.reader.list("", "pods", Some(namespace)), namespace, new);
+        attributes.warnings.extend(warnings);
         Ok(())
     }
 }
@@ -187,9 +214,13 @@ fn concerns_pod(attributes: &Attributes<'_>) -> bool {
     match attributes.operation {
         Operation::Create => is(attributes, "", "pods", ""),
         Operation::Update => {
-            is(attributes, "", "pods", "ephemeralcontainers")
-                || is(attributes, "", "pods", "") && !is_insignificant(&attributes.object, attributes.old)
+            let subresource = attributes.subresource;
+            let concerned = matches!(subresource, "" | "ephemeralcontainers" | "resize");
+            concerned && is(attributes, "", "pods", subresource) && is_significant(&attributes.object, attributes.old)
         }
         Operation::Delete | Operation::Connect => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,6 @@
 use clap::{ArgAction, Args};
 use client::{Client, Ended, LeaderElection, ObjectKey, Shutdown, lead};
 use clock::SharedClock;
-use kubelet::parse_duration;
 use rand::RngExt;
 use std::time::Duration;
 
@@ -32,7 +31,8 @@ pub struct ElectionFlags {
 
 /// Parses a Go duration for a flag.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| format!("time: invalid duration {text:?}"))
+    let nanos = api::duration::parse(text).map_err(|error| error.to_string())?;
+    u64::try_from(nanos).map(Duration::from_nanos).map_err(|_| format!("time: invalid duration {text:?}"))
 }
 
 /// The lease is lost: the process must end, since another works now.

@@ -40,19 +40,12 @@ fn check_descriptor(text: &str, descriptor: &str) -> Result<(), String> {
     match descriptor {
         "yearly" | "annually" | "monthly" | "weekly" | "daily" | "midnight" | "hourly" => Ok(()),
         _ => match descriptor.strip_prefix("every ") {
-            Some(period) => check_period(period)
-                .map_err(|why| format!("failed to parse duration {text}: time: {why} duration {period:?}")),
+            Some(period) => {
+                let read = api::duration::parse(period).map(drop);
+                read.map_err(|why| format!("failed to parse duration {text}: {why}"))
+            }
             None => Err(format!("unrecognized descriptor: {text}")),
         },
-    }
-}
-
-/// In the words of Go's `time.ParseDuration`.
-fn check_period(period: &str) -> Result<(), &'static str> {
-    match api::time::parse_duration(period.trim_start_matches(['-', '+'])) {
-        Some(_) => Ok(()),
-        None if !period.is_empty() && period.bytes().all(|b| b.is_ascii_digit()) => Err("missing unit in"),
-        None => Err("invalid"),
     }
 }
 

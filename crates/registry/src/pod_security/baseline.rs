@@ -172,11 +172,16 @@ fn privileged(pod: Pod<'_>, _: Version) -> Option<Finding> {
     Finding::new("privileged", format!("{} must not set securityContext.privileged=true", these(&bad)))
 }
 
+/// From here on the baseline lets pods with users of their own see all of /proc, and restricted does not.
+pub(super) const PROC_MOUNT_BY_USERS_SINCE: u32 = 35;
+
 fn proc_mount(pod: Pod<'_>, version: Version) -> Option<Finding> {
     // Inside of a user namespace an unmasked /proc shows nothing of the host's.
-    if version.has(35) && pod.spec["hostUsers"] == false {
-        return None;
-    }
+    if version.has(PROC_MOUNT_BY_USERS_SINCE) && pod.spec["hostUsers"] == false { None } else { unmasked_proc(pod) }
+}
+
+/// Containers that see more of /proc than they need.
+pub(super) fn unmasked_proc(pod: Pod<'_>) -> Option<Finding> {
     let odd = |container: &Value| {
         let mount = &container["securityContext"]["procMount"];
         !mount.is_null() && mount != "Default"

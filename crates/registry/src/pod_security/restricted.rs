@@ -1,12 +1,14 @@
 //! The restricted level: what it asks beyond the baseline. Sorted by upstream's name of the check.
 
-use super::baseline::{added_capabilities, bad_seccomp_types, is_bad_seccomp};
+use super::baseline::{
+    PROC_MOUNT_BY_USERS_SINCE, added_capabilities, bad_seccomp_types, is_bad_seccomp, unmasked_proc,
+};
 use super::containers::{distinct, name, names, plural, quoted, setters, these};
 use super::{Check, Finding, Pod, Version};
 use serde_json::Value;
 
-pub(super) static CHECKS: [Check; 6] =
-    [allow_privilege_escalation, capabilities, volumes, run_as_non_root, run_as_user, seccomp];
+pub(super) static CHECKS: [Check; 7] =
+    [allow_privilege_escalation, capabilities, proc_mount, volumes, run_as_non_root, run_as_user, seccomp];
 
 /// Volumes that are no way out of the pod.
 const VOLUME_TYPES: [&str; 9] = [
@@ -28,6 +30,7 @@ pub(super) fn overrides(baseline: &str, version: Version) -> bool {
     match baseline {
         "hostPathVolumes" => true,
         "capabilities_baseline" => version.has(22),
+        "procMount" => version.has(PROC_MOUNT_BY_USERS_SINCE),
         "seccompProfile_baseline" => version.has(19),
         _ => false,
     }
@@ -49,6 +52,10 @@ fn allow_privilege_escalation(pod: Pod<'_>, version: Version) -> Option<Finding>
         "allowPrivilegeEscalation != false",
         format!("{} must set securityContext.allowPrivilegeEscalation=false", these(&bad)),
     )
+}
+
+fn proc_mount(pod: Pod<'_>, version: Version) -> Option<Finding> {
+    if version.has(PROC_MOUNT_BY_USERS_SINCE) { unmasked_proc(pod) } else { None }
 }
 
 fn capabilities(pod: Pod<'_>, version: Version) -> Option<Finding> {

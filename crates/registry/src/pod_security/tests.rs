@@ -73,3 +73,17 @@ fn versions_of_the_standard() {
         assert_eq!(wrong.parse::<Version>().unwrap_err(), "must be \"latest\" or \"v1.x\"", "{wrong}");
     }
 }
+
+#[test]
+fn users_of_its_own_let_a_pod_see_proc_at_the_baseline_alone() {
+    let container = json!({"name": "c", "securityContext": {"procMount": "Unmasked"}});
+    let spec = json!({"hostUsers": false, "containers": [container]});
+    let unmasked = "procMount (container \"c\" must not set securityContext.procMount to \"Unmasked\")";
+    let finds = |level: Level, version: Version| {
+        violations(Standard { level, version }, &json!({}), &spec).is_some_and(|found| found.contains(unmasked))
+    };
+    assert!(!finds(Level::Baseline, Version::Latest));
+    assert!(finds(Level::Baseline, Version::Minor(34)));
+    assert!(finds(Level::Restricted, Version::Minor(34)));
+    assert!(finds(Level::Restricted, Version::Latest));
+}
