@@ -5,6 +5,7 @@
 
 mod base64_text;
 mod conform;
+mod converter;
 mod defaults;
 mod encode;
 mod go_json;

@@ -97,6 +97,12 @@ pub fn undecodable(patched: &Value, words: &str) -> Status {
     Status::invalid(&Subject { group: "", resource: "", name: "" }, &[error])
 }
 
+/// The same for a strategic merge patch, of which upstream shows the patch, as Go prints it.
+pub fn undecodable_strategic(patch: &Value, words: &str) -> Status {
+    let error = field::Error::invalid(&field::Path::new("patch"), go_text::go_text(patch), words);
+    Status::invalid(&Subject { group: "", resource: "", name: "" }, &[error])
+}
+
 /// Go's word for the JSON type of a value in `json: cannot unmarshal …`.
 pub(crate) fn json_type(value: &Value) -> &'static str {
     match value {

@@ -357,3 +357,36 @@ fn base64_as_go_reads_it() {
         }
     }
 }
+
+#[test]
+fn wrong_types_after_a_strategic_merge_in_the_converters_words() {
+    let check = |kind: &str, mut value: Value, expected: Expect| {
+        let error = conform(&mut value, schema(kind)).unwrap_err();
+        expected.assert_eq(&error.converter_words());
+    };
+    check("apps.v1.Deployment", json!({"spec": {"replicas": "x"}}), expect!["unrecognized type: int32"]);
+    check("apps.v1.Deployment", json!({"spec": {"replicas": 1.5}}), expect!["cannot convert float64 to int32"]);
+    check("apps.v1.Deployment", json!({"spec": {"paused": "true"}}), expect!["unrecognized type: bool"]);
+    check("apps.v1.Deployment", json!({"spec": 1}), expect!["cannot restore struct from: int64"]);
+    check("core.v1.Pod", json!({"spec": {"containers": "c"}}), expect!["cannot restore slice from string"]);
+    check("core.v1.Pod", json!({"spec": {"nodeName": 5}}), expect!["cannot convert int64 to string"]);
+    check("core.v1.Pod", json!({"spec": {"dnsPolicy": 5}}), expect!["cannot convert int64 to v1.DNSPolicy"]);
+    check("core.v1.Pod", json!({"spec": {"nodeName": true}}), expect!["unrecognized type: string"]);
+    check("core.v1.ConfigMap", json!({"data": ["a"]}), expect!["cannot restore map from slice"]);
+    check("core.v1.ConfigMap", json!({"data": {"a": 1}}), expect!["cannot convert int64 to string"]);
+    check(
+        "core.v1.Secret",
+        json!({"data": {"a": "%"}}),
+        expect!["error decoding from json: illegal base64 data at input byte 0"],
+    );
+    check(
+        "core.v1.ServicePort",
+        json!({"targetPort": true}),
+        expect!["json: cannot unmarshal bool into Go value of type int32"],
+    );
+    check(
+        "core.v1.Pod",
+        json!({"metadata": {"deletionTimestamp": 1}}),
+        expect!["json: cannot unmarshal number into Go value of type string"],
+    );
+}

@@ -214,3 +214,41 @@ async fn an_answer_before_the_end_of_the_request_arrives() {
     }
     unharmed(&server).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strategic_merges_are_shown_as_go_prints_them_and_name_no_type() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let (path, strategic) = (format!("{MAPS}/a"), "application/strategic-merge-patch+json");
+    let (code, made) = send(&admin(&server), Method::POST, MAPS, JSON, r#"{"metadata":{"name":"a"}}"#).await;
+    assert_eq!(code, 201, "{made}");
+    for (patch, message) in [
+        (
+            r#"{"data":{"k":1}}"#,
+            r#" "" is invalid: patch: Invalid value: "map[data:map[k:1]]": cannot convert int64 to string"#,
+        ),
+        (
+            r#"{"immutable":"no","data":null}"#,
+            r#" "" is invalid: patch: Invalid value: "map[data:<nil> immutable:no]": unrecognized type: bool"#,
+        ),
+        (r#"{"kind":7}"#, r#" "" is invalid: patch: Invalid value: "map[kind:7]": cannot convert int64 to string"#),
+    ] {
+        let (code, status) = send(&admin(&server), Method::PATCH, &path, strategic, patch).await;
+        assert_eq!((code, status["message"].as_str()), (422, Some(message)), "{patch}");
+    }
+    let (code, status) = send(
+        &admin(&server),
+        Method::PATCH,
+        &format!("{path}?fieldValidation=Strict"),
+        strategic,
+        r#"{"x":{"y":[1,"z"]}}"#,
+    )
+    .await;
+    let message =
+        r#" "" is invalid: patch: Invalid value: "map[x:map[y:[1 z]]]": strict decoding error: unknown field "x""#;
+    assert_eq!((code, status["message"].as_str()), (422, Some(message)));
+    let (code, same) =
+        send(&admin(&server), Method::PATCH, &path, strategic, r#"{"kind":"Other","apiVersion":"b/v1"}"#).await;
+    assert_eq!((code, &same["kind"], &same["apiVersion"]), (200, &json!("ConfigMap"), &json!("v1")), "{same}");
+    assert_eq!(same["metadata"]["resourceVersion"], made["metadata"]["resourceVersion"]);
+}

@@ -38,6 +38,8 @@ pub enum ConformError {
         target: String,
         /// `int32`, `[]v1.Container` …
         go_type: String,
+        /// The whole in the words of [`ConformError::converter_words`].
+        converter: String,
     },
     /// No quantity.
     #[error(transparent)]
@@ -48,6 +50,17 @@ pub enum ConformError {
     /// No base64.
     #[error("{0}")]
     Base64(String),
+}
+
+impl ConformError {
+    /// What `DefaultUnstructuredConverter` says, which reads the outcome of strategic merge patches.
+    pub fn converter_words(&self) -> String {
+        match self {
+            Self::Type { converter, .. } => converter.clone(),
+            Self::Base64(words) => format!("error decoding from json: {words}"),
+            Self::Quantity(_) | Self::Time(_) => self.to_string(),
+        }
+    }
 }
 
 /// Gives `value` the shape of `schema`.
@@ -130,7 +143,7 @@ fn scalar(value: &mut Value, schema: &Schema, at: &At<'_>) -> Result<(), Conform
         (Kind::Time, Value::String(text)) => *text = time::format_seconds(time::parse_seconds(text)?),
         (Kind::MicroTime, Value::String(text)) if time::is_canonical(text, true) => {}
         (Kind::MicroTime, Value::String(text)) => *text = time::format_micros(time::parse_micros(text)?),
-        (Kind::Time | Kind::MicroTime, other) => return Err(at.mismatch(other, &Schema::go(Kind::String))),
+        (Kind::Time | Kind::MicroTime, other) => return Err(at.own_mismatch(other, &Schema::go(Kind::String))),
         (Kind::Bytes, Value::String(text)) => {
             if let Some(canonical) = base64_text::canonical(text).map_err(ConformError::Base64)? {
                 *text = canonical;
@@ -138,7 +151,8 @@ fn scalar(value: &mut Value, schema: &Schema, at: &At<'_>) -> Result<(), Conform
         }
         (Kind::IntOrString, Value::String(_)) | (Kind::Duration, Value::String(_)) => {}
         (Kind::IntOrString, Value::Number(number)) if number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => {}
-        (Kind::IntOrString, other) => return Err(at.mismatch(other, &Schema::go(Kind::Int32))),
+        (Kind::IntOrString, other) => return Err(at.own_mismatch(other, &Schema::go(Kind::Int32))),
+        (Kind::Duration, other) => return Err(at.own_mismatch(other, schema)),
         (_, other) => return Err(at.mismatch(other, schema)),
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Where in an object a value stands, and what Go's decoder says of a value of the wrong type there.
 
-use super::ConformError;
+use super::{ConformError, converter};
 use crate::schema::{Field, Kind, Object, Schema};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -65,6 +65,20 @@ impl<'a> At<'a> {
     }
 
     pub(super) fn mismatch(&self, value: &Value, schema: &Schema) -> ConformError {
+        let (json, target, go_type) = self.wrong_type(value, schema);
+        let converter = converter::mismatch(value, schema, &go_type);
+        ConformError::Type { value: json, target, go_type, converter }
+    }
+
+    /// The same of a value whose type decodes itself.
+    pub(super) fn own_mismatch(&self, value: &Value, schema: &Schema) -> ConformError {
+        let (json, target, own_type) = self.wrong_type(value, schema);
+        let converter = converter::own_mismatch(&json, &go_type(schema));
+        ConformError::Type { value: json, target, go_type: own_type, converter }
+    }
+
+    /// Go's words for the value, its place and the type there.
+    fn wrong_type(&self, value: &Value, schema: &Schema) -> (String, String, String) {
         let target = match self.object {
             None => "value".to_owned(),
             Some(object) => {
@@ -89,7 +103,7 @@ impl<'a> At<'a> {
             (Value::Object(_), _) => "object".to_owned(),
             (Value::Null, _) => "null".to_owned(),
         };
-        ConformError::Type { value, target, go_type }
+        (value, target, go_type)
     }
 }
 

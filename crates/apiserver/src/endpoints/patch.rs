@@ -46,12 +46,13 @@ pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -
         }
         let live = live.ok_or_else(|| call.not_found(&call.info.name))?;
         let patched = || patched(call, kind, live, &patch);
-        let (object, mut found) = conformed(call, &patched)?;
+        let shown = Shown { patched: &patched, strategic: (kind == PatchType::StrategicMerge).then_some(&patch) };
+        let (object, mut found) = conformed(call, &shown)?;
         found.splice(0..0, duplicates.iter().cloned());
         if kind == PatchType::Json {
             found.extend(unknown_members(&patch));
         }
-        report(strict, found, &patched, &warnings)?;
+        report(strict, found, &shown, &warnings)?;
         if object.name() != live.name() {
             let (new, old) = (object.name(), live.name());
             let why = format!("the name of the object ({new}) does not match the name on the URL ({old})");
@@ -108,14 +109,30 @@ fn patched(call: &Call<'_>, kind: PatchType, live: &Value, patch: &Value) -> Res
     outcome.map_err(|error| error.to_status())
 }
 
-/// Makes a patched object; again where it has to be shown in an error, so that the usual way makes no copy of it.
-type Patched<'a> = dyn Fn() -> Result<Value, Status> + 'a;
+/// What a patch comes to, and what of it an error shows.
+struct Shown<'a> {
+    /// Makes the patched object; again where it has to be shown in an error, so that the usual way makes no copy of it.
+    patched: &'a dyn Fn() -> Result<Value, Status>,
+    /// The patch, if it is a strategic merge: then this is shown.
+    strategic: Option<&'a Value>,
+}
+
+impl Shown<'_> {
+    /// The answer to a patch that makes what cannot be decoded.
+    fn undecodable(&self, words: &str) -> Result<Status, Status> {
+        Ok(match self.strategic {
+            Some(patch) => patch::undecodable_strategic(patch, words),
+            None => patch::undecodable(&(self.patched)()?, words),
+        })
+    }
+}
 
 /// The patched object in the shape of its type, with its strict errors.
-fn conformed(call: &Call<'_>, patched: &Patched<'_>) -> Result<(Value, Vec<String>), Status> {
+fn conformed(call: &Call<'_>, shown: &Shown<'_>) -> Result<(Value, Vec<String>), Status> {
     let row = &call.row;
-    let mut object = patched()?;
-    if row.custom.is_none() {
+    let mut object = (shown.patched)()?;
+    // Strategic merges end in a type that is known beforehand: upstream does not look at the one that they name.
+    if row.custom.is_none() && shown.strategic.is_none() {
         let type_meta = codec::type_meta(&object).map_err(|why| patch::undecodable(&object, &why))?;
         if let Some(why) = decode::other_type(&object, type_meta, create::wanted(row)) {
             return Err(patch::undecodable(&object, &why));
@@ -123,7 +140,8 @@ fn conformed(call: &Call<'_>, patched: &Patched<'_>) -> Result<(Value, Vec<Strin
     }
     let conformed = match codec::conform(&mut object, decode::schema_of(row)?) {
         Ok(conformed) => conformed,
-        Err(error) => return Err(patch::undecodable(&patched()?, &error.to_string())),
+        Err(error) if shown.strategic.is_some() => return Err(shown.undecodable(&error.converter_words())?),
+        Err(error) => return Err(shown.undecodable(&error.to_string())?),
     };
     decode::set_type(&mut object, create::wanted(row));
     let mut unknown: Vec<String> = conformed.unknown_field_errors().collect();
@@ -137,7 +155,7 @@ fn conformed(call: &Call<'_>, patched: &Patched<'_>) -> Result<(Value, Vec<Strin
 fn report(
     validation: FieldValidation,
     strict: Vec<String>,
-    patched: &Patched<'_>,
+    shown: &Shown<'_>,
     warnings: &Mutex<Vec<String>>,
 ) -> Result<(), Status> {
     match validation {
@@ -147,7 +165,7 @@ fn report(
             *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = strict;
             Ok(())
         }
-        FieldValidation::Strict => Err(patch::undecodable(&patched()?, &codec::strict_decoding_error(&strict))),
+        FieldValidation::Strict => Err(shown.undecodable(&codec::strict_decoding_error(&strict))?),
     }
 }
 
@@ -174,7 +192,7 @@ fn apply_to(
         let request = ApplyRequest { config, kind: &row.kind, force };
         apply::apply(live, request, &writer).map_err(|error| error.to_status())
     };
-    let (mut object, _) = conformed(call, &merged)?;
+    let (mut object, _) = conformed(call, &Shown { patched: &merged, strategic: None })?;
     if object.name().is_empty() {
         api::meta::metadata_mut(&mut object).insert("name".to_owned(), call.info.name.as_str().into());
     } else if object.name() != call.info.name {
