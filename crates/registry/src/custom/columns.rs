@@ -10,7 +10,7 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(super) struct CustomPrinter {
     columns: Vec<Column>,
-    /// One for each column after the name; `None` for those that do not parse, which validation refuses.
+    /// One for each column after the name; `None` for those that do not parse.
     paths: Vec<Option<JsonPath>>,
 }
 

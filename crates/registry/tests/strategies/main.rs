@@ -5,6 +5,7 @@
 mod addresses;
 mod admission;
 mod batch;
+mod definitions;
 mod devices;
 mod kinds;
 mod policies;

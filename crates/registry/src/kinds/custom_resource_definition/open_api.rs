@@ -80,10 +80,11 @@ pub(super) fn validate(validation: &At<'_, '_>, status_enabled: bool, errors: &m
             found.extend(wrong);
         }
     }
-    let mut walk = Walk { errors: ErrorList::new(), context };
+    let mut walk = Walk { errors: ErrorList::new(), of_rules: ErrorList::new(), context };
     let root = Inside { metadata: false, no_defaults: None, uncorrelatable: None, times: Some(1) };
     walk.schema(schema, &path, &root, true);
     found.extend(walk.errors);
+    found.extend(walk.of_rules);
     if let Some(context) = walk.context {
         context.finish(&path, &mut found);
     }
@@ -131,6 +132,8 @@ fn is_convertible(schema: &Value) -> bool {
 
 struct Walk<'v> {
     errors: ErrorList,
+    /// What is wrong with rules comes after all that is wrong with schemas.
+    of_rules: ErrorList,
     /// Where rules are compiled; none when the schema is too broken for types.
     context: Option<Context<'v>>,
 }
@@ -155,7 +158,7 @@ impl<'v> Walk<'v> {
         if self.errors.len() == before
             && let Some(context) = &mut self.context
         {
-            context.compile(rules, schema, path, inside.uncorrelatable.as_ref(), inside.times, &mut self.errors);
+            context.compile(rules, schema, path, inside.uncorrelatable.as_ref(), inside.times, &mut self.of_rules);
         }
     }
 
@@ -163,7 +166,7 @@ impl<'v> Walk<'v> {
         let properties = schema["properties"].as_object().filter(|properties| !properties.is_empty());
         if let Some(values) = schema.get("additionalProperties") {
             let at = path.child("additionalProperties");
-            if properties.is_some() {
+            if properties.is_some() && values != true {
                 self.errors.push(Error::forbidden(&at, "additionalProperties and properties are mutual exclusive"));
             }
             if values.is_object() {
@@ -177,6 +180,10 @@ impl<'v> Walk<'v> {
         }
         for (name, property) in properties.into_iter().flatten() {
             let mut below = inside.clone();
+            // Of an atomic map only the whole is compared.
+            if schema["x-kubernetes-map-type"] == "atomic" && below.uncorrelatable.is_none() {
+                below.uncorrelatable = Some(path.clone());
+            }
             let is_resource = is_root || schema["x-kubernetes-embedded-resource"] == true;
             if is_resource && matches!(name.as_str(), "metadata" | "kind" | "apiVersion") {
                 below.metadata = true;
@@ -186,13 +193,13 @@ impl<'v> Walk<'v> {
             }
             self.schema(property, &path.child("properties").key(name), &below, false);
         }
-        for name in ["allOf", "anyOf", "oneOf"] {
-            for (index, one) in schema[name].as_array().into_iter().flatten().enumerate() {
-                self.nested(one, &path.child(name).index(index), inside, name);
-            }
-        }
         if let Some(not) = schema.get("not") {
-            self.nested(not, &path.child("not"), inside, "not");
+            self.nested(not, &path.child("not"), inside);
+        }
+        for name in ["allOf", "oneOf", "anyOf"] {
+            for (index, one) in schema[name].as_array().into_iter().flatten().enumerate() {
+                self.nested(one, &path.child(name).index(index), inside);
+            }
         }
         if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
             let mut below = inside.clone();
@@ -206,10 +213,9 @@ impl<'v> Walk<'v> {
     }
 
     /// Below a combination there are no types and no rules.
-    fn nested(&mut self, schema: &'v Value, path: &Path, inside: &Inside, name: &str) {
+    fn nested(&mut self, schema: &'v Value, path: &Path, inside: &Inside) {
         let context = self.context.take();
-        let below = Inside { no_defaults: Some(format!("inside {name}")), ..inside.clone() };
-        self.schema(schema, path, &below, false);
+        self.schema(schema, path, inside, false);
         self.context = context;
     }
 
@@ -238,9 +244,6 @@ impl<'v> Walk<'v> {
         if inside.metadata && schema["x-kubernetes-embedded-resource"] == true {
             let words = "must not be used inside of resource meta";
             errors.push(Error::forbidden(&path.child("x-kubernetes-embedded-resource"), words));
-        }
-        if kind == "array" && schema.get("items").is_none() {
-            errors.push(Error::required(&path.child("items"), "must be specified"));
         }
     }
 }

@@ -19,10 +19,9 @@ pub(super) fn validate_sources(rules: &[Value], schema: &Value, path: &Path, err
         if source.is_empty() {
             errors.push(Error::required(&at.child("rule"), "rule is not specified"));
         } else if !text("message").is_empty() && message.is_empty() {
-            let words = "message must be non-empty if specified";
-            errors.push(Error::invalid(&at.child("message"), text("message"), words));
+            errors.push(Error::invalid(&at.child("message"), text("message"), "must be non-empty if specified"));
         } else if has_lines(message) {
-            errors.push(Error::invalid(&at.child("message"), text("message"), "message must not contain line breaks"));
+            errors.push(Error::invalid(&at.child("message"), text("message"), "must not contain line breaks"));
         } else if has_lines(source) && message.is_empty() {
             let words = "message must be specified if rule contains line breaks";
             errors.push(Error::required(&at.child("message"), words));
@@ -40,13 +39,13 @@ pub(super) fn validate_sources(rules: &[Value], schema: &Value, path: &Path, err
         }
         let field_at = at.child("fieldPath");
         if field.trim().is_empty() {
-            errors.push(Error::invalid(&field_at, field, "fieldPath must be non-empty if specified"));
+            errors.push(Error::invalid(&field_at, field, "must be non-empty if specified"));
         }
         if has_lines(field) {
-            errors.push(Error::invalid(&field_at, field, "fieldPath must not contain line breaks"));
+            errors.push(Error::invalid(&field_at, field, "must not contain line breaks"));
         }
         if field_path::resolve(field, Some(schema), true).is_err() {
-            errors.push(Error::invalid(&field_at, field, "fieldPath must be a valid path"));
+            errors.push(Error::invalid(&field_at, field, "must be a valid path"));
         }
     }
 }
@@ -133,17 +132,24 @@ impl<'v> Context<'v> {
         let invalid = |field: &str, words: String| {
             Error::invalid(&at.child(field), Value::Null, words).printed_as(printing::rule(rule))
         };
-        let program = match Program::compile(text("rule"), &environment) {
+        let unused = |optional: bool| {
+            let words = "may not be set if oldSelf is not used in rule";
+            Error::invalid(&at.child("optionalOldSelf"), optional, words)
+        };
+        let compiled = match Program::compile(text("rule"), &environment) {
+            Ok(program) if matches!(program.result(), Type::Bool) => Ok(program),
+            Ok(_) => Err("cel expression must evaluate to a bool".to_owned()),
+            Err(error) => Err(format!("compilation failed: {error}")),
+        };
+        let program = match compiled {
             Ok(program) => program,
-            Err(error) => {
-                errors.push(invalid("rule", format!("compilation failed: {error}")));
+            Err(why) => {
+                errors.push(invalid("rule", why));
+                // What does not compile uses nothing.
+                errors.extend(optional.map(unused));
                 return;
             }
         };
-        if !matches!(program.result(), Type::Bool) {
-            errors.push(invalid("rule", "cel expression must evaluate to a bool".to_owned()));
-            return;
-        }
         self.observe("estimated rule cost", program.cost().0.saturating_mul(times), at.child("rule"), errors);
         if !text("messageExpression").is_empty() {
             match Program::compile(text("messageExpression"), &environment) {
@@ -167,9 +173,8 @@ impl<'v> Context<'v> {
                     format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {place}");
                 errors.push(Error::invalid(&at.child("rule"), text("rule"), words));
             }
-        } else if let Some(optional) = optional {
-            let words = "may not be set if oldSelf is not used in rule";
-            errors.push(Error::invalid(&at.child("optionalOldSelf"), optional, words));
+        } else {
+            errors.extend(optional.map(unused));
         }
     }
 

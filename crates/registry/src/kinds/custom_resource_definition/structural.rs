@@ -38,8 +38,12 @@ fn list<'v>(schema: &'v Value, name: &str) -> impl Iterator<Item = (usize, &'v V
 }
 
 fn invariants(schema: &Value, level: Level, path: &Path, errors: &mut ErrorList) {
-    if let Some(items) = schema.get("items") {
-        invariants(items, Level::Item, &path.child("items"), errors);
+    match schema.get("items") {
+        Some(items) => invariants(items, Level::Item, &path.child("items"), errors),
+        None if text(schema, "type") == "array" => {
+            errors.push(Error::required(&path.child("items"), "must be specified"));
+        }
+        None => {}
     }
     for (name, property) in properties(schema) {
         invariants(property, Level::Field, &path.child("properties").key(name), errors);

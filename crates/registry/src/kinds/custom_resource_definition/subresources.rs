@@ -24,6 +24,6 @@ pub(super) fn validate(subresources: &At<'_, '_>, errors: &mut ErrorList) {
         && !selector.str().starts_with(".spec.")
         && !selector.str().starts_with(".status.")
     {
-        errors.push(selector.invalid("should be a json path under either .status or .spec"));
+        errors.push(selector.invalid("should be a json path under either .spec or .status"));
     }
 }
