@@ -24,6 +24,10 @@ pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
 
     /// Resolves once [`Clock::monotonic`] has advanced by `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+
+    /// Blocks the calling thread for about `duration`: for a thread of its own that waits for less than the millisecond
+    /// that timers of a runtime can tell apart. A clock that stands still does not wait.
+    fn pause(&self, duration: Duration);
 }
 
 /// The form in which components hold their clock.

@@ -66,6 +66,8 @@ impl Clock for ManualClock {
             let _ = woken.await; // a dropped clock ends all waiting
         })
     }
+
+    fn pause(&self, _: Duration) {}
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod expiry;
 mod file;
 mod journal;
 mod log;
+mod patience;
 mod pending;
 mod record;
 mod writer;

@@ -4,6 +4,7 @@ use super::Job;
 use super::disk::Disk;
 use super::file::Known;
 use super::journal::Journal;
+use super::patience::Patience;
 use super::record::Deadline;
 use crate::history::History;
 use crate::{Cause, CommitError, Committed, Event, Expect, Mutation, Note, ReadError, Revision, Write};
@@ -36,6 +37,7 @@ pub(super) struct Writer {
     doubtful: Vec<Event>,
     history: Arc<Mutex<History>>,
     clock: SharedClock,
+    patience: Patience,
 }
 
 /// What came out of the waiting.
@@ -56,7 +58,16 @@ impl Writer {
         clock: SharedClock,
     ) -> Self {
         let epoch = journal.epoch();
-        Self { disk, journal: Some(journal), epoch, known, doubtful: Vec::new(), history, clock }
+        Self {
+            disk,
+            journal: Some(journal),
+            epoch,
+            known,
+            doubtful: Vec::new(),
+            history,
+            clock,
+            patience: Patience::default(),
+        }
     }
 
     /// Works until the queue's senders are gone or a [`Job::Close`] comes.
@@ -64,7 +75,10 @@ impl Writer {
         let mut jobs = Vec::with_capacity(MAX_BATCH);
         loop {
             match self.wait(&mut queue).await {
-                Woken::Job(first) => jobs.push(first),
+                Woken::Job(first) => {
+                    jobs.push(first);
+                    self.patience.wait(&*self.clock, || 1 + queue.len());
+                }
                 Woken::Due => {}
                 Woken::Over => break,
             }
@@ -73,6 +87,7 @@ impl Writer {
             {
                 jobs.push(job);
             }
+            self.patience.answer(jobs.len());
             if jobs.iter().any(|job| matches!(job, Job::Close)) {
                 queue.close();
             }
