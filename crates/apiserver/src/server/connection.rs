@@ -100,8 +100,7 @@ where
             Ok::<_, Infallible>(pipeline::handle(api, request, Identity::Peer(certificates)).await)
         }
     });
-    builder.http1().timer(TokioTimer::new()).pipeline_flush(true).header_read_timeout(HEADER_LIMIT);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).max_header_list_size(MAX_HEADER_BYTES);
+    set_limits(&mut builder);
     let connection = builder.serve_connection_with_upgrades(io, service);
     tokio::pin!(connection);
     let outcome = tokio::select! {
@@ -113,5 +112,57 @@ where
     };
     if let Err(error) = outcome {
         tracing::debug!(address = %peer.address, %error, "connection");
+    }
+}
+
+/// Bounds for both versions of HTTP. Not `pipeline_flush`: it takes a body whole into memory before it sends the first
+/// byte, be it a list of 58 MB or a log without an end for a client that does not read.
+fn set_limits(builder: &mut auto::Builder<TokioExecutor>) {
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).max_header_list_size(MAX_HEADER_BYTES);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::Body;
+    use bytes::Bytes;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// What the server may hold of an answer that nobody reads, in bytes: hyper's buffer and what is on the way.
+    const MOST_HELD: usize = 1 << 20;
+
+    #[tokio::test]
+    async fn a_body_is_made_as_fast_as_it_is_read() {
+        const PIECE: usize = 64 << 10;
+        const PIECES: usize = 256;
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = made.clone();
+        let service = service_fn(move |_: http::Request<hyper::body::Incoming>| {
+            let count = count.clone();
+            let pieces = (0..PIECES).map(move |_| {
+                count.fetch_add(1, Ordering::SeqCst);
+                Bytes::from(vec![b'x'; PIECE])
+            });
+            async move { Ok::<_, Infallible>(http::Response::new(Body::stream(futures::stream::iter(pieces)))) }
+        });
+        let (mut client, server) = tokio::io::duplex(PIECE);
+        let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+        set_limits(&mut builder);
+        let served = tokio::spawn(async move { builder.serve_connection(TokioIo::new(server), service).await });
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let (mut read, mut chunk) = (0, vec![0; PIECE]);
+        loop {
+            let count = client.read(&mut chunk).await.unwrap();
+            if count == 0 {
+                break;
+            }
+            read += count;
+            let held = (made.load(Ordering::SeqCst) * PIECE).saturating_sub(read);
+            assert!(held <= MOST_HELD, "{held} bytes are in memory and {read} read");
+        }
+        assert!(read > PIECES * PIECE, "{read}");
+        served.await.unwrap().unwrap();
     }
 }
