@@ -30,20 +30,15 @@ impl Delta {
     /// Sets what is below `element`. Mostly only one of the three has anything, so that the element is not copied.
     fn put(&mut self, element: PathElement, below: Self) {
         let is_something = |node: &Node| node.member || !node.children.is_empty();
-        let mut rest: [Option<(&mut Set, Node)>; 3] = [
-            Some((&mut self.added.children, below.added)),
-            Some((&mut self.modified.children, below.modified)),
-            Some((&mut self.removed.children, below.removed)),
-        ]
-        .map(|place| place.filter(|(_, node)| is_something(node)));
-        let last = rest.iter().rposition(Option::is_some);
-        for (at, place) in rest.iter_mut().enumerate() {
-            let Some((set, node)) = place.take() else { continue };
-            if Some(at) == last {
-                set.put(element, node);
-                return;
+        match [&below.added, &below.modified, &below.removed].map(is_something) {
+            [_, false, false] => self.added.children.put(element, below.added),
+            [false, _, false] => self.modified.children.put(element, below.modified),
+            [false, false, _] => self.removed.children.put(element, below.removed),
+            _ => {
+                self.added.children.put(element.clone(), below.added);
+                self.modified.children.put(element.clone(), below.modified);
+                self.removed.children.put(element, below.removed);
             }
-            set.put(element.clone(), node);
         }
     }
 }

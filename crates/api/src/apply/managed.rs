@@ -137,12 +137,12 @@ pub(super) fn is_readable(list: &[Value]) -> bool {
 /// Whether the entries of a readable list can be judged without reading them: each path has its usual spelling, no
 /// manager has two entries, and there is no need to merge old ones.
 pub(super) fn is_plain(list: &[Value]) -> bool {
-    let identity = |entry: &Value| {
-        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    fn identity(entry: &Value) -> [&str; 4] {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
         let operation = text("operation");
-        let version = if operation == "Apply" { String::new() } else { text("apiVersion") };
-        (text("manager"), operation, version, text("subresource"))
-    };
+        let version = if operation == "Apply" { "" } else { text("apiVersion") };
+        [text("manager"), operation, version, text("subresource")]
+    }
     let canonical = |entry: &Value| entry.get("fieldsV1").is_some_and(|fields| Set::check(fields) == Ok(true));
     list.len() < MAX_UPDATE_MANAGERS
         && list.iter().all(canonical)
@@ -159,12 +159,11 @@ pub(super) fn put(object: &mut Value, entries: Vec<Entry>, untouched: Vec<Value>
         return;
     }
     // Times are RFC 3339 in UTC with whole seconds, so that text order is time order; `Apply` comes before `Update`.
-    list.sort_by(|a, b| {
+    fn key(entry: &Value) -> [&str; 5] {
         let fields = ["operation", "time", "manager", "apiVersion", "subresource"];
-        let key =
-            |entry: &Value| fields.map(|field| entry.get(field).and_then(Value::as_str).unwrap_or_default().to_owned());
-        key(a).cmp(&key(b))
-    });
+        fields.map(|field| entry.get(field).and_then(Value::as_str).unwrap_or_default())
+    }
+    list.sort_by(|a, b| key(a).cmp(&key(b)));
     metadata_mut(object).insert("managedFields".to_owned(), list.into());
 }
 
@@ -226,9 +225,8 @@ fn same_but_managed_fields(old: &Value, new: &Value) -> bool {
     let same_keys = |a: &Map<String, Value>, b: &Map<String, Value>, except: &str| {
         a.len() == b.len() && a.iter().all(|(key, value)| key == except || b.get(key) == Some(value))
     };
-    let metadata = |map: &Map<String, Value>| map.get("metadata").and_then(Value::as_object).cloned();
-    let (Some(a), Some(b)) = (metadata(old), metadata(new)) else {
+    let (Some(Value::Object(a)), Some(Value::Object(b))) = (old.get("metadata"), new.get("metadata")) else {
         return false;
     };
-    same_keys(old, new, "metadata") && same_keys(&a, &b, "managedFields")
+    same_keys(old, new, "metadata") && same_keys(a, b, "managedFields")
 }

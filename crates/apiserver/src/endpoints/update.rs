@@ -135,8 +135,9 @@ fn keep_other_parts(new: &mut Value, old: &Value, subresource: Option<Subresourc
     let Some(fields) = new.as_object_mut() else { return };
     match subresource {
         None | Some(Subresource::Finalize) => {
-            if has_status {
-                match old.get("status") {
+            let status = old.get("status");
+            if has_status && fields.get("status") != status {
+                match status {
                     Some(status) => drop(fields.insert("status".to_owned(), status.clone())),
                     None => drop(fields.remove("status")),
                 }
