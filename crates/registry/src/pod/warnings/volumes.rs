@@ -25,11 +25,18 @@ const MORE_OLD_VOLUMES: [Old; 2] = [
 pub(super) fn warn(spec: &At, warnings: &mut Vec<String>) {
     let volumes = spec.at("volumes");
     for volume in volumes.items() {
-        OLD_VOLUMES.iter().for_each(|old| warn_of_source(&volume, old, warnings));
+        // A volume has one source, and hardly ever one of these.
+        let is_old = |key: &str| OLD_VOLUMES.iter().chain(&MORE_OLD_VOLUMES).any(|(field, ..)| *field == key);
+        let has_old = volume.map().is_some_and(|volume| volume.keys().any(|key| is_old(key)));
+        if has_old {
+            OLD_VOLUMES.iter().for_each(|old| warn_of_source(&volume, old, warnings));
+        }
         let ephemeral = volume.at("ephemeral");
         let template = ephemeral.at("volumeClaimTemplate");
         warn_of_claim(&template.at("spec"), warnings);
-        MORE_OLD_VOLUMES.iter().for_each(|old| warn_of_source(&volume, old, warnings));
+        if has_old {
+            MORE_OLD_VOLUMES.iter().for_each(|old| warn_of_source(&volume, old, warnings));
+        }
     }
     volumes.items().for_each(|volume| warn_of_overlaps(&volume, warnings));
 }
@@ -48,71 +55,86 @@ pub(crate) fn warn_of_claim(spec: &At, warnings: &mut Vec<String>) {
     }
 }
 
+/// Where paths stand, as the warning has it: what upstream calls the source, and the name of what it refers to.
+#[derive(Clone, Copy)]
+struct Place<'v> {
+    volume: &'v str,
+    kind: &'static str,
+    name: Option<&'v str>,
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { volume, kind, .. } = self;
+        match self.name {
+            Some(name) => write!(f, "volume {volume:?} ({kind} {name:?}): overlapping paths"),
+            None => write!(f, "volume {volume:?} ({kind}): overlapping paths"),
+        }
+    }
+}
+
 /// `warningsForOverlappingVirtualPaths`: files of one volume in each other's place.
 fn warn_of_overlaps(volume: &At, warnings: &mut Vec<String>) {
     let name = volume.at("name").str();
     for (field, kind, reference) in [("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName")] {
         let source = volume.at(field);
-        let what = format!("volume {name:?} ({kind} {:?}): overlapping paths", source.at(reference).str());
-        warn_of_paths(&paths_of(&source), &what, warnings);
+        let place = Place { volume: name, kind, name: Some(source.at(reference).str()) };
+        warn_of_paths(&paths_of(&source), place, warnings);
     }
-    let what = format!("volume {name:?} (DownwardAPI): overlapping paths");
-    warn_of_paths(&paths_of(&volume.at("downwardAPI")), &what, warnings);
-    let mut all: BTreeSet<String> = BTreeSet::new();
+    let place = Place { volume: name, kind: "DownwardAPI", name: None };
+    warn_of_paths(&paths_of(&volume.at("downwardAPI")), place, warnings);
+    let mut all: BTreeSet<&str> = BTreeSet::new();
     // Upstream keeps these from one source to the next when a source lists no paths.
-    let (mut paths, mut what) = (Vec::new(), String::new());
+    let mut last: Option<(Vec<&str>, Place<'_>)> = None;
     for source in volume.at("projected").at("sources").items() {
         if source.is_empty() {
             warnings.push(format!("volume {name:?} (Projected) has no sources provided"));
             continue;
         }
-        if let Some((own, kind)) = projected(&source) {
-            paths = own;
-            what = format!("volume {name:?} (Projected {kind}): overlapping paths");
+        if let Some((paths, kind, reference)) = projected(&source) {
+            last = Some((paths, Place { volume: name, kind, name: reference }));
         }
-        if paths.is_empty() {
-            continue;
-        }
-        warn_of_paths(&paths, &what, warnings);
-        let own: BTreeSet<String> = paths.iter().cloned().collect();
-        let mut both: Vec<String> = own.iter().chain(&all).cloned().collect();
-        both.sort();
-        warn_of_paths(&both, &what, warnings);
+        let Some((paths, place)) = last.as_ref().filter(|(paths, _)| !paths.is_empty()) else { continue };
+        warn_of_paths(paths, *place, warnings);
+        let own: BTreeSet<&str> = paths.iter().copied().collect();
+        let mut both: Vec<&str> = own.iter().chain(&all).copied().collect();
+        both.sort_unstable();
+        warn_of_paths(&both, *place, warnings);
         all.extend(own);
     }
 }
 
-fn paths_of(source: &At) -> Vec<String> {
-    source.at("items").items().map(|item| item.at("path").str().to_owned()).collect()
+fn paths_of<'v>(source: &At<'_, 'v>) -> Vec<&'v str> {
+    source.at("items").items().map(|item| item.at("path").str()).collect()
 }
 
-/// The paths of a projected source and what upstream calls it.
-fn projected(source: &At) -> Option<(Vec<String>, String)> {
+/// The paths of a projected source, what upstream calls it, and the name of what it refers to.
+fn projected<'v>(source: &At<'_, 'v>) -> Option<(Vec<&'v str>, &'static str, Option<&'v str>)> {
     let listed = |field: &str| source.at(field).at("items").exists();
-    let name = |field: &str| source.at(field).at("name").str().to_owned();
+    let name = |field: &str| Some(source.at(field).at("name").str());
     if listed("configMap") {
-        return Some((paths_of(&source.at("configMap")), format!("ConfigMap {:?}", name("configMap"))));
+        return Some((paths_of(&source.at("configMap")), "Projected ConfigMap", name("configMap")));
     }
     if listed("secret") {
-        return Some((paths_of(&source.at("secret")), format!("Secret {:?}", name("secret"))));
+        return Some((paths_of(&source.at("secret")), "Projected Secret", name("secret")));
     }
     if listed("downwardAPI") {
-        return Some((paths_of(&source.at("downwardAPI")), "DownwardAPI".to_owned()));
+        return Some((paths_of(&source.at("downwardAPI")), "Projected DownwardAPI", None));
     }
-    let path = |field: &str| vec![source.at(field).at("path").str().to_owned()];
+    let path = |field: &str| vec![source.at(field).at("path").str()];
     if source.at("serviceAccountToken").exists() {
-        return Some((path("serviceAccountToken"), "ServiceAccountToken".to_owned()));
+        return Some((path("serviceAccountToken"), "Projected ServiceAccountToken", None));
     }
     let bundle = source.at("clusterTrustBundle");
     if bundle.exists() {
         let by = if bundle.at("name").exists() { "name" } else { "signerName" };
-        return Some((path("clusterTrustBundle"), format!("ClusterTrustBundle {:?}", bundle.at(by).str())));
+        return Some((path("clusterTrustBundle"), "Projected ClusterTrustBundle", Some(bundle.at(by).str())));
     }
     None
 }
 
 /// `checkVolumeMappingForOverlap`: a path that is another one, or lies within it.
-fn warn_of_paths(paths: &[String], what: &str, warnings: &mut Vec<String>) {
+fn warn_of_paths(paths: &[&str], place: Place<'_>, warnings: &mut Vec<String>) {
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for path in paths {
         let path = path.trim_end_matches('/');
@@ -120,7 +142,7 @@ fn warn_of_paths(paths: &[String], what: &str, warnings: &mut Vec<String>) {
             !item.is_empty() && !path.is_empty() && (**item == path || is_within(item, path) || is_within(path, item))
         };
         if let Some(item) = seen.iter().find(collides) {
-            warnings.push(format!("{what}: {path:?} with {item:?}"));
+            warnings.push(format!("{place}: {path:?} with {item:?}"));
         }
         seen.insert(path);
     }
