@@ -65,16 +65,17 @@ pub async fn handle(api: Arc<Api>, request: Request<RequestBody>, identity: Iden
 }
 
 /// Answers, unless the time is over before: also when the body does not come, so that who stops half-way does not keep
-/// the place of other writes.
+/// the place of other writes. The way is boxed, since a connection holds room for what is not, also while it is idle.
 async fn in_time(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInfo, identity: Identity) -> Answer {
     if deadline::is_long_running(&info) {
-        return respond(api, request, info, identity).await;
+        return Box::pin(respond(api, request, info, identity)).await;
     }
     let (limit, late) = match deadline::limit(&info) {
         Ok(limit) => (limit, deadline::passed(&info)),
         Err(status) => return endpoints::error(&status),
     };
-    let answered = clock::timeout(&*api.clock, limit, respond(api, request, info, identity)).await;
+    let answering = Box::pin(respond(api, request, info, identity));
+    let answered = clock::timeout(&*api.clock, limit, answering).await;
     answered.unwrap_or_else(|| endpoints::error(&late))
 }
 
