@@ -115,6 +115,10 @@ impl Strategy for PodTemplate {
         }
     }
 
+    fn is_new_generation(&self, new: &Value, old: &Value) -> bool {
+        new.get("template") != old.get("template")
+    }
+
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         validate_pod_template(&At::root(object).at("template"), &mut errors);
