@@ -15,6 +15,8 @@ pub struct Status {
     pub message: String,
     /// `details`, as it stands on the wire; `Null` when there are none.
     pub details: Value,
+    /// `metadata.continue`, where a list that cannot go on as it began can go on otherwise.
+    pub continue_token: Option<String>,
 }
 
 /// Which object an error is about: fills `details.group`, `.kind` and `.name`.
@@ -47,25 +49,25 @@ impl Subject<'_> {
 impl Status {
     /// A status with nothing but code, reason and message.
     pub fn plain(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Value::Null }
+        Self { code, reason, message: message.into(), details: Value::Null, continue_token: None }
     }
 
     /// `NewNotFound`: `pods "x" not found`.
     pub fn not_found(subject: &Subject<'_>) -> Self {
         let message = format!("{} {:?} not found", subject.qualified(), subject.name);
-        Self { code: 404, reason: "NotFound", message, details: subject.details().into() }
+        Self { code: 404, reason: "NotFound", message, details: subject.details().into(), continue_token: None }
     }
 
     /// `NewAlreadyExists`.
     pub fn already_exists(subject: &Subject<'_>) -> Self {
         let message = format!("{} {:?} already exists", subject.qualified(), subject.name);
-        Self { code: 409, reason: "AlreadyExists", message, details: subject.details().into() }
+        Self { code: 409, reason: "AlreadyExists", message, details: subject.details().into(), continue_token: None }
     }
 
     /// `NewConflict`: `Operation cannot be fulfilled on …`.
     pub fn conflict(subject: &Subject<'_>, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {} {:?}: {why}", subject.qualified(), subject.name);
-        Self { code: 409, reason: "Conflict", message, details: subject.details().into() }
+        Self { code: 409, reason: "Conflict", message, details: subject.details().into(), continue_token: None }
     }
 
     /// `NewForbidden`.
@@ -75,7 +77,7 @@ impl Status {
         } else {
             format!("{} {:?} is forbidden: {why}", subject.qualified(), subject.name)
         };
-        Self { code: 403, reason: "Forbidden", message, details: subject.details().into() }
+        Self { code: 403, reason: "Forbidden", message, details: subject.details().into(), continue_token: None }
     }
 
     /// `NewInvalid`: `subject.resource` is the *kind* here.
@@ -86,7 +88,7 @@ impl Status {
             errors.iter().map(|e| json!({"reason": e.kind.reason(), "message": e.body(), "field": e.field})).collect();
         let mut details = subject.details();
         details.insert("causes".to_owned(), causes.into());
-        Self { code: 422, reason: "Invalid", message, details: details.into() }
+        Self { code: 422, reason: "Invalid", message, details: details.into(), continue_token: None }
     }
 
     /// `NewBadRequest`.
@@ -102,7 +104,13 @@ impl Status {
     /// `NewInternalError`: `Internal error occurred: …`.
     pub fn internal(why: impl std::fmt::Display) -> Self {
         let details = json!({"causes": [{"message": why.to_string()}]});
-        Self { code: 500, reason: "InternalError", message: format!("Internal error occurred: {why}"), details }
+        Self {
+            code: 500,
+            reason: "InternalError",
+            message: format!("Internal error occurred: {why}"),
+            details,
+            continue_token: None,
+        }
     }
 
     /// A 404 for a path that no resource has.
@@ -165,13 +173,13 @@ impl Status {
     /// `NewTooManyRequests`
     pub fn too_many_requests(message: impl Into<String>, retry_after_seconds: u32) -> Self {
         let details = json!({"retryAfterSeconds": retry_after_seconds});
-        Self { code: 429, reason: "TooManyRequests", message: message.into(), details }
+        Self { code: 429, reason: "TooManyRequests", message: message.into(), details, continue_token: None }
     }
 
     /// `NewTimeoutError`
     pub fn timeout(message: &str, retry_after_seconds: u32) -> Self {
         let details = with_retry(serde_json::Map::new(), retry_after_seconds);
-        Self { code: 504, reason: "Timeout", message: format!("Timeout: {message}"), details }
+        Self { code: 504, reason: "Timeout", message: format!("Timeout: {message}"), details, continue_token: None }
     }
 
     /// `NewServerTimeout`: `operation` is the verb.
@@ -181,7 +189,13 @@ impl Status {
             subject.qualified()
         );
         let details = Subject { name: operation, ..subject.clone() }.details();
-        Self { code: 500, reason: "ServerTimeout", message, details: with_retry(details, retry_after_seconds) }
+        Self {
+            code: 500,
+            reason: "ServerTimeout",
+            message,
+            details: with_retry(details, retry_after_seconds),
+            continue_token: None,
+        }
     }
 
     /// `NewServiceUnavailable`
@@ -197,7 +211,7 @@ impl Status {
             subject.name
         );
         let details = with_retry(subject.details(), retry_after_seconds);
-        Self { code: 409, reason: "AlreadyExists", message, details }
+        Self { code: 409, reason: "AlreadyExists", message, details, continue_token: None }
     }
 
     /// A 500 without a reason: errors of upstream that are no API errors.
@@ -206,7 +220,7 @@ impl Status {
     }
 
     fn empty_details(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: json!({}) }
+        Self { code, reason, message: message.into(), details: json!({}), continue_token: None }
     }
 
     /// Adds an entry to `details.causes`; empty parts are left out.
@@ -244,6 +258,9 @@ impl Status {
         }
         if !self.details.is_null() {
             object["details"] = self.details.clone();
+        }
+        if let Some(token) = &self.continue_token {
+            object["metadata"]["continue"] = token.as_str().into();
         }
         object
     }

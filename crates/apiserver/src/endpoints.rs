@@ -1,6 +1,7 @@
 //! The generic path: one function per verb, for every row of the resource table.
 
 pub mod component_status;
+mod continuation;
 pub mod create;
 pub mod delete;
 mod delete_options;

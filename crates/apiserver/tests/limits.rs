@@ -3,6 +3,8 @@
 mod harness;
 
 use apiserver::Server;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use harness::{JSON, admin, send, start};
 use http::Method;
 use serde_json::{Value, json};
@@ -114,5 +116,59 @@ async fn selectors_and_limits_without_measure() {
     let (code, status) = send(&admin, Method::GET, &format!("{MAPS}?limit=9223372036854775808"), JSON, "").await;
     assert_eq!(code, 400, "{status}");
     assert!(status["message"].as_str().unwrap().contains("value out of range"), "{status}");
+    server.shutdown().await;
+}
+
+fn map(name: &str) -> String {
+    json!({"metadata": {"name": name}}).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_whose_revision_is_gone_goes_on_with_what_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    for name in ["a", "c"] {
+        assert_eq!(send(&admin, Method::POST, MAPS, JSON, map(name)).await.0, 201);
+    }
+    let token = |revision: i64, start: &str| {
+        let token = json!({"v": "meta.k8s.io/v1", "rv": revision, "start": start}).to_string();
+        URL_SAFE_NO_PAD.encode(token)
+    };
+    let (_, first) = send(&admin, Method::GET, &format!("{MAPS}?limit=1"), JSON, "").await;
+    let given = URL_SAFE_NO_PAD.decode(first["metadata"]["continue"].as_str().unwrap()).unwrap();
+    let given: Value = serde_json::from_slice(&given).unwrap();
+    let start = given["start"].as_str().unwrap();
+    assert_eq!(send(&admin, Method::POST, MAPS, JSON, map("b")).await.0, 201);
+    let path = |token: String| format!("{MAPS}?limit=1&continue={token}");
+    let next = |list: &Value| list["items"][0]["metadata"]["name"].as_str().unwrap().to_owned();
+    let (_, consistent) = send(&admin, Method::GET, &path(token(given["rv"].as_i64().unwrap(), start)), JSON, "").await;
+    assert_eq!(next(&consistent), "c", "{consistent}");
+    let (_, present) = send(&admin, Method::GET, &path(token(-1, start)), JSON, "").await;
+    assert_eq!(next(&present), "b", "{present}");
+    let (code, refused) = send(&admin, Method::GET, &path(token(0, start)), JSON, "").await;
+    assert_eq!(code, 400, "{refused}");
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_from_the_beginning_says_where_that_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    assert_eq!(send(&admin, Method::POST, MAPS, JSON, map("a")).await.0, 201);
+    let ends = async |query: &str| {
+        let path = format!("{MAPS}?watch=1&timeoutSeconds=1&{query}");
+        let told = harness::text(harness::call(&admin, Method::GET, &path, JSON, "").await).await;
+        assert!(told.contains("\"ADDED\""), "{told}");
+        told.contains("k8s.io/initial-events-end")
+    };
+    let (with, without) = tokio::join!(ends("allowWatchBookmarks=true&resourceVersion=0"), ends("resourceVersion=0"));
+    assert!(with && !without);
+    let odd = format!("{MAPS}?watch=1&resourceVersion=1&resourceVersionMatch=Exact");
+    let (code, refused) = send(&admin, Method::GET, &odd, JSON, "").await;
+    let causes = refused["details"]["causes"].as_array().unwrap();
+    let reasons: Vec<&Value> = causes.iter().map(|cause| &cause["reason"]).collect();
+    assert_eq!((code, reasons), (422, vec![&json!("FieldValueForbidden"), &json!("FieldValueNotSupported")]));
     server.shutdown().await;
 }

@@ -1,28 +1,18 @@
 //! Which objects a list answers with: resourceVersion, limit and continue over immutable snapshots.
 
+use super::continuation::{self, Continuation};
 use super::{component_status, options};
 use crate::cache::{Entry, Shelf, Snapshot};
 use crate::call::Call;
 use crate::selection::Selection;
 use api::field::{Error, Path};
 use api::status::Status;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a list waits for a revision that is not there yet, as upstream does.
 const FUTURE_REVISION_WAIT: Duration = Duration::from_secs(3);
-
-/// Reads tokens as Go does, which does not mind bits that are left over.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &base64::alphabet::URL_SAFE,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::RequireNone),
-);
 
 /// One page.
 pub struct Page {
@@ -54,6 +44,16 @@ fn expired(message: &str) -> Status {
     Status::plain(410, "Expired", message)
 }
 
+/// The 410 of a list whose revision is gone. It can still go on, with what is there now.
+fn inconsistent(at: &Continuation) -> Status {
+    let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list \
+         without the continue parameter, or use the continue token in this response to retrieve the remainder of the \
+         results. Continuing with the provided token results in an inconsistent list - objects that were created, \
+         modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+    let token = Continuation { revision: None, start: at.start.clone() }.token();
+    Status { continue_token: Some(token), ..expired(message) }
+}
+
 fn check_options(call: &Call<'_>) -> Result<(), Status> {
     let query = &call.info.query;
     let matching = query.get("resourceVersionMatch").unwrap_or_default();
@@ -83,28 +83,6 @@ fn check_options(call: &Call<'_>) -> Result<(), Status> {
     options::invalid("ListOptions", &errors)
 }
 
-/// Where a continue token goes on.
-struct Continue {
-    revision: u64,
-    start: String,
-}
-
-fn parse_continue(token: &str) -> Result<Continue, Status> {
-    let bad = |why: &str| Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
-    let bytes = LENIENT.decode(token.trim_end_matches('=')).map_err(|error| bad(&error.to_string()))?;
-    let value: Value = api::codec::decode_json(&bytes).map_err(|error| bad(&error.to_string()))?.value;
-    if value["v"] != "meta.k8s.io/v1" {
-        return Err(bad("server does not recognize this encoded version \"\""));
-    }
-    let revision = value["rv"].as_u64().unwrap_or_default();
-    Ok(Continue { revision, start: value["start"].as_str().unwrap_or_default().to_owned() })
-}
-
-fn make_continue(revision: u64, last_key: &str) -> String {
-    // The key after the last one that was answered.
-    URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "start": format!("{last_key}\0")}).to_string())
-}
-
 /// Reads one page.
 ///
 /// # Errors
@@ -126,16 +104,11 @@ pub async fn read(call: &Call<'_>, selection: &Selection) -> Result<Page, Status
         if !asked.is_empty() && asked != "0" {
             return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
         }
-        let at = parse_continue(token)?;
-        let snapshot = shelf(call).snapshot_at(at.revision).map_err(|_| {
-            expired(
-                "The provided continue parameter is too old to display a consistent list result. You can start a new \
-                 list without the continue parameter, or use the continue token in this response to retrieve the \
-                 remainder of the results. Continuing with the provided token results in an inconsistent list - \
-                 objects that were created, modified, or deleted between the time the first chunk was returned and \
-                 now may show up in the list.",
-            )
-        })?;
+        let at = continuation::parse(token)?;
+        let snapshot = match at.revision {
+            None => call.api.cache.snapshot(&shelf(call)),
+            Some(revision) => shelf(call).snapshot_at(revision).map_err(|_| inconsistent(&at))?,
+        };
         (snapshot, Some(at.start))
     };
     selection.prepare(call.api, &snapshot).await?;
@@ -194,7 +167,7 @@ fn cut(snapshot: &Snapshot, selection: &Selection, start: Option<&str>, limit: u
     }
     let mut metadata = json!({"resourceVersion": snapshot.revision.to_string()});
     if let (1.., Some(last)) = (more, entries.last()) {
-        metadata["continue"] = make_continue(snapshot.revision, &last.key).into();
+        metadata["continue"] = Continuation::after(&last.key, snapshot.revision).token().into();
         if selection.is_everything() {
             metadata["remainingItemCount"] = more.into();
         }

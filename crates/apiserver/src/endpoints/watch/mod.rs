@@ -108,30 +108,36 @@ async fn begin(call: &Call<'_>) -> Result<Result<Teller, Status>, Status> {
     Ok(Ok(Teller::new(call.api, &call.row, selection, beginning, Lasting { bookmarks, seconds })))
 }
 
-/// What is asked by `sendInitialEvents`.
+/// What is asked by `sendInitialEvents`. A watch from any revision that asks for nothing gets all there is, with the
+/// bookmark that ends it where it wants bookmarks, as one that asks for it does.
 fn check_initial_events(call: &Call<'_>) -> Result<Option<bool>, Status> {
     let query = &call.info.query;
-    let matching = query.get("resourceVersionMatch").unwrap_or_default();
+    let given = |name: &str| query.get(name).unwrap_or_default();
+    let (mut matching, mut asked) = (given("resourceVersionMatch"), None);
+    if !given("sendInitialEvents").is_empty() {
+        asked = Some(query.flag("sendInitialEvents"));
+    } else if matching.is_empty() && matches!(given("resourceVersion"), "" | "0") {
+        (matching, asked) = ("NotOlderThan", Some(true));
+    }
     let path = Path::new("resourceVersionMatch");
-    let Some(_) = query.get("sendInitialEvents").filter(|value| !value.is_empty()) else {
-        if !matching.is_empty() {
-            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-            super::options::invalid("ListOptions", &[Error::forbidden(&path, why)])?;
-        }
-        return Ok(None);
-    };
     let mut errors = Vec::new();
-    let send = query.flag("sendInitialEvents");
-    if matching != "NotOlderThan" {
-        let path = Path::new("resourceVersionMatch");
-        let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-        errors.push(Error::forbidden(&path, why));
-        if !matching.is_empty() {
+    if asked.is_some() && matching != "NotOlderThan" {
+        errors.push(Error::forbidden(&path, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+    }
+    if !matching.is_empty() {
+        if asked.is_none() {
+            let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            errors.push(Error::forbidden(&path, why));
+        }
+        if matching != "NotOlderThan" {
             errors.push(Error::not_supported(&path, matching, &["NotOlderThan"]));
+        }
+        if !given("continue").is_empty() {
+            errors.push(Error::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));
         }
     }
     super::options::invalid("ListOptions", &errors)?;
-    Ok(Some(send))
+    Ok(asked)
 }
 
 fn expired(asked: u64, oldest: u64) -> Status {
