@@ -290,8 +290,11 @@ impl Replay {
         strategy.default(&mut new);
         let uid = response["body"]["metadata"]["uid"].as_str();
         // In refusals the corpus shows the uid of one job.
-        new["metadata"]["uid"] = uid.unwrap_or("uid-5").into();
-        new["metadata"]["creationTimestamp"] = "<time>".into();
+        // Reviews are answered, not stored: theirs stays as it was sent.
+        if object.row.verbs.contains(&"get") {
+            new["metadata"]["uid"] = uid.unwrap_or("uid-5").into();
+            new["metadata"]["creationTimestamp"] = "<time>".into();
+        }
         if object.row.scope == registry::Scope::Namespaced {
             new["metadata"]["namespace"] = "ns".into();
         }
