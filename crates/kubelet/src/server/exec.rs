@@ -32,15 +32,18 @@ fn wanted(query: &Query) -> Result<Wanted, Refusal> {
     Err(refuse(StatusCode::BAD_REQUEST, "you must specify at least 1 of stdin, stdout, stderr\n"))
 }
 
-fn running(context: &Context, target: &Target) -> Result<ContainerInstance, Refusal> {
+/// The container, if it runs; otherwise 500 with `words`, which is what upstream's `streaming.WriteError` makes of an error
+/// without a code.
+fn running(context: &Context, target: &Target, words: impl FnOnce() -> String) -> Result<ContainerInstance, Refusal> {
     let found = context.access.container(&target.namespace, &target.pod, &target.container, false);
-    let missing = || refuse(StatusCode::NOT_FOUND, format!("container not found ({:?})\n", target.container));
-    found.filter(|container| container.running).ok_or_else(missing)
+    let running = found.filter(|container| container.running);
+    running.ok_or_else(|| refuse(StatusCode::INTERNAL_SERVER_ERROR, words()))
 }
 
 /// `/exec/NS/POD/CONTAINER?command=…`
 pub(super) async fn exec(context: Context, target: Target, query: Query, request: Request<Incoming>) -> Answer {
-    let prepared = wanted(&query).and_then(|wanted| Ok((wanted, running(&context, &target)?)));
+    let missing = || format!("container not found ({:?})", target.container);
+    let prepared = wanted(&query).and_then(|wanted| Ok((wanted, running(&context, &target, missing)?)));
     let (wanted, container) = match prepared {
         Ok(prepared) => prepared,
         Err(refusal) => return refusal.into(),
@@ -72,7 +75,8 @@ pub(super) async fn attach(
     query: Query,
     request: Request<Incoming>,
 ) -> Answer {
-    let prepared = wanted(&query).and_then(|wanted| Ok((wanted, running(&context, &target)?)));
+    let missing = || format!("container {} not found in pod {}_{}", target.container, target.pod, target.namespace);
+    let prepared = wanted(&query).and_then(|wanted| Ok((wanted, running(&context, &target, missing)?)));
     let (wanted, container) = match prepared {
         Ok(prepared) => prepared,
         Err(refusal) => return refusal.into(),
@@ -154,7 +158,8 @@ async fn carry(context: Context, transport: Transport, upgraded: OnUpgrade, want
 
 /// `POST /run/NS/POD/CONTAINER?cmd=…`: the output as the answer.
 pub(super) async fn run(context: Context, target: Target, query: Query) -> Answer {
-    let container = match running(&context, &target) {
+    let missing = || format!("container not found ({:?})", target.container);
+    let container = match running(&context, &target, missing) {
         Ok(container) => container,
         Err(refusal) => return refusal.into(),
     };

@@ -173,8 +173,9 @@ async fn paths() {
         )
         .await;
     cluster
-        .check("POST", "/exec/a/p/slow?output=1&command=sh", &[], expect![[r#"404 container not found ("slow")"#]])
+        .check("POST", "/exec/a/p/slow?output=1&command=sh", &[], expect![[r#"500 container not found ("slow")"#]])
         .await;
+    cluster.check("POST", "/attach/a/p/slow?output=1", &[], expect!["500 container slow not found in pod p_a"]).await;
     cluster
         .check(
             "POST",
