@@ -2,9 +2,12 @@
 //!
 //! Missing fields read as Go's zero values, as upstream's validation sees them. The path is a chain of borrowed
 //! segments on the stack and becomes text only when something is wrong, so that a valid object costs no allocation.
+//! What can be wrong there is in `errors`, the rules that many kinds share in `rules`.
 
-use crate::go_text::{go_list_text, go_text};
-use api::field::{Error, ErrorList, Path};
+mod errors;
+mod rules;
+
+use api::field::Path;
 use serde_json::{Map, Value};
 
 /// One step of a path.
@@ -181,145 +184,6 @@ impl<'p, 'v> At<'p, 'v> {
             (Segment::Root(name) | Segment::Child(name), Some(above)) => above.child(name),
             (Segment::Index(index), above) => above.unwrap_or_default().index(index),
             (Segment::Key(key), above) => above.unwrap_or_default().key(key),
-        }
-    }
-
-    /// The value as it stands in a message.
-    fn bad_value(&self) -> Value {
-        self.value.cloned().unwrap_or(Value::Null)
-    }
-
-    /// `Required value`
-    pub fn required(&self, detail: &str) -> Error {
-        Error::required(&self.path(), detail)
-    }
-
-    /// `Invalid value`, quoting the value here.
-    pub fn invalid(&self, detail: impl Into<String>) -> Error {
-        Error::invalid(&self.path(), self.bad_value(), detail)
-    }
-
-    /// `Invalid value`, quoting the Go struct here, which is the internal form of `definition`.
-    pub fn invalid_struct(&self, definition: &str, detail: impl Into<String>) -> Error {
-        self.invalid(detail).printed_as(self.go_text(definition))
-    }
-
-    /// `Invalid value`, quoting the list of such structs here.
-    pub fn invalid_structs(&self, definition: &str, detail: impl Into<String>) -> Error {
-        let list = self.value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        self.invalid(detail).printed_as(go_list_text(definition, list))
-    }
-
-    /// `Duplicate value`, quoting the Go struct here, which is the internal form of `definition`.
-    pub fn duplicate_struct(&self, definition: &str) -> Error {
-        self.duplicate().printed_as(self.go_text(definition))
-    }
-
-    /// The value here as Go prints the internal form of `definition`; what is not there is a nil pointer.
-    pub fn go_text(&self, definition: &str) -> String {
-        if self.exists() { go_text(definition, self.value) } else { "null".to_owned() }
-    }
-
-    /// `Invalid value`, quoting another value.
-    pub fn invalid_value(&self, value: impl Into<Value>, detail: impl Into<String>) -> Error {
-        Error::invalid(&self.path(), value, detail)
-    }
-
-    /// `Invalid value` without the value (`field.OmitValueType`).
-    pub fn wrong(&self, detail: &str) -> Error {
-        self.invalid_value(Value::Null, "").printed_as(detail.to_owned())
-    }
-
-    /// `Forbidden`
-    pub fn forbidden(&self, detail: impl Into<String>) -> Error {
-        Error::forbidden(&self.path(), detail)
-    }
-
-    /// `Duplicate value`, quoting the value here.
-    pub fn duplicate(&self) -> Error {
-        Error::duplicate(&self.path(), self.bad_value())
-    }
-
-    /// `Not found`, quoting the string here.
-    pub fn not_found(&self) -> Error {
-        Error::not_found(&self.path(), self.str())
-    }
-
-    /// `Unsupported value`, quoting the string here. The supported ones are printed in the order given, as upstream
-    /// sorts some lists and not others.
-    pub fn not_supported(&self, supported: &[&str]) -> Error {
-        self.not_supported_value(self.str(), supported)
-    }
-
-    /// `Unsupported value`, quoting another value.
-    pub fn not_supported_value(&self, value: impl Into<Value>, supported: &[&str]) -> Error {
-        let quoted: Vec<String> = supported.iter().map(|s| format!("{s:?}")).collect();
-        let mut error = Error::not_supported(&self.path(), value, &[]);
-        error.detail = format!("supported values: {}", quoted.join(", "));
-        error
-    }
-
-    /// `Too long`
-    pub fn too_long(&self, max: usize) -> Error {
-        Error::too_long(&self.path(), max)
-    }
-
-    /// `Too many`, when the list or map has more than `max` entries. Upstream looks no further then, so that a huge list
-    /// costs nothing.
-    pub fn is_too_many(&self, errors: &mut ErrorList, max: usize) -> bool {
-        let too_many = self.len() > max;
-        if too_many {
-            errors.push(Error::too_many(&self.path(), self.len(), max));
-        }
-        too_many
-    }
-
-    /// `Invalid value` for each thing that `rule` finds wrong with the string here.
-    pub fn check(&self, errors: &mut ErrorList, rule: impl Fn(&str) -> Vec<String>) {
-        errors.extend(rule(self.str()).into_iter().map(|wrong| self.invalid_value(self.str(), wrong)));
-    }
-
-    /// The same by a rule that is younger than stored objects: what was there before may stay.
-    pub fn check_unless_kept(&self, errors: &mut ErrorList, rule: impl Fn(&str) -> Vec<String>) {
-        let wrong = rule(self.str()).into_iter();
-        errors.extend(wrong.map(|wrong| self.invalid_value(self.str(), wrong).ratcheting()));
-    }
-
-    /// The string must be there.
-    pub fn require(&self, errors: &mut ErrorList) {
-        if self.is_empty() {
-            errors.push(self.required(""));
-        }
-    }
-
-    /// The string must be there and pass `rule`.
-    pub fn require_and_check(&self, errors: &mut ErrorList, rule: impl Fn(&str) -> Vec<String>) {
-        if self.is_empty() {
-            errors.push(self.required(""));
-        } else {
-            self.check(errors, rule);
-        }
-    }
-
-    /// The string, if there is one, must be one of `supported`.
-    pub fn one_of(&self, errors: &mut ErrorList, supported: &[&str]) {
-        if self.exists() && !supported.contains(&self.str()) {
-            errors.push(self.not_supported(supported));
-        }
-    }
-
-    /// The string must be there and be one of `supported`.
-    pub fn require_one_of(&self, errors: &mut ErrorList, supported: &[&str]) {
-        self.require(errors);
-        if !self.is_empty() {
-            self.one_of(errors, supported);
-        }
-    }
-
-    /// `ValidateNonnegativeField`
-    pub fn nonnegative(&self, errors: &mut ErrorList) {
-        if self.int().is_some_and(|n| n < 0) {
-            errors.push(self.invalid("must be greater than or equal to 0"));
         }
     }
 }

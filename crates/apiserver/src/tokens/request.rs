@@ -116,7 +116,9 @@ impl ServiceAccountTokens {
             ("v1", "Secret") => ("secret", "secrets", request.namespace.as_str()),
             ("v1", "Node") => ("node", "nodes", ""),
             _ => {
-                let message = format!("cannot bind token to object of type {version}, Kind={kind}");
+                // A version of the core group is printed with the empty group before it.
+                let core = if version.contains('/') { "" } else { "/" };
+                let message = format!("cannot bind token to object of type {core}{version}, Kind={kind}");
                 return Err(Status::bad_request(message));
             }
         };

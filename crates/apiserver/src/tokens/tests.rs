@@ -159,6 +159,10 @@ fn refusals() {
         expect!["400 cannot bind token to object of type apps/v1, Kind=Deployment null"],
     );
     refused(
+        json!({"boundObjectRef": {"apiVersion": "v1", "kind": "ConfigMap", "name": "x"}}),
+        expect!["400 cannot bind token to object of type /v1, Kind=ConfigMap null"],
+    );
+    refused(
         json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "x"}}),
         expect![[r#"404 pods "x" not found "x""#]],
     );

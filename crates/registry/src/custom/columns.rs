@@ -10,12 +10,13 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(super) struct CustomPrinter {
     columns: Vec<Column>,
-    /// One for each column after the name; `None` for those that do not parse.
-    paths: Vec<Option<JsonPath>>,
+    /// One for each column after the name.
+    paths: Vec<JsonPath>,
 }
 
 impl CustomPrinter {
-    /// From the entries of `additionalPrinterColumns`; without any there is an age.
+    /// From the entries of `additionalPrinterColumns`; without any there is an age. Definitions may have paths that do
+    /// not parse: the first of them is where the columns end.
     pub(super) fn new<'v>(entries: impl Iterator<Item = &'v Value>) -> Self {
         let column = |name: &str, kind: &str, format: &str, description: String, priority: i32| Column {
             name: name.into(),
@@ -26,8 +27,14 @@ impl CustomPrinter {
         };
         let mut columns = vec![column("Name", "string", "name", String::new(), 0)];
         let mut paths = Vec::new();
+        let mut entries = entries.peekable();
+        if entries.peek().is_none() {
+            columns.push(column("Age", "date", "", String::new(), 0));
+            paths.extend(JsonPath::parse(".metadata.creationTimestamp"));
+        }
         for entry in entries {
             let path = text(entry, "jsonPath");
+            let Ok(parsed) = JsonPath::parse(path) else { break };
             let description = match text(entry, "description") {
                 "" => format!("Custom resource definition column (in JSONPath format): {path}"),
                 own => own.to_owned(),
@@ -35,11 +42,7 @@ impl CustomPrinter {
             let priority = entry.get("priority").and_then(Value::as_i64).and_then(|n| i32::try_from(n).ok());
             let (name, kind, format) = (text(entry, "name"), text(entry, "type"), text(entry, "format"));
             columns.push(column(name, kind, format, description, priority.unwrap_or(0)));
-            paths.push(JsonPath::parse(path).ok());
-        }
-        if paths.is_empty() {
-            columns.push(column("Age", "date", "", String::new(), 0));
-            paths.push(JsonPath::parse(".metadata.creationTimestamp").ok());
+            paths.push(parsed);
         }
         Self { columns, paths }
     }
@@ -53,7 +56,7 @@ impl Printer for CustomPrinter {
     fn row(&self, object: &Value, now: Timestamp) -> Row {
         let mut cells = vec![Value::from(text(&object["metadata"], "name"))];
         for (column, path) in self.columns.iter().skip(1).zip(&self.paths) {
-            let found = path.as_ref().and_then(|path| path.find(object).into_iter().next().cloned());
+            let found = path.find(object).into_iter().next().cloned();
             cells.push(found.map_or(Value::Null, |value| cell(&column.kind, &value, now)));
         }
         cells.into()

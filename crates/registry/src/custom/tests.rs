@@ -58,3 +58,18 @@ fn each_served_version_is_a_row() {
         json!({"apiVersion": "example.com/v1beta1", "kind": "Widget", "a": "x", "metadata": {"name": "n"}})
     );
 }
+
+#[test]
+fn columns_end_before_the_first_path_that_does_not_parse() {
+    use crate::columns::Printer as _;
+    let names = |paths: &[&str]| -> Vec<String> {
+        let entries: Vec<Value> =
+            paths.iter().map(|path| json!({"name": path, "type": "string", "jsonPath": path})).collect();
+        let printer = columns::CustomPrinter::new(entries.iter());
+        assert_eq!(printer.row(&json!({}), jiff::Timestamp::UNIX_EPOCH).cells.len(), printer.columns().len());
+        printer.columns().iter().map(|column| column.name.to_string()).collect()
+    };
+    assert_eq!(names(&[]), ["Name", "Age"]);
+    assert_eq!(names(&[".a", ".b["]), ["Name", ".a"]);
+    assert_eq!(names(&[".a[", ".b"]), ["Name"]);
+}
