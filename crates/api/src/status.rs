@@ -49,25 +49,29 @@ impl Subject<'_> {
 impl Status {
     /// A status with nothing but code, reason and message.
     pub fn plain(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: Value::Null, continue_token: None }
+        Self::with_details(code, reason, message, Value::Null)
+    }
+
+    fn with_details(code: u16, reason: &'static str, message: impl Into<String>, details: impl Into<Value>) -> Self {
+        Self { code, reason, message: message.into(), details: details.into(), continue_token: None }
     }
 
     /// `NewNotFound`: `pods "x" not found`.
     pub fn not_found(subject: &Subject<'_>) -> Self {
         let message = format!("{} {:?} not found", subject.qualified(), subject.name);
-        Self { code: 404, reason: "NotFound", message, details: subject.details().into(), continue_token: None }
+        Self::with_details(404, "NotFound", message, subject.details())
     }
 
     /// `NewAlreadyExists`.
     pub fn already_exists(subject: &Subject<'_>) -> Self {
         let message = format!("{} {:?} already exists", subject.qualified(), subject.name);
-        Self { code: 409, reason: "AlreadyExists", message, details: subject.details().into(), continue_token: None }
+        Self::with_details(409, "AlreadyExists", message, subject.details())
     }
 
     /// `NewConflict`: `Operation cannot be fulfilled on …`.
     pub fn conflict(subject: &Subject<'_>, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {} {:?}: {why}", subject.qualified(), subject.name);
-        Self { code: 409, reason: "Conflict", message, details: subject.details().into(), continue_token: None }
+        Self::with_details(409, "Conflict", message, subject.details())
     }
 
     /// `NewForbidden`.
@@ -77,7 +81,7 @@ impl Status {
         } else {
             format!("{} {:?} is forbidden: {why}", subject.qualified(), subject.name)
         };
-        Self { code: 403, reason: "Forbidden", message, details: subject.details().into(), continue_token: None }
+        Self::with_details(403, "Forbidden", message, subject.details())
     }
 
     /// `NewInvalid`: `subject.resource` is the *kind* here.
@@ -88,7 +92,7 @@ impl Status {
             errors.iter().map(|e| json!({"reason": e.kind.reason(), "message": e.body(), "field": e.field})).collect();
         let mut details = subject.details();
         details.insert("causes".to_owned(), causes.into());
-        Self { code: 422, reason: "Invalid", message, details: details.into(), continue_token: None }
+        Self::with_details(422, "Invalid", message, details)
     }
 
     /// `NewBadRequest`.
@@ -104,13 +108,7 @@ impl Status {
     /// `NewInternalError`: `Internal error occurred: …`.
     pub fn internal(why: impl std::fmt::Display) -> Self {
         let details = json!({"causes": [{"message": why.to_string()}]});
-        Self {
-            code: 500,
-            reason: "InternalError",
-            message: format!("Internal error occurred: {why}"),
-            details,
-            continue_token: None,
-        }
+        Self::with_details(500, "InternalError", format!("Internal error occurred: {why}"), details)
     }
 
     /// A 404 for a path that no resource has.
@@ -173,13 +171,13 @@ impl Status {
     /// `NewTooManyRequests`
     pub fn too_many_requests(message: impl Into<String>, retry_after_seconds: u32) -> Self {
         let details = json!({"retryAfterSeconds": retry_after_seconds});
-        Self { code: 429, reason: "TooManyRequests", message: message.into(), details, continue_token: None }
+        Self::with_details(429, "TooManyRequests", message, details)
     }
 
     /// `NewTimeoutError`
     pub fn timeout(message: &str, retry_after_seconds: u32) -> Self {
         let details = with_retry(serde_json::Map::new(), retry_after_seconds);
-        Self { code: 504, reason: "Timeout", message: format!("Timeout: {message}"), details, continue_token: None }
+        Self::with_details(504, "Timeout", format!("Timeout: {message}"), details)
     }
 
     /// `NewServerTimeout`: `operation` is the verb.
@@ -189,13 +187,7 @@ impl Status {
             subject.qualified()
         );
         let details = Subject { name: operation, ..subject.clone() }.details();
-        Self {
-            code: 500,
-            reason: "ServerTimeout",
-            message,
-            details: with_retry(details, retry_after_seconds),
-            continue_token: None,
-        }
+        Self::with_details(500, "ServerTimeout", message, with_retry(details, retry_after_seconds))
     }
 
     /// `NewServiceUnavailable`
@@ -211,7 +203,7 @@ impl Status {
             subject.name
         );
         let details = with_retry(subject.details(), retry_after_seconds);
-        Self { code: 409, reason: "AlreadyExists", message, details, continue_token: None }
+        Self::with_details(409, "AlreadyExists", message, details)
     }
 
     /// A 500 without a reason: errors of upstream that are no API errors.
@@ -220,7 +212,7 @@ impl Status {
     }
 
     fn empty_details(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: json!({}), continue_token: None }
+        Self::with_details(code, reason, message, json!({}))
     }
 
     /// Adds an entry to `details.causes`; empty parts are left out.
