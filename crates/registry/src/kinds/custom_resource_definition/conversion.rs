@@ -46,8 +46,7 @@ pub(super) fn validate(conversion: &At<'_, '_>, checks_bundle: bool, errors: &mu
 
 /// Whether a definition that is in use may not get a bundle which nobody can read: unless it has had one.
 pub(super) fn checks_bundle(stored: &At<'_, '_>) -> bool {
-    let conversion = stored.at("spec").at("conversion").value().cloned().unwrap_or_default();
-    let bundle = conversion["webhook"]["clientConfig"]["caBundle"].as_str().unwrap_or_default();
+    let bundle = stored.at("spec").at("conversion").at("webhook").at("clientConfig").at("caBundle").str();
     bundle.is_empty() || pem::check_authorities(bundle).is_ok()
 }
 

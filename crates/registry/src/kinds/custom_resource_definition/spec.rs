@@ -177,7 +177,7 @@ fn validate_columns(columns: &At<'_, '_>, errors: &mut ErrorList) {
     }
 }
 
-/// A path that begins at the object. Whether it can be parsed is not asked: cells of columns that cannot be are empty.
+/// A path that begins at the object. Whether it can be parsed is not asked: the columns of tables end before one that cannot.
 pub(super) fn validate_json_path(path: &At<'_, '_>, errors: &mut ErrorList) -> bool {
     let fine = path.str().starts_with('.');
     if !fine {
