@@ -93,13 +93,16 @@ impl PatchError {
 /// The answer when the patched object cannot be decoded as its kind: `words` is the decoder's error, `patched` the
 /// object as it came out of the patch.
 pub fn undecodable(patched: &Value, words: &str) -> Status {
-    let error = field::Error::invalid(&field::Path::new("patch"), patched.to_string(), words);
-    Status::invalid(&Subject { group: "", resource: "", name: "" }, &[error])
+    refused(patched.to_string(), words)
 }
 
 /// The same for a strategic merge patch, of which upstream shows the patch, as Go prints it.
 pub fn undecodable_strategic(patch: &Value, words: &str) -> Status {
-    let error = field::Error::invalid(&field::Path::new("patch"), go_text::go_text(patch), words);
+    refused(go_text::go_text(patch), words)
+}
+
+fn refused(shown: String, words: &str) -> Status {
+    let error = field::Error::invalid(&field::Path::new("patch"), shown, words);
     Status::invalid(&Subject { group: "", resource: "", name: "" }, &[error])
 }
 

@@ -140,8 +140,10 @@ fn conformed(call: &Call<'_>, shown: &Shown<'_>) -> Result<(Value, Vec<String>),
     }
     let conformed = match codec::conform(&mut object, decode::schema_of(row)?) {
         Ok(conformed) => conformed,
-        Err(error) if shown.strategic.is_some() => return Err(shown.undecodable(&error.converter_words())?),
-        Err(error) => return Err(shown.undecodable(&error.to_string())?),
+        Err(error) => {
+            let words = if shown.strategic.is_some() { error.converter_words() } else { error.to_string() };
+            return Err(shown.undecodable(&words)?);
+        }
     };
     decode::set_type(&mut object, create::wanted(row));
     let mut unknown: Vec<String> = conformed.unknown_field_errors().collect();
