@@ -28,8 +28,8 @@ pub fn limit(info: &RequestInfo) -> Result<Duration, Status> {
 }
 
 /// The 504 of a request whose time is over. Upstream gives up a write where it is finished, all else in front of all.
-pub fn passed(info: &RequestInfo) -> Status {
-    let message = match info.verb.as_str() {
+pub fn passed(verb: &str) -> Status {
+    let message = match verb {
         "create" | "update" | "patch" | "delete" | "deletecollection" => {
             "request did not complete within requested timeout - context deadline exceeded"
         }

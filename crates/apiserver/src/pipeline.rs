@@ -44,7 +44,7 @@ pub async fn handle(api: Arc<Api>, request: Request<RequestBody>, identity: Iden
     let verb = info.verb.clone();
     let resource = info.resource.clone();
     let (pretty, gzip) = (pretty::asked(request.headers(), &info), compress::asked(request.headers()));
-    let guarded = AssertUnwindSafe(in_time(&api, request, info, identity)).catch_unwind().await;
+    let guarded = AssertUnwindSafe(in_time(&api, request, info, identity, &verb)).catch_unwind().await;
     let mut response = guarded.unwrap_or_else(|_| {
         tracing::error!(%verb, %resource, "a request panicked");
         endpoints::error(&Status::internal("this request has made the server panic"))
@@ -66,17 +66,23 @@ pub async fn handle(api: Arc<Api>, request: Request<RequestBody>, identity: Iden
 
 /// Answers, unless the time is over before: also when the body does not come, so that who stops half-way does not keep
 /// the place of other writes. The way is boxed, since a connection holds room for what is not, also while it is idle.
-async fn in_time(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInfo, identity: Identity) -> Answer {
+async fn in_time(
+    api: &Arc<Api>,
+    request: Request<RequestBody>,
+    info: RequestInfo,
+    identity: Identity,
+    verb: &str,
+) -> Answer {
     if deadline::is_long_running(&info) {
         return Box::pin(respond(api, request, info, identity)).await;
     }
-    let (limit, late) = match deadline::limit(&info) {
-        Ok(limit) => (limit, deadline::passed(&info)),
+    let limit = match deadline::limit(&info) {
+        Ok(limit) => limit,
         Err(status) => return endpoints::error(&status),
     };
     let answering = Box::pin(respond(api, request, info, identity));
     let answered = clock::timeout(&*api.clock, limit, answering).await;
-    answered.unwrap_or_else(|| endpoints::error(&late))
+    answered.unwrap_or_else(|| endpoints::error(&deadline::passed(verb)))
 }
 
 async fn respond(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInfo, identity: Identity) -> Answer {

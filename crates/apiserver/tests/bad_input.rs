@@ -31,6 +31,19 @@ async fn exchange(server: &Server, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
+/// Sends bytes and reads until there is a whole status: the server goes on waiting for the rest of a body.
+async fn refusal(server: &Server, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let (mut answer, mut chunk) = (String::new(), [0; 1024]);
+    while !answer.contains("\"code\":") {
+        let count = stream.read(&mut chunk).await.unwrap();
+        assert_ne!(count, 0, "{answer}");
+        answer += &String::from_utf8_lossy(&chunk[..count]);
+    }
+    answer
+}
+
 fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!(
@@ -143,6 +156,26 @@ async fn half_a_body_is_no_object() {
     let (_, list) = send(&admin(&server), Method::GET, MAPS, JSON, "").await;
     let names: Vec<&Value> = list["items"].as_array().unwrap().iter().map(|item| &item["metadata"]["name"]).collect();
     assert_eq!(names, [&json!("whole")]);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_who_stops_half_way_is_told_when_the_time_that_was_asked_for_is_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let slow = |query: &str| {
+        let mut begun = request("POST", &format!("{MAPS}?{query}"), "", &" ".repeat(40));
+        begun.truncate(begun.len() - 39);
+        begun
+    };
+    let answer = refusal(&server, slow("timeout=50ms").as_bytes()).await;
+    assert_eq!(code(&answer), 504, "{answer}");
+    let words = "Timeout: request did not complete within requested timeout - context deadline exceeded";
+    assert!(answer.contains(words) && answer.contains("\"reason\":\"Timeout\""), "{answer}");
+    let answer = refusal(&server, slow("timeout=soon").as_bytes()).await;
+    assert_eq!(code(&answer), 400, "{answer}");
+    assert!(answer.contains("invalid timeout specified in the request URL - time: invalid duration"), "{answer}");
+    unharmed(&server).await;
     server.shutdown().await;
 }
 
