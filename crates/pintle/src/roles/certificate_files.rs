@@ -75,6 +75,8 @@ impl CertificateFiles {
 mod tests {
     use super::*;
     use crate::roles::serving::self_signed;
+    use clock::ManualClock;
+    use std::sync::Arc;
 
     #[test]
     fn a_new_pair_is_shown_once_both_files_are_there() {
@@ -96,5 +98,30 @@ mod tests {
 
         std::fs::remove_file(&key).unwrap();
         assert!(files.look().is_err(), "a file is missing");
+    }
+
+    #[tokio::test]
+    async fn what_is_shown_follows_the_files_while_its_owner_runs() {
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = (directory.path().join("tls.crt"), directory.path().join("tls.key"));
+        let start = "2026-01-01T00:00:00Z".parse().unwrap();
+        let (manual, stop) = (Arc::new(ManualClock::new(start)), Shutdown::new());
+        let clock: SharedClock = manual.clone();
+        self_signed("host", &[], start).unwrap().write(&certificate, &key).unwrap();
+        let shown = follow(&certificate, &key, &clock, &stop).unwrap();
+        let looks = async || {
+            while manual.sleepers() == 0 {
+                tokio::task::yield_now().await;
+            }
+            manual.advance(LOOK_INTERVAL);
+        };
+        let before = format!("{shown:?}");
+        looks().await;
+        self_signed("host", &[], start).unwrap().write(&certificate, &key).unwrap();
+        looks().await;
+        while format!("{shown:?}") == before {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
     }
 }

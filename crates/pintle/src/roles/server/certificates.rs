@@ -109,8 +109,6 @@ mod tests {
     use super::*;
     use clock::ManualClock;
 
-    const DAY: Duration = LOOK_INTERVAL;
-
     #[tokio::test]
     async fn a_server_that_is_never_restarted_has_certificates_that_last() {
         let directory = tempfile::tempdir().unwrap();
@@ -126,18 +124,28 @@ mod tests {
         certificates.write_kubeconfig(&place, "https://192.0.2.1:6443").unwrap();
         let file = certificates.pki.paths.certificate("apiserver");
         let ends = || certs::certificate_info(&std::fs::read_to_string(&file).unwrap()).unwrap().not_after;
-        let shown = || format!("{:?}", certificates.serving);
+        let (serving, stop) = (certificates.serving.clone(), Shutdown::new());
+        let shown = || format!("{serving:?}");
         let (first, first_shown) = (ends(), shown());
         let before = std::fs::read_to_string(&kubeconfig).unwrap();
+        let looking = tokio::spawn(certificates.look_daily(place, stop.clone()));
+        let until_it_sleeps = async || {
+            while clock.sleepers() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
 
-        clock.advance(DAY);
-        certificates.look(&place).unwrap();
+        until_it_sleeps().await;
+        clock.advance(LOOK_INTERVAL);
+        until_it_sleeps().await;
         assert_eq!((ends(), shown()), (first, first_shown.clone()), "it lasts");
 
-        clock.advance(300 * DAY);
-        certificates.look(&place).unwrap();
+        clock.advance(300 * LOOK_INTERVAL);
+        until_it_sleeps().await;
         assert!(ends() > first);
         assert_ne!(shown(), first_shown);
         assert_ne!(std::fs::read_to_string(&kubeconfig).unwrap(), before);
+        stop.cancel();
+        looking.await.unwrap();
     }
 }
