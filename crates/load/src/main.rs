@@ -110,6 +110,9 @@ enum Verb {
         count: usize,
         #[arg(long)]
         together: bool,
+        /// Leave them running, to be looked at.
+        #[arg(long, requires = "together")]
+        keep: bool,
     },
     /// Start a server and time it.
     Cold {
@@ -224,9 +227,9 @@ async fn run(verb: Verb, clock: SharedClock) -> Result<Value, LoadError> {
             let target = Target::from_kubeconfig(&place.kubeconfig)?;
             schedule::run(&target, &clock, &place.namespace, pods, shape).await
         }
-        Verb::Start { place, image, init, count, together } => {
+        Verb::Start { place, image, init, count, together, keep } => {
             let target = Target::from_kubeconfig(&place.kubeconfig)?;
-            start::run(&target, &clock, &Plan { namespace: place.namespace, image, init, count, together }).await
+            start::run(&target, &clock, &Plan { namespace: place.namespace, image, init, count, together, keep }).await
         }
         Verb::Cold { kubeconfig, node, command } => cold::run(&clock, &command, &kubeconfig, node.as_deref()).await,
         Verb::Ready { kubeconfig } => cold::wait_ready(&clock, &kubeconfig).await.map(|()| Value::Null),

@@ -35,6 +35,8 @@ pub struct Plan {
     pub count: usize,
     /// All at once, else one after the other.
     pub together: bool,
+    /// Those of a burst go on running.
+    pub keep: bool,
 }
 
 /// When a pod was seen in a state, since its `POST` was sent.
@@ -72,7 +74,7 @@ pub async fn run(target: &Arc<Target>, clock: &SharedClock, plan: &Plan) -> Resu
         }
     }
     let took = clock.monotonic().saturating_sub(started);
-    if plan.together {
+    if plan.together && !plan.keep {
         for name in &names {
             delete(&mut connection, &path, name, ONCE_OFF_THE_NODE).await?;
         }

@@ -1,7 +1,12 @@
-//! How much memory processes have, from /proc.
+//! The rows about memory, and how much processes have, from /proc.
 
+use super::environment::Environment;
+use super::report::Numbers;
+use super::rows::{NODES, namespace};
+use crate::command;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// Resident memory of a process, in MB (10^6 bytes).
 pub fn resident_mb(pid: u32) -> Result<f64, String> {
@@ -39,4 +44,60 @@ pub fn in_namespace_of(pid: u32) -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|other| *other != pid && namespace(&other.to_string()).as_ref() == Some(&wanted)).collect()
+}
+
+/// Of these processes the pods' shims, by their command lines.
+pub fn shims_of(pids: Vec<u32>) -> Vec<u32> {
+    let is_shim = |pid: &u32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).nth(1) == Some(b"shim")
+    };
+    pids.into_iter().filter(is_shim).collect()
+}
+
+/// After ten seconds of nothing.
+pub fn idle(environment: &mut Environment<'_>, _: usize) -> Result<Numbers, String> {
+    command::run(Command::new("sleep").arg("10"))?;
+    let pid = environment.server_pid().ok_or("no server")?;
+    Ok(vec![("resident MB", resident_mb(pid)?), ("proportional MB", proportional_mb(pid)?)])
+}
+
+const SHIMS: usize = 20;
+
+/// Pages of the program that all shims map are divided among them: what one more pod costs.
+pub fn shim(environment: &mut Environment<'_>, number: usize) -> Result<Numbers, String> {
+    let namespace = namespace("shims", number);
+    environment.measure("start", &namespace, &["--count", &SHIMS.to_string(), "--together", "--keep"])?;
+    command::run(Command::new("sleep").arg("3"))?;
+    let pid = environment.server_pid().ok_or("no server")?;
+    let shims = shims_of(in_namespace_of(pid));
+    if shims.len() != SHIMS {
+        return Err(format!("{} shims of {SHIMS} pods", shims.len()));
+    }
+    let mut proportional = shims.iter().map(|shim| proportional_mb(*shim)).collect::<Result<Vec<_>, _>>()?;
+    let mut resident = shims.iter().map(|shim| resident_mb(*shim)).collect::<Result<Vec<_>, _>>()?;
+    proportional.sort_by(f64::total_cmp);
+    resident.sort_by(f64::total_cmp);
+    environment.measure("remove", &namespace, &[])?;
+    for _ in 0..SHIMS {
+        command::run(Command::new("sleep").arg("1"))?; // the next row is not to run beside pods that go
+        if shims_of(in_namespace_of(pid)).is_empty() {
+            break;
+        }
+    }
+    Ok(vec![
+        ("proportional MB", proportional[SHIMS / 2]),
+        ("the largest", proportional[SHIMS - 1]),
+        ("resident MB", resident[SHIMS / 2]),
+    ])
+}
+
+pub fn loaded(environment: &mut Environment<'_>, number: usize) -> Result<Numbers, String> {
+    if number == 0 {
+        environment.simulate(NODES, &[])?;
+        environment.measure("schedule", &namespace("memory", 0), &["--pods", "10000"])?;
+    }
+    command::run(Command::new("sleep").arg("10"))?;
+    let pid = environment.server_pid().ok_or("no server")?;
+    Ok(vec![("resident MB", resident_mb(pid)?), ("peak MB", peak_mb(pid)?)])
 }

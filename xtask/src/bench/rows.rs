@@ -91,13 +91,20 @@ pub const ROWS: &[Row] = &[
         start(e, n, &["--init"])
     }),
     row("start-40", "40 such pods at once on one node, all Ready, s", ("13.5", "≤ 1.5"), Place::Node, start_together),
-    ours(row("memory-idle", "memory, idle single node, all components, MB", ("626", "≤ 60"), Place::Node, memory_idle)),
+    ours(row(
+        "memory-idle",
+        "memory, idle single node, all components, MB",
+        ("626", "≤ 60"),
+        Place::Node,
+        memory::idle,
+    )),
+    ours(row("memory-shim", "memory of one pod's shim among 20, MB", ("–", "≤ 2"), Place::Node, memory::shim)),
     ours(row(
         "memory-loaded",
         "memory, control plane with 5,000 nodes and 10,000 pods, MB",
         ("1,800", "≤ 250"),
         Place::Plane,
-        memory_loaded,
+        memory::loaded,
     )),
     ours(row("cold", "cold start to /readyz, ms", ("5,000", "≤ 300"), Place::Nothing, cold_api)),
     ours(row("cold-node", "cold start to node Ready, ms", ("15,000", "≤ 1,000"), Place::Nothing, cold_node)),
@@ -112,7 +119,7 @@ fn at(value: &Value, pointer: &str) -> Result<f64, String> {
 }
 
 /// A namespace that nobody else uses, on peers too.
-fn namespace(row: &str, number: usize) -> String {
+pub(super) fn namespace(row: &str, number: usize) -> String {
     format!("bench-{}-{row}-{number}", std::process::id())
 }
 
@@ -209,7 +216,7 @@ fn decisions(environment: &mut Environment<'_>, _: usize) -> Result<Numbers, Str
     ])
 }
 
-const NODES: usize = 5000;
+pub(super) const NODES: usize = 5000;
 
 fn schedule(environment: &mut Environment<'_>, number: usize, shape: &str) -> Result<Numbers, String> {
     if number == 0 {
@@ -234,23 +241,6 @@ fn start(environment: &mut Environment<'_>, number: usize, more: &[&str]) -> Res
 fn start_together(environment: &mut Environment<'_>, number: usize) -> Result<Numbers, String> {
     let result = environment.measure("start", &namespace("together", number), &["--count", "40", "--together"])?;
     Ok(vec![("all ready after s", at(&result, "/all_seconds")?), ("p50 ms", at(&result, "/ready/p50_ms")?)])
-}
-
-/// After ten seconds of nothing.
-fn memory_idle(environment: &mut Environment<'_>, _: usize) -> Result<Numbers, String> {
-    command::run(Command::new("sleep").arg("10"))?;
-    let pid = environment.server_pid().ok_or("no server")?;
-    Ok(vec![("resident MB", memory::resident_mb(pid)?), ("proportional MB", memory::proportional_mb(pid)?)])
-}
-
-fn memory_loaded(environment: &mut Environment<'_>, number: usize) -> Result<Numbers, String> {
-    if number == 0 {
-        environment.simulate(NODES, &[])?;
-        environment.measure("schedule", &namespace("memory", 0), &["--pods", "10000"])?;
-    }
-    command::run(Command::new("sleep").arg("10"))?;
-    let pid = environment.server_pid().ok_or("no server")?;
-    Ok(vec![("resident MB", memory::resident_mb(pid)?), ("peak MB", memory::peak_mb(pid)?)])
 }
 
 fn cold(environment: &Environment<'_>, place: Place, number: usize) -> Result<Value, String> {
