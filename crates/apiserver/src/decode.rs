@@ -44,7 +44,7 @@ pub fn schema_of(row: &Resource) -> Result<&Schema, Status> {
 }
 
 /// The 415 of bodies.
-fn unsupported_media(custom: bool) -> Status {
+pub fn unsupported_media(custom: bool) -> Status {
     let protobuf = if custom { "" } else { ", application/vnd.kubernetes.protobuf" };
     let message = format!(
         "the body of the request was in an unknown format - accepted media types include: application/json, \
@@ -149,6 +149,27 @@ fn check_custom_type(value: &Value, wanted: Wanted<'_>, body: &[u8]) -> Result<(
     Err(Status::invalid(&Subject { group: wanted.group, resource: kind, name: value.name() }, &[error]))
 }
 
+/// A patch may not make another kind of a custom resource. Unlike what is posted, it is looked at as a whole: by its rules.
+pub fn check_patched_type(value: &Value, wanted: Wanted<'_>) -> Result<(), Status> {
+    let given = |field: &str| value.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let api_version = wanted.api_version();
+    let expected = [("kind", wanted.kind), ("apiVersion", &api_version)];
+    let errors: Vec<Error> = expected
+        .into_iter()
+        .filter_map(|(field, own)| {
+            let other = given(field).filter(|given| *given != own)?;
+            Some(Error::invalid(&Path::new(field), other, format!("must be {own}")))
+        })
+        .collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let group =
+        given("apiVersion").map_or(wanted.group, |version| version.split_once('/').map_or("", |(group, _)| group));
+    let resource = given("kind").unwrap_or(wanted.kind);
+    Err(Status::invalid(&Subject { group, resource, name: value.name() }, &errors))
+}
+
 fn check_type(value: &Value, wanted: Wanted<'_>, body: &[u8]) -> Result<(), Status> {
     let type_meta = codec::type_meta(value).map_err(|why| codec::unrecognized(wanted.kind, &why, body))?;
     match other_type(value, type_meta, wanted) {
@@ -189,9 +210,4 @@ pub fn other_type(value: &Value, (api_version, kind): (&str, &str), wanted: Want
             "no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
         ),
     })
-}
-
-/// A patch of a part that has no schema-driven way: JSON, or YAML where apply says so.
-pub fn value_of_patch(call: &Call<'_>) -> Result<Value, Status> {
-    codec::decode_any(&call.body).map(|decoded| decoded.value).map_err(|error| Status::bad_request(error.to_string()))
 }

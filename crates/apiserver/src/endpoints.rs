@@ -10,6 +10,8 @@ pub mod list;
 pub mod options;
 pub mod page;
 pub mod patch;
+mod scale;
+mod scale_managers;
 pub mod subresource;
 pub mod update;
 pub mod view;
@@ -19,6 +21,15 @@ use crate::answer::{self, Answer, method_not_allowed, no_such_resource};
 use crate::call::Call;
 use api::status::Status;
 use registry::{Scope, Subresource};
+
+/// Whether a path to custom resources has a namespace where they have none, or none where they have one. Upstream's server of
+/// custom resources passes such requests on, and nobody knows them; only lists and watches go across namespaces.
+pub fn is_outside_scope(call: &Call<'_>) -> bool {
+    let (info, row) = (call.info, &call.row);
+    let namespaced = row.scope == Scope::Namespaced;
+    let across = namespaced && info.namespace.is_empty() && !matches!(info.verb.as_str(), "list" | "watch");
+    row.custom.is_some() && (across || (!namespaced && !info.namespace.is_empty()))
+}
 
 /// Whether the row serves such a request at all: 404 and 405 come before anything is decoded.
 ///

@@ -158,6 +158,9 @@ async fn serve(
         body: Bytes::new(),
         warnings: Vec::new(),
     };
+    if endpoints::is_outside_scope(&call) {
+        return answer::page_not_found();
+    }
     if let Err(status) = endpoints::check_route(&call) {
         return endpoints::error(&status);
     }

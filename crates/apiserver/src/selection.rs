@@ -48,6 +48,13 @@ impl Selection {
         Ok(Self { namespace, labels, fields, name, converted })
     }
 
+    /// Whether one object is meant by its name: upstream then reads just that, and there are no pages. Across namespaces a name
+    /// is not enough for that.
+    pub fn is_of_one_name(&self, row: &Resource) -> bool {
+        let placed = self.namespace.is_some() || row.scope == registry::Scope::Cluster;
+        placed && self.fields.terms().iter().any(|term| term.field == "metadata.name" && !term.negated)
+    }
+
     /// Whether everything in the namespace is selected.
     pub fn is_everything(&self) -> bool {
         self.labels.is_everything() && self.fields.is_everything()

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
 
+const DEFINITION: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
+
 /// `DeleteOptions`
 #[derive(Clone, Debug, Default)]
 pub struct DeleteOptions {
@@ -50,9 +52,10 @@ impl DeleteOptions {
                     .map(|value| api::codec::Decoded { value, duplicates: Vec::new() })
                     .map_err(|error| api::codec::DecodeError::Json(error.to_string())),
                 "application/yaml" => api::codec::decode_any(&call.body),
-                _ => api::codec::decode_json(&call.body),
+                "" | "application/json" => api::codec::decode_json(&call.body),
+                _ => return Err(crate::decode::unsupported_media(false)),
             };
-            let value = decoded
+            let mut value = decoded
                 .map_err(|error| Status::bad_request(format!("couldn't get version/kind; json parse error: {error}")))?
                 .value;
             let kind = value["kind"].as_str().unwrap_or_default();
@@ -61,6 +64,10 @@ impl DeleteOptions {
                 let why =
                     format!("no kind {kind:?} is registered for version {version:?} in scheme \"k8s.io/apiserver\"");
                 return Err(Status::bad_request(why));
+            }
+            // What the type does not have is left out in silence; what has another type is not.
+            if let Some(schema) = api::schema::builtin(DEFINITION) {
+                api::codec::conform(&mut value, schema).map_err(|error| Status::bad_request(error.to_string()))?;
             }
             value
         };

@@ -112,6 +112,7 @@ pub async fn read(call: &Call<'_>, selection: &Selection) -> Result<Page, Status
         (snapshot, Some(at.start))
     };
     selection.prepare(call.api, &snapshot).await?;
+    let limit = if token.is_empty() && selection.is_of_one_name(&call.row) { 0 } else { limit };
     Ok(cut(&snapshot, selection, start.as_deref(), usize::try_from(limit).unwrap_or(0)))
 }
 

@@ -5,11 +5,12 @@ use super::options;
 use super::update::{Change, Made, change};
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::decode::{self, FieldValidation};
-use api::apply::{self, ApplyRequest, Writer};
+use crate::decode::{self, FieldValidation, Wanted};
+use api::apply::{self, ApplyRequest, Reset, Writer};
 use api::codec;
 use api::meta::ObjectMeta;
 use api::patch::{self, PatchType};
+use api::schema::Schema;
 use api::status::Status;
 use registry::Subresource;
 use serde_json::Value;
@@ -22,52 +23,106 @@ pub async fn patch(call: &mut Call<'_>) -> Result<Answer, Status> {
 
 /// `PATCH` of an object or one of its parts.
 pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -> Result<Answer, Status> {
-    let kind = patch_type(call)?;
-    options::check_write(call, "PatchOptions", kind == PatchType::Apply)?;
-    let body = call.body.clone();
-    let decoded = match kind {
-        PatchType::Apply => codec::decode_yaml(&body).map_err(|error| {
-            Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {error}"))
-        })?,
-        PatchType::Json | PatchType::Merge => {
-            codec::decode_json(&body).map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?
-        }
-        PatchType::StrategicMerge => {
-            codec::decode_json(&body).map_err(|error| Status::bad_request(error.to_string()))?
-        }
+    let patch = Patch::read(call)?;
+    let row = call.row.clone();
+    let part = subresource.map(Subresource::name).unwrap_or_default();
+    let reset = create::reset_of(&row, part);
+    let target = Target {
+        schema: decode::schema_of(&row)?,
+        wanted: create::wanted(&row),
+        typed: row.custom.is_none(),
+        subresource: part,
+        reset: &reset,
     };
-    let patch = decoded.value;
-    let (strict, duplicates) = (call.field_validation()?, decoded.duplicates);
-    let warnings = Mutex::new(Vec::new());
-    let force = call.info.query.flag("force");
-    let make = |call: &Call<'_>, live: Option<&Value>| -> Result<Made, Status> {
-        if kind == PatchType::Apply {
-            return apply_to(call, live, &patch, subresource, force);
+    let make = |call: &Call<'_>, live: Option<&Value>| patch.make(call, live, &target);
+    let creates = patch.kind == PatchType::Apply && subresource.is_none();
+    let name = call.info.name.clone();
+    let outcome = change(call, Change { name, subresource, make: &make, creates, is_put: false }).await;
+    patch.warn(call);
+    let (written, created) = outcome?;
+    written.answer(call, if created { 201 } else { 200 }).await
+}
+
+/// What a patch is made to: an object or its Scale.
+pub struct Target<'a> {
+    /// Its type.
+    pub schema: &'a Schema,
+    /// The name of that.
+    pub wanted: Wanted<'a>,
+    /// Whether upstream has a Go type for it.
+    pub typed: bool,
+    /// The part that the path names; empty for the object itself.
+    pub subresource: &'a str,
+    /// What an apply cannot own.
+    pub reset: &'a Reset,
+}
+
+/// A patch as it came.
+pub struct Patch {
+    kind: PatchType,
+    value: Value,
+    duplicates: Vec<String>,
+    strict: FieldValidation,
+    force: bool,
+    /// Retries of one request warn once.
+    warnings: Mutex<Vec<String>>,
+}
+
+impl Patch {
+    /// The patch of a request, whose options are checked.
+    pub fn read(call: &mut Call<'_>) -> Result<Self, Status> {
+        let kind = patch_type(call)?;
+        options::check_write(call, "PatchOptions", kind == PatchType::Apply)?;
+        let body = &call.body;
+        let decoded = match kind {
+            PatchType::Apply => codec::decode_yaml(body).map_err(|error| {
+                Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {error}"))
+            })?,
+            PatchType::Json | PatchType::Merge => codec::decode_json(body)
+                .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?,
+            PatchType::StrategicMerge => {
+                codec::decode_json(body).map_err(|error| Status::bad_request(error.to_string()))?
+            }
+        };
+        Ok(Self {
+            kind,
+            value: decoded.value,
+            duplicates: decoded.duplicates,
+            strict: call.field_validation()?,
+            force: call.info.query.flag("force"),
+            warnings: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// What the patch makes of `live`.
+    pub fn make(&self, call: &Call<'_>, live: Option<&Value>, target: &Target<'_>) -> Result<Made, Status> {
+        if self.kind == PatchType::Apply {
+            return apply_to(call, live, (&self.value, self.force), target);
         }
         let live = live.ok_or_else(|| call.not_found(&call.info.name))?;
-        let patched = || patched(call, kind, live, &patch);
-        let shown = Shown { patched: &patched, strategic: (kind == PatchType::StrategicMerge).then_some(&patch) };
-        let (object, mut found) = conformed(call, &shown)?;
-        found.splice(0..0, duplicates.iter().cloned());
-        if kind == PatchType::Json {
-            found.extend(unknown_members(&patch));
+        let patched = || patched(self.kind, live, &self.value, target.schema);
+        let strategic = (self.kind == PatchType::StrategicMerge).then_some(&self.value);
+        let shown = Shown { patched: &patched, strategic };
+        let (object, mut found) = conformed(&shown, target)?;
+        found.splice(0..0, self.duplicates.iter().cloned());
+        if self.kind == PatchType::Json {
+            found.extend(unknown_members(&self.value));
         }
-        report(strict, found, &shown, &warnings)?;
+        report(self.strict, found, &shown, &self.warnings)?;
         if object.name() != live.name() {
             let (new, old) = (object.name(), live.name());
             let why = format!("the name of the object ({new}) does not match the name on the URL ({old})");
             return Err(Status::bad_request(why));
         }
         Ok(Made { object, tracked: false })
-    };
-    let creates = kind == PatchType::Apply && subresource.is_none();
-    let name = call.info.name.clone();
-    let outcome = change(call, Change { name, subresource, make: &make, creates, is_put: false }).await;
-    let mut warnings = warnings.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    warnings.append(&mut call.warnings);
-    call.warnings = warnings;
-    let (written, created) = outcome?;
-    written.answer(call, if created { 201 } else { 200 }).await
+    }
+
+    /// Hands over the warnings, which come before all others.
+    pub fn warn(self, call: &mut Call<'_>) {
+        let mut warnings = self.warnings.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        warnings.append(&mut call.warnings);
+        call.warnings = warnings;
+    }
 }
 
 /// The form of the patch. Strategic merge needs Go types, which custom resources have not.
@@ -98,13 +153,11 @@ fn unknown_members(patch: &Value) -> Vec<String> {
         .collect()
 }
 
-fn patched(call: &Call<'_>, kind: PatchType, live: &Value, patch: &Value) -> Result<Value, Status> {
+fn patched(kind: PatchType, live: &Value, patch: &Value, schema: &Schema) -> Result<Value, Status> {
     let outcome = match kind {
         PatchType::Json => patch::json::apply(live, patch),
         PatchType::Merge => patch::merge::apply(live, patch),
-        PatchType::StrategicMerge | PatchType::Apply => {
-            patch::strategic::apply(live, patch, decode::schema_of(&call.row)?)
-        }
+        PatchType::StrategicMerge | PatchType::Apply => patch::strategic::apply(live, patch, schema),
     };
     outcome.map_err(|error| error.to_status())
 }
@@ -128,26 +181,28 @@ impl Shown<'_> {
 }
 
 /// The patched object in the shape of its type, with its strict errors.
-fn conformed(call: &Call<'_>, shown: &Shown<'_>) -> Result<(Value, Vec<String>), Status> {
-    let row = &call.row;
+fn conformed(shown: &Shown<'_>, target: &Target<'_>) -> Result<(Value, Vec<String>), Status> {
     let mut object = (shown.patched)()?;
     // Strategic merges end in a type that is known beforehand: upstream does not look at the one that they name.
-    if row.custom.is_none() && shown.strategic.is_none() {
+    if target.typed && shown.strategic.is_none() {
         let type_meta = codec::type_meta(&object).map_err(|why| patch::undecodable(&object, &why))?;
-        if let Some(why) = decode::other_type(&object, type_meta, create::wanted(row)) {
+        if let Some(why) = decode::other_type(&object, type_meta, target.wanted) {
             return Err(patch::undecodable(&object, &why));
         }
     }
-    let conformed = match codec::conform(&mut object, decode::schema_of(row)?) {
+    if !target.typed {
+        decode::check_patched_type(&object, target.wanted)?;
+    }
+    let conformed = match codec::conform(&mut object, target.schema) {
         Ok(conformed) => conformed,
         Err(error) => {
             let words = if shown.strategic.is_some() { error.converter_words() } else { error.to_string() };
             return Err(shown.undecodable(&words)?);
         }
     };
-    decode::set_type(&mut object, create::wanted(row));
+    decode::set_type(&mut object, target.wanted);
     let mut unknown: Vec<String> = conformed.unknown_field_errors().collect();
-    if row.custom.is_some() {
+    if !target.typed {
         unknown.sort_unstable();
     }
     Ok((object, unknown))
@@ -174,27 +229,17 @@ fn report(
 fn apply_to(
     call: &Call<'_>,
     live: Option<&Value>,
-    config: &Value,
-    subresource: Option<Subresource>,
-    force: bool,
+    (config, force): (&Value, bool),
+    target: &Target<'_>,
 ) -> Result<Made, Status> {
-    let row = &call.row;
-    let subresource = subresource.map(Subresource::name).unwrap_or_default();
-    let reset = create::reset_of(row, subresource);
-    let (manager, now, api_version) = (call.manager(), call.now(), row.api_version());
-    let writer = Writer {
-        schema: decode::schema_of(row)?,
-        manager: &manager,
-        api_version: &api_version,
-        subresource,
-        reset: &reset,
-        now: &now,
-    };
+    let (manager, now, api_version) = (call.manager(), call.now(), target.wanted.api_version());
+    let Target { schema, wanted, subresource, reset, .. } = *target;
+    let writer = Writer { schema, manager: &manager, api_version: &api_version, subresource, reset, now: &now };
     let merged = || {
-        let request = ApplyRequest { config, kind: &row.kind, force };
+        let request = ApplyRequest { config, kind: wanted.kind, force };
         apply::apply(live, request, &writer).map_err(|error| error.to_status())
     };
-    let (mut object, _) = conformed(call, &Shown { patched: &merged, strategic: None })?;
+    let (mut object, _) = conformed(&Shown { patched: &merged, strategic: None }, target)?;
     if object.name().is_empty() {
         api::meta::metadata_mut(&mut object).insert("name".to_owned(), call.info.name.as_str().into());
     } else if object.name() != call.info.name {

@@ -1,18 +1,15 @@
 //! Parts of objects: those that the generic path serves (status, finalize, …), and the few with a life of their own.
 
 use super::create::{self, storage_error};
-use super::update::{self, Change, Made};
-use super::{eviction, options, page, patch, view};
+use super::{eviction, options, patch, scale, update, view};
 use crate::answer::{self, Answer, no_such_resource};
 use crate::call::Call;
 use crate::chain::Operation;
-use crate::conversion;
 use crate::decode::{self, Wanted};
 use api::field::{Error, Path};
 use api::meta::{ObjectMeta, child_mut, metadata_mut};
-use api::selector::LabelSelector;
 use api::status::{Status, Subject};
-use registry::{Resource, Subresource};
+use registry::Subresource;
 use serde_json::{Value, json};
 
 /// Serves a request for a part of an object.
@@ -24,12 +21,8 @@ pub async fn serve(call: &mut Call<'_>) -> Result<Answer, Status> {
         (Subresource::Binding, _) => bind(call).await,
         (Subresource::Eviction, _) => Box::pin(eviction::evict(call)).await,
         (Subresource::Token, _) => token(call).await,
-        (Subresource::Scale, "get") => {
-            let entry = page::entry(call, &call.info.name)?;
-            let object = conversion::served_value(call.api, &row, &entry).await?;
-            Ok(answer::object(200, call.accept.media, &scale_of(&row, &object)?))
-        }
-        (Subresource::Scale, _) => scale(call).await,
+        (Subresource::Scale, "get") => scale::get(call).await,
+        (Subresource::Scale, _) => Box::pin(scale::write(call)).await,
         (_, "get") => view::get(call).await,
         (_, "update") => update::put(call, Some(subresource)).await,
         (_, "patch") => patch::patch_part(call, Some(subresource)).await,
@@ -161,87 +154,4 @@ async fn write_raw(
         }
     }
     Err(Status::conflict(&call.subject(name), update::OPTIMISTIC_LOCK))
-}
-
-/// The `autoscaling/v1` Scale of an object.
-fn scale_of(row: &Resource, object: &Value) -> Result<Value, Status> {
-    if let Some(paths) = row.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
-        return paths.read(object).map_err(Status::internal);
-    }
-    let selector = match object["kind"].as_str() {
-        Some("ReplicationController") => {
-            let labels = object["spec"]["selector"].as_object().cloned().unwrap_or_default();
-            LabelSelector::from_set(&labels).to_string()
-        }
-        _ => LabelSelector::from_object(object["spec"].get("selector")).map(|s| s.to_string()).unwrap_or_default(),
-    };
-    let mut metadata = json!({});
-    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
-        if let Some(value) = object.metadata().get(field) {
-            metadata[field] = value.clone();
-        }
-    }
-    let mut spec = json!({});
-    if let Some(replicas) = object["spec"]["replicas"].as_i64().filter(|replicas| *replicas != 0) {
-        spec["replicas"] = replicas.into();
-    }
-    let mut status = json!({"replicas": object["status"]["replicas"].as_i64().unwrap_or(0)});
-    if !selector.is_empty() {
-        status["selector"] = selector.into();
-    }
-    Ok(json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}))
-}
-
-/// `PUT` and `PATCH` of a Scale: sets `spec.replicas`.
-async fn scale(call: &mut Call<'_>) -> Result<Answer, Status> {
-    let definition = api::schema::definition_for("autoscaling", "v1", "Scale").and_then(api::schema::builtin);
-    let schema = definition.ok_or_else(|| Status::internal("no schema for Scale"))?;
-    let is_put = call.info.verb == "update";
-    options::check_write(call, if is_put { "UpdateOptions" } else { "PatchOptions" }, false)?;
-    let wanted = Wanted { group: "autoscaling", version: "v1", kind: "Scale" };
-    let row = call.row.clone();
-    let paths = row.custom.as_ref().and_then(|custom| custom.scale.as_ref());
-    if is_put && paths.is_some() && decode::value(call, wanted)?.value["kind"] != "Scale" {
-        // Upstream decodes the scale of a custom resource by a scheme that knows nothing else.
-        let scheme = "pkg/runtime/scheme.go:110";
-        return Err(Status::bad_request(format!("no kind is registered for the type v1.Scale in scheme {scheme:?}")));
-    }
-    let given = if is_put { decode::object(call, wanted, schema)? } else { decode::value_of_patch(call)? };
-    let kind = api::patch::PatchType::from_content_type(call.content_type());
-    let make = |_: &Call<'_>, live: Option<&Value>| -> Result<Made, Status> {
-        let mut object = live.cloned().unwrap_or_default();
-        let scale = match (is_put, kind) {
-            (true, _) => given.clone(),
-            (false, Some(api::patch::PatchType::Json)) => {
-                api::patch::json::apply(&scale_of(&row, &object)?, &given).map_err(|error| error.to_status())?
-            }
-            (false, _) => {
-                api::patch::merge::apply(&scale_of(&row, &object)?, &given).map_err(|error| error.to_status())?
-            }
-        };
-        let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-        if replicas < 0 && paths.is_none() {
-            let path = Path::new("spec").child("replicas");
-            let error = Error::invalid(&path, replicas, "must be greater than or equal to 0");
-            let subject = Subject { group: "autoscaling", resource: "Scale", name: scale.name() };
-            return Err(Status::invalid(&subject, &[error]));
-        }
-        match paths {
-            Some(paths) => paths.write(&mut object, replicas),
-            None => drop(child_mut(&mut object, "spec").insert("replicas".to_owned(), replicas.into())),
-        }
-        let revision = scale.resource_version().to_owned();
-        if !revision.is_empty() {
-            metadata_mut(&mut object).insert("resourceVersion".to_owned(), revision.into());
-        }
-        Ok(Made { object, tracked: false })
-    };
-    let name = call.info.name.clone();
-    let change = Change { name, subresource: Some(Subresource::Scale), make: &make, creates: false, is_put };
-    let (written, _) = update::change(call, change).await?;
-    let object = match written {
-        create::Written::Entry(entry) => conversion::served_value(call.api, &call.row, &entry).await?,
-        create::Written::Dry(object) => object,
-    };
-    Ok(answer::object(200, call.accept.media, &scale_of(&call.row, &object)?))
 }

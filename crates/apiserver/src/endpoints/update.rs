@@ -54,13 +54,12 @@ pub async fn update(call: &mut Call<'_>) -> Result<Answer, Status> {
     put(call, None).await
 }
 
-/// `PUT` of an object or one of its parts.
-pub async fn put(call: &mut Call<'_>, subresource: Option<Subresource>) -> Result<Answer, Status> {
-    options::check_write(call, "UpdateOptions", false)?;
-    let row = call.row.clone();
-    let name = call.info.name.clone();
-    let mut object = decode::object(call, create::wanted(&row), decode::schema_of(&row)?)?;
-    let given = object.name();
+/// What is put must have the name of its path.
+///
+/// # Errors
+/// 400 for another one and for none.
+pub fn check_name(call: &Call<'_>, object: &Value) -> Result<(), Status> {
+    let (name, given) = (&call.info.name, object.name());
     if given.is_empty() {
         let why = format!("the name of the object ({name} based on URL) was undeterminable: name must be provided");
         return Err(Status::bad_request(why));
@@ -69,9 +68,19 @@ pub async fn put(call: &mut Call<'_>, subresource: Option<Subresource>) -> Resul
         let why = format!("the name of the object ({given}) does not match the name on the URL ({name})");
         return Err(Status::bad_request(why));
     }
+    Ok(())
+}
+
+/// `PUT` of an object or one of its parts.
+pub async fn put(call: &mut Call<'_>, subresource: Option<Subresource>) -> Result<Answer, Status> {
+    options::check_write(call, "UpdateOptions", false)?;
+    let row = call.row.clone();
+    let mut object = decode::object(call, create::wanted(&row), decode::schema_of(&row)?)?;
+    check_name(call, &object)?;
     create::check_namespace(call, &mut object)?;
     let make = |_: &Call<'_>, _: Option<&Value>| Ok(Made { object: object.clone(), tracked: false });
     let creates = row.create_on_update && subresource.is_none();
+    let name = call.info.name.clone();
     let (written, created) = change(call, Change { name, subresource, make: &make, creates, is_put: true }).await?;
     written.answer(call, if created { 201 } else { 200 }).await
 }

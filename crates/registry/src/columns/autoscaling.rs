@@ -1,4 +1,4 @@
-//! The row of a horizontal pod autoscaler, in the form of v2.
+//! The rows of a horizontal pod autoscaler, in the form of v2, and of a Scale.
 
 use super::Row;
 use super::cells::{age, int, limited, name, or};
@@ -24,6 +24,13 @@ pub(super) fn scaler(object: &Value, now: Timestamp) -> Row {
         age(object, now),
     ]
     .into()
+}
+
+/// The row of a Scale, whatever it belongs to.
+pub(super) fn scale(object: &Value, now: Timestamp) -> Row {
+    let root = At::root(object);
+    let (spec, status) = (root.at("spec"), root.at("status"));
+    vec![name(object), int(&spec.at("replicas")), int(&status.at("replicas")), age(object, now)].into()
 }
 
 /// `cpu: 42%/60%, memory: 90Mi/100Mi + 1 more...`

@@ -39,6 +39,7 @@ static DEFINITIONS: &[(&str, &str, &str, PrintRow)] = &[
     ("apps", "replicasets", REPLICAS, workload::replica_set),
     ("apps", "statefulsets", "Name*|Ready|Age|Containers!|Images!", workload::stateful_set),
     ("autoscaling", "horizontalpodautoscalers", SCALER, autoscaling::scaler),
+    ("autoscaling", "scales", "Name*|Desired:integer|Available:integer|Age", autoscaling::scale),
     ("batch", "cronjobs", CRON_JOB, workload::cron_job),
     ("batch", "jobs", "Name*|Status|Completions|Duration|Age|Containers!|Images!|Selector!", workload::job),
     (CERTIFICATES, "certificatesigningrequests", SIGNING_REQUEST, cluster::signing_request),

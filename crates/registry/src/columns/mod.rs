@@ -87,6 +87,11 @@ pub(crate) fn builtin(group: &str, plural: &str) -> Arc<dyn Printer> {
     Arc::new(Builtin { columns: parse(columns), row })
 }
 
+/// The printer of every Scale.
+pub fn of_scale() -> Arc<dyn Printer> {
+    builtin("autoscaling", "scales")
+}
+
 /// Reads `Name*|Desired:integer|Selector!`: `*` marks the name's format, `!` a wide column.
 fn parse(definition: &str) -> Vec<Column> {
     let column = |text: &str| {

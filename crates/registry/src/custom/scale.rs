@@ -43,6 +43,16 @@ impl ScalePaths {
         }
     }
 
+    /// The fields on the way to the replicas.
+    pub fn replicas(&self) -> impl Iterator<Item = &str> {
+        self.spec_replicas.trim_start_matches('.').split('.')
+    }
+
+    /// Whether an object has replicas.
+    pub fn is_set(&self, object: &Value) -> bool {
+        at(object, &self.spec_replicas).is_some()
+    }
+
     /// The `autoscaling/v1` Scale of an object.
     ///
     /// # Errors
@@ -70,7 +80,7 @@ impl ScalePaths {
     /// Sets the replicas of an object.
     pub fn write(&self, object: &mut Value, replicas: i64) {
         let mut place = object;
-        let keys: Vec<&str> = self.spec_replicas.trim_start_matches('.').split('.').collect();
+        let keys: Vec<&str> = self.replicas().collect();
         let Some((last, above)) = keys.split_last() else { return };
         for key in above {
             let Value::Object(map) = place else { return };
