@@ -13,7 +13,7 @@ mod error;
 mod informer;
 mod key;
 mod leader;
-mod lean;
+pub mod lean;
 mod parts;
 mod queue;
 mod recorder;

@@ -14,8 +14,9 @@
 use crate::affinity_term::{Term, Wish};
 use crate::node::NodeInfo;
 use crate::pod::{PodInfo, PodUid};
+use client::lean::Pod;
 use k8s_openapi::api::apps::v1::ReplicaSet;
-use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::core::v1::{Node, Service};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 

@@ -2,7 +2,8 @@
 
 use crate::affinity_term::Terms;
 use crate::resources::{Resources, pod_non_zero_requests, pod_requests};
-use k8s_openapi::api::core::v1::{Affinity, Pod, PodSpec, Toleration};
+use client::lean::{Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Affinity, Toleration};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,43 +43,47 @@ pub struct PodInfo {
     pub non_zero: Resources,
     /// Host ports of its containers and sidecars.
     pub ports: Vec<HostPort>,
-    /// Images of all its containers, with a tag or digest.
+    /// Images of all its containers, with a tag or digest; of a pod with a node none, as nobody asks.
     pub images: Vec<String>,
     /// Its affinity to other pods.
     pub terms: Terms,
     /// `spec.priority`
     pub priority: i32,
-    /// Pods of one class get the same answer from every plugin that looks at one node alone.
+    /// Pods of one class get the same answer from every plugin that looks at one node alone. Empty once it has a node.
     pub class: Class,
 }
 
 /// The scheduling constraints of a pod in comparable form.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Class(Arc<str>);
 
 impl PodInfo {
-    /// Parses `pod`.
+    /// Parses `pod`, which is to be given a node.
     pub fn new(pod: Arc<Pod>) -> Self {
-        let requests = pod_requests(&pod);
-        let non_zero = pod_non_zero_requests(&pod);
-        let ports = host_ports(&pod);
-        let images = images(&pod);
-        let class = class_of(&pod, &requests, &non_zero, &ports, &images);
+        let mut info = Self::placed(pod);
+        info.images = images(&info.pod);
+        info.class = class_of(&info.pod, &info.requests, &info.non_zero, &info.ports, &info.images);
+        info
+    }
+
+    /// Parses `pod`, which has a node: only others are decided about. What is for decisions about itself would be kept, half a
+    /// kilobyte each, for as long as it lives.
+    pub fn placed(pod: Arc<Pod>) -> Self {
         let empty = BTreeMap::new();
         let terms = Terms::new(
             pod.metadata.namespace.as_deref().unwrap_or_default(),
             pod.metadata.labels.as_ref().unwrap_or(&empty),
-            pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref()),
+            pod.spec.as_ref().and_then(|spec| spec.affinity.as_deref()),
         );
         Self {
             uid: pod.metadata.uid.clone().unwrap_or_default(),
             priority: pod.spec.as_ref().and_then(|s| s.priority).unwrap_or(0),
-            requests,
-            non_zero,
-            ports,
-            images,
+            requests: pod_requests(&pod),
+            non_zero: pod_non_zero_requests(&pod),
+            ports: host_ports(&pod),
+            images: Vec::new(),
             terms,
-            class,
+            class: Class::default(),
             pod,
         }
     }
@@ -107,7 +112,7 @@ impl PodInfo {
 
     /// `spec.affinity`
     pub fn affinity(&self) -> Option<&Affinity> {
-        self.spec().affinity.as_ref()
+        self.spec().affinity.as_deref()
     }
 
     /// Whether nothing differs that decisions about other pods look at.

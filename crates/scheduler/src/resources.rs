@@ -3,7 +3,7 @@
 //! Mirrors `k8s.io/component-helpers/resource.PodRequests` and the scheduler's `framework.Resource`.
 
 use api::quantity::Quantity;
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use client::lean::{Container, Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
 use std::collections::BTreeMap;
 

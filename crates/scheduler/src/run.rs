@@ -4,6 +4,7 @@ use crate::decide::Decider;
 use crate::fit_error::FitError;
 use crate::pod::PodInfo;
 use crate::view::View;
+use client::lean::Pod;
 use client::{
     CONTROL_PLANE_NODES, CONTROL_PLANE_PODS, Change, Client, Error, EventRecorder, EventSource, EventType,
     InformerBuilder, Object, ObjectKey, PatchKind, Selection, Shutdown, Subscription, reference,
@@ -13,7 +14,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use k8s_openapi::api::apps::v1::ReplicaSet;
-use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::core::v1::{self, Node, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -221,7 +222,7 @@ impl Scheduler {
         let Some(patch) = condition_patch(&pod.pod, reason, &message, self.clock.now()) else { return };
         let (client, key) = (self.client.clone(), ObjectKey::of(&*pod.pod));
         self.requests.push(Box::pin(async move {
-            let patched = client.patch_status::<Pod>(&key, PatchKind::Strategic, &patch).await;
+            let patched = client.patch_status::<v1::Pod>(&key, PatchKind::Strategic, &patch).await;
             if let Err(error) = patched.map(drop) {
                 tracing::debug!(pod = %key, %error, "cannot patch the PodScheduled condition");
             }

@@ -5,7 +5,8 @@ use crate::framework::{ClusterEvent, NodeChange};
 use crate::pod::PodInfo;
 use crate::queue::SchedulingQueue;
 use client::Change;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use client::lean::Pod;
+use k8s_openapi::api::core::v1::Node;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ impl View {
                     return;
                 }
                 let node = node.to_owned();
-                let pod = Arc::new(PodInfo::new(new));
+                let pod = Arc::new(PodInfo::placed(new));
                 self.queue.remove(&pod.uid);
                 self.cluster.confirm(pod.clone(), &node);
                 self.queue.on_event(&ClusterEvent::PodPlaced(&pod), now);

@@ -5,11 +5,12 @@ mod conditions;
 mod content;
 
 use crate::Context;
+use client::lean::Pod;
 use client::{
     CONTROL_PLANE_PODS, Client, Error, InformerBuilder, ObjectKey, Outcome, Selection, WorkQueue, run_workers,
 };
 use conditions::Findings;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::Namespace;
 use serde_json::Value;
 use std::time::Duration;
 

@@ -5,13 +5,14 @@ mod heartbeat;
 mod plan;
 
 use crate::Context;
+use client::lean::Pod;
 use client::{
     CONTROL_PLANE_NODES, CONTROL_PLANE_PODS, Client, Error, EventRecorder, EventSource, EventType, Fields,
     InformerBuilder, ObjectKey, Outcome, Part, PatchKind, Selection, Trim, WorkQueue, reference, run_workers,
 };
 use heartbeat::Heartbeats;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{self, Node};
 use plan::{GRACE, Verdict};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -132,7 +133,7 @@ async fn mark_pods_not_ready(client: &Client, pods: &[Arc<Pod>], now: jiff::Time
             "type": "Ready", "status": "False", "lastTransitionTime": plan::time_text(now),
         });
         let patch = json!({"status": {"conditions": [condition]}});
-        ignore_gone(client.patch_status::<Pod>(&ObjectKey::of(&**pod), PatchKind::Strategic, &patch).await)?;
+        ignore_gone(client.patch_status::<v1::Pod>(&ObjectKey::of(&**pod), PatchKind::Strategic, &patch).await)?;
     }
     Ok(())
 }

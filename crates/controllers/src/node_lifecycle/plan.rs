@@ -1,6 +1,7 @@
 //! What a node's conditions and its silence mean: which conditions to overwrite, which taints it must have. Pure.
 
-use k8s_openapi::api::core::v1::{Node, NodeCondition, Pod, Taint};
+use client::lean::Pod;
+use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
 use serde_json::{Value, json};
 use std::time::Duration;
 

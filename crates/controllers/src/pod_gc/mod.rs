@@ -4,11 +4,12 @@
 //! A sweep every 20 s, as upstream's: absence makes no event, and nothing here is urgent.
 
 use crate::Context;
+use client::lean::Pod;
 use client::{
     CONTROL_PLANE_NODES, CONTROL_PLANE_PODS, Client, DeleteParams, Error, InformerBuilder, ObjectKey, PatchKind,
     Preconditions, Selection, Store,
 };
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{self, Node};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -128,7 +129,7 @@ async fn remove(context: &Context, client: &Client, pod: &Pod, why: Why) -> Resu
         preconditions: Some(Preconditions { uid: pod.metadata.uid.clone(), resource_version: None }),
         ..DeleteParams::default()
     };
-    match client.delete::<Pod>(&key, &params).await {
+    match client.delete::<v1::Pod>(&key, &params).await {
         Ok(()) => Ok(()),
         Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
         Err(error) => Err(error),
@@ -136,7 +137,7 @@ async fn remove(context: &Context, client: &Client, pod: &Pod, why: Why) -> Resu
 }
 
 async fn set_status(client: &Client, key: &ObjectKey, patch: &Value) -> Result<(), Error> {
-    match client.patch_status::<Pod>(key, PatchKind::Strategic, patch).await {
+    match client.patch_status::<v1::Pod>(key, PatchKind::Strategic, patch).await {
         Err(error) if !error.is_not_found() => Err(error),
         _ => Ok(()),
     }

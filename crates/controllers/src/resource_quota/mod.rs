@@ -6,10 +6,11 @@
 mod count;
 
 use crate::Context;
+use client::lean::Pod;
 use client::{
     CONTROL_PLANE_PODS, Client, Informer, InformerBuilder, ObjectKey, Outcome, Selection, WorkQueue, run_workers,
 };
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, ResourceQuota, Service};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, ResourceQuota, Service};
 use std::time::Duration;
 
 /// Quotas worked on at once; upstream's `--concurrent-resource-quota-syncs`.

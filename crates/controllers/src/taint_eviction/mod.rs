@@ -4,11 +4,12 @@
 mod plan;
 
 use crate::Context;
+use client::lean::Pod;
 use client::{
     CONTROL_PLANE_NODES, CONTROL_PLANE_PODS, Client, DeleteParams, Error, EventRecorder, EventSource, EventType,
     InformerBuilder, ObjectKey, Outcome, PatchKind, Preconditions, Selection, WorkQueue, reference, run_workers,
 };
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{self, Node};
 use plan::Eviction;
 use serde_json::json;
 
@@ -83,13 +84,13 @@ async fn evict(client: &Client, recorder: &EventRecorder, pod: &Pod, now: jiff::
         "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     });
     let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [condition]}});
-    let patched = client.patch_status::<Pod>(&key, PatchKind::Strategic, &patch).await.map(drop);
+    let patched = client.patch_status::<v1::Pod>(&key, PatchKind::Strategic, &patch).await.map(drop);
     let params = DeleteParams {
         preconditions: Some(Preconditions { uid: pod.metadata.uid.clone(), resource_version: None }),
         ..DeleteParams::default()
     };
     match patched {
-        Ok(()) => match client.delete::<Pod>(&key, &params).await {
+        Ok(()) => match client.delete::<v1::Pod>(&key, &params).await {
             // another pod of that name is not the one to evict
             Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error),
             _ => Ok(()),

@@ -1,6 +1,7 @@
 //! Whether and when a pod must leave its node. Pure.
 
-use k8s_openapi::api::core::v1::{Pod, Taint, Toleration};
+use client::lean::Pod;
+use k8s_openapi::api::core::v1::{Taint, Toleration};
 use std::time::Duration;
 
 /// What is to happen to a pod.
