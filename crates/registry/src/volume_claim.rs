@@ -7,6 +7,7 @@ use crate::names;
 use crate::pod::{is_native_resource, validate_quantity};
 use crate::quantity::Amount;
 use api::field::{Error, ErrorList};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Access modes of volumes, sorted.
@@ -28,22 +29,26 @@ pub(crate) fn validate_claim_spec(spec: &At, errors: &mut ErrorList) {
     match requests.map().and_then(|requests| requests.get("storage")).and_then(|v| v.as_str()) {
         None => errors.push(Error::required(&shown, "")),
         Some(text) => {
-            validate_quantity("storage", text, &shown, errors);
             if Amount::parse(text).is_some_and(|amount| amount <= Amount::ZERO) {
                 errors.push(Error::invalid(&shown, text, "must be greater than zero"));
+            } else {
+                validate_quantity("storage", text, &shown, errors);
             }
         }
     }
-    for class in ["storageClassName", "volumeAttributesClassName"] {
-        if !spec.at(class).is_empty() {
-            spec.at(class).check(errors, names::dns1123_subdomain);
-        }
-    }
+    validate_class_name(&spec.at("storageClassName"), errors);
     let mode = spec.at("volumeMode");
     if mode.exists() {
         mode.one_of(errors, &VOLUME_MODES);
     }
     validate_data_source(spec, errors);
+    validate_class_name(&spec.at("volumeAttributesClassName"), errors);
+}
+
+fn validate_class_name(class: &At, errors: &mut ErrorList) {
+    if !class.is_empty() {
+        class.check(errors, names::dns1123_subdomain);
+    }
 }
 
 /// Known ones only, and `ReadWriteOncePod` alone. Errors name the list.
@@ -76,7 +81,30 @@ fn validate_data_source(spec: &At, errors: &mut ErrorList) {
         if !group.is_empty() {
             source.at("apiGroup").check(errors, names::dns1123_subdomain);
         }
+        if field == "dataSourceRef" && !source.at("namespace").is_empty() {
+            source.at("namespace").check(errors, names::dns1123_label);
+        }
     }
+    validate_same_source(spec, errors);
+}
+
+/// Both fields name the same, and the older one cannot name what lies in another namespace.
+fn validate_same_source(spec: &At, errors: &mut ErrorList) {
+    let (source, reference) = (spec.at("dataSource"), spec.at("dataSourceRef"));
+    if !source.exists() || !reference.exists() {
+        return;
+    }
+    let differs =
+        ["apiGroup", "kind", "name"].iter().any(|field| source.at(field).value() != reference.at(field).value());
+    let wrong = if !reference.at("namespace").is_empty() {
+        "may not be specified when dataSourceRef.namespace is specified"
+    } else if differs {
+        "must match dataSourceRef"
+    } else {
+        return;
+    };
+    // Upstream quotes a path where the value belongs, which has nothing that JSON shows.
+    errors.push(spec.invalid_value(json!({}), wrong));
 }
 
 /// What a claim's status may count: `storage`, or a resource of someone else's domain.

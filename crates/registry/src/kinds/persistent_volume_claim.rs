@@ -2,7 +2,7 @@
 
 use crate::diff::diff;
 use crate::object::{child_or_new, default_str, keep, put, reset_status};
-use crate::pod::warn_of_claim;
+use crate::pod::{validate_quantity, warn_of_claim};
 use crate::quantity::Amount;
 use crate::volume_claim::{validate_claim_resource_key, validate_claim_spec};
 use crate::{At, Strategy, Subresource, Update};
@@ -23,8 +23,7 @@ impl Strategy for PersistentVolumeClaim {
     fn prepare_for_create(&self, object: &mut Value) {
         reset_status(object, json!({"phase": "Pending"}));
         if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
-            drop_unknown_source(spec);
-            normalize_sources(spec);
+            prepare_sources(spec, None);
         }
     }
 
@@ -40,7 +39,7 @@ impl Strategy for PersistentVolumeClaim {
         } else {
             keep(new, old, "status");
             if let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) {
-                normalize_sources(spec);
+                prepare_sources(spec, old.get("spec").and_then(Value::as_object));
             }
         }
     }
@@ -51,19 +50,18 @@ impl Strategy for PersistentVolumeClaim {
             return validate_status(&new);
         }
         let mut errors = self.validate(update.new);
+        if !takes_class_of_annotation(&new, &old) && beta_class(&new) != beta_class(&old) {
+            let metadata = new.at("metadata");
+            let annotations = metadata.at("annotations");
+            let at = annotations.elsewhere(BETA_CLASS, annotations.key(BETA_CLASS).value());
+            errors.push(at.invalid_value(beta_class(&new).unwrap_or_default(), "field is immutable"));
+        }
         let (spec, old_spec) = (new.at("spec"), old.at("spec"));
-        let (munged, munged_old) = munge(&spec, &old_spec, new.at("status").at("phase").str() == "Bound");
+        let (munged, munged_old) = munge(&new, &old);
         if munged != munged_old {
             let change = diff(&munged_old.into(), &munged.into());
             let detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
             errors.push(spec.forbidden(format!("{detail}\n{change}")));
-        }
-        let annotation = |claim: &At| claim.at("metadata").at("annotations").key(BETA_CLASS).str().to_owned();
-        if annotation(&new) != annotation(&old) {
-            let metadata = new.at("metadata");
-            let annotations = metadata.at("annotations");
-            let at = annotations.elsewhere(BETA_CLASS, annotations.key(BETA_CLASS).value());
-            errors.push(at.invalid_value(annotation(&new), "field is immutable"));
         }
         let size = |at: &At| Amount::parse(at.key("storage").str()).unwrap_or_default();
         let requests = spec.at("resources").at("requests").value();
@@ -110,30 +108,78 @@ pub(super) fn warn_of_beta_class(object: &At, warnings: &mut Vec<String>) {
     }
 }
 
+/// How far an expansion has come, sorted.
+const RESIZE_STATUSES: [&str; 5] = [
+    "ControllerResizeInProgress",
+    "ControllerResizeInfeasible",
+    "NodeResizeInProgress",
+    "NodeResizeInfeasible",
+    "NodeResizePending",
+];
+
+/// `ValidatePersistentVolumeClaimStatusUpdate`
 fn validate_status(claim: &At) -> ErrorList {
     let mut errors = ErrorList::new();
     let status = claim.at("status");
-    for list in ["allocatedResourceStatuses", "allocatedResources"] {
-        let amounts = status.at(list);
-        for (name, _) in amounts.entries() {
-            validate_claim_resource_key(&amounts, name, &mut errors);
+    for (_, amount) in status.at("capacity").entries() {
+        validate_amount(&amount, &mut errors);
+    }
+    // Upstream's paths misname this field, and quote the resource where the status is wrong.
+    let statuses = status.at_as("allocatedResourceStatuses", "allocatedResourceStatus");
+    for (name, resize) in statuses.entries() {
+        validate_claim_resource_key(&statuses, name, &mut errors);
+        if !RESIZE_STATUSES.contains(&resize.str()) {
+            errors.push(statuses.not_supported_value(name, &RESIZE_STATUSES));
         }
     }
-    for (_, amount) in status.at("capacity").entries() {
-        if Amount::parse(amount.str()).is_some_and(Amount::is_negative) {
-            errors.push(amount.invalid("must be a valid resource quantity"));
+    let allocated = status.at("allocatedResources");
+    for (name, amount) in allocated.entries() {
+        let before = errors.len();
+        validate_claim_resource_key(&allocated, name, &mut errors);
+        if errors.len() == before && !validate_amount(&amount, &mut errors) {
+            validate_quantity("storage", amount.str(), &amount.path(), &mut errors);
         }
     }
     errors
 }
 
+/// `validateBasicResource`: whether it is negative, which is an error that quotes the number of bytes.
+fn validate_amount(amount: &At, errors: &mut ErrorList) -> bool {
+    let negative = Amount::parse(amount.str()).filter(|amount| amount.is_negative());
+    if let Some(negative) = negative {
+        errors.push(amount.invalid_value(negative.value(), "must be a valid resource quantity"));
+    }
+    negative.is_some()
+}
+
+/// The class that the annotation names.
+fn beta_class<'v>(claim: &At<'_, 'v>) -> Option<&'v str> {
+    let annotations = claim.at("metadata").at("annotations").map()?;
+    annotations.get(BETA_CLASS).and_then(Value::as_str)
+}
+
+/// Whether a claim that has no class but by its annotation gets the same one by the field, with or without keeping the
+/// annotation (`validateStorageClassUpgradeFromAnnotation`).
+fn takes_class_of_annotation(new: &At, old: &At) -> bool {
+    let Some(before) = beta_class(old) else { return false };
+    let (spec, old_spec) = (new.at("spec"), old.at("spec"));
+    let class = spec.at("storageClassName");
+    let same = class.exists() && class.str() == before && !old_spec.at("storageClassName").exists();
+    same && beta_class(new).is_none_or(|now| now == before)
+}
+
 /// Both specs without what may change.
-fn munge(spec: &At, old_spec: &At, bound: bool) -> (Map<String, Value>, Map<String, Value>) {
+fn munge(claim: &At, old_claim: &At) -> (Map<String, Value>, Map<String, Value>) {
+    let (spec, old_spec) = (claim.at("spec"), old_claim.at("spec"));
+    let bound = claim.at("status").at("phase").str() == "Bound";
     let (mut new, mut old) = (spec.map().cloned().unwrap_or_default(), old_spec.map().cloned().unwrap_or_default());
     if old_spec.at("volumeName").is_empty() {
         put(&mut old, "volumeName", new.get("volumeName").cloned());
     }
-    if !old_spec.at("storageClassName").exists() && spec.at("storageClassName").exists() {
+    // A claim without a class may get one, but no other than its annotation names.
+    let class = spec.at("storageClassName");
+    let fits = beta_class(old_claim).is_none_or(|before| before == class.str());
+    if !old_spec.at("storageClassName").exists() && class.exists() && fits {
         put(&mut old, "storageClassName", new.get("storageClassName").cloned());
     }
     if bound {
@@ -146,15 +192,33 @@ fn munge(spec: &At, old_spec: &At, bound: bool) -> (Map<String, Value>, Map<Stri
     (new, old)
 }
 
+/// What a claim is made from, as a client may say it: what cannot be is dropped, unless the claim has a source already
+/// (`DropDisabledFields`, `EnforceDataSourceBackwardsCompatibility`).
+fn prepare_sources(spec: &mut Map<String, Value>, old: Option<&Map<String, Value>>) {
+    let has = |field: &str| old.is_some_and(|old| old.contains_key(field));
+    // Sources of other namespaces are an alpha feature (CrossNamespaceVolumeDataSource), off in v1.36.
+    let foreign = spec.get("dataSourceRef").is_some_and(|source| !str_of(source, "namespace").is_empty());
+    if foreign && !has("dataSourceRef") {
+        spec.remove("dataSourceRef");
+    }
+    if !has("dataSource") && !has("dataSourceRef") {
+        drop_unknown_source(spec);
+    }
+    normalize_sources(spec);
+}
+
+fn str_of<'v>(object: &'v Value, field: &str) -> &'v str {
+    object.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
 /// `dataSource` takes claims and snapshots only; others were dropped silently ever since.
 fn drop_unknown_source(spec: &mut Map<String, Value>) {
     let Some(source) = spec.get("dataSource") else { return };
-    if spec.get("dataSourceRef").is_some_and(|reference| !reference.is_null()) {
+    if spec.contains_key("dataSourceRef") {
         return;
     }
-    let field = |name: &str| source.get(name).and_then(Value::as_str).unwrap_or_default();
     let known = matches!(
-        (field("apiGroup"), field("kind")),
+        (str_of(source, "apiGroup"), str_of(source, "kind")),
         ("", "PersistentVolumeClaim") | ("snapshot.storage.k8s.io", "VolumeSnapshot")
     );
     if !known {
@@ -167,7 +231,7 @@ fn normalize_sources(spec: &mut Map<String, Value>) {
     let (source, reference) = (spec.get("dataSource").cloned(), spec.get("dataSourceRef").cloned());
     match (source, reference) {
         (Some(source), None) => drop(spec.insert("dataSourceRef".to_owned(), source)),
-        (None, Some(reference)) if reference.get("namespace").is_none() => {
+        (None, Some(reference)) if str_of(&reference, "namespace").is_empty() => {
             spec.insert("dataSource".to_owned(), reference);
         }
         _ => {}

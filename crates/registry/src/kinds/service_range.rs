@@ -1,6 +1,6 @@
 //! Ranges of service addresses and the addresses taken from them (KEP-1880).
 
-use crate::object::{reset_status, validate_immutable, validate_immutable_struct};
+use crate::object::{reset_status, validate_immutable_struct};
 use crate::{At, Strategy, Subresource, Update, names};
 use api::field::ErrorList;
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 /// Families that a range can have.
 const MAX_CIDRS: usize = 2;
+const IMMUTABLE: &str = "field is immutable";
 
 /// The strategy of service ranges.
 #[derive(Debug)]
@@ -28,17 +29,19 @@ impl Strategy for ServiceCidr {
             return errors;
         }
         if cidrs.len() > MAX_CIDRS {
-            errors.push(cidrs.invalid("may only hold up to 2 values"));
+            // Upstream quotes the struct around the list.
+            let quoted = spec.go_text("io.k8s.api.networking.v1.ServiceCIDRSpec");
+            errors.push(cidrs.invalid("may only hold up to 2 values").printed_as(quoted));
             return errors;
+        }
+        for cidr in cidrs.items() {
+            validate_cidr(&cidr, &mut errors);
         }
         let families: Vec<bool> =
             cidrs.strings().filter_map(names::parse_cidr).map(|(address, _)| address.is_ipv6()).collect();
         if families.len() == MAX_CIDRS && families[0] == families[1] {
-            let detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96";
+            let detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64";
             errors.push(cidrs.invalid(detail));
-        }
-        for cidr in cidrs.items() {
-            validate_cidr(&cidr, &mut errors);
         }
         errors
     }
@@ -47,7 +50,22 @@ impl Strategy for ServiceCidr {
         let mut errors = ErrorList::new();
         if update.subresource != Some(Subresource::Status) {
             let (new, old) = (At::root(update.new), At::root(update.old));
-            validate_immutable(&new.at("spec").at("cidrs"), &old.at("spec").at("cidrs"), &mut errors);
+            let (spec, old_spec) = (new.at("spec"), old.at("spec"));
+            let (now, before) = (spec.at("cidrs"), old_spec.at("cidrs"));
+            let grows = before.len() == 1 && now.len() == MAX_CIDRS;
+            if !grows && now.len() != before.len() {
+                errors.push(now.invalid(IMMUTABLE));
+                return errors;
+            }
+            for (cidr, was) in now.items().zip(before.items()) {
+                if cidr.str() != was.str() {
+                    errors.push(cidr.invalid(IMMUTABLE));
+                }
+            }
+            // A second family may come, if it is one.
+            if grows {
+                errors.extend(self.validate(update.new));
+            }
         }
         errors
     }

@@ -103,3 +103,23 @@ fn pods_and_their_templates_keep_old_addresses() {
         &addresses("02.2.3.4"),
     ));
 }
+
+#[test]
+fn service_ranges_may_only_get_a_second_family() {
+    const PATH: &str = "networking.k8s.io/v1/servicecidrs";
+    let range = |cidrs: Value| json!({"spec": {"cidrs": cidrs}});
+    let old = range(json!(["10.0.0.0/24"]));
+    let change = |cidrs: Value| updated(PATH, &old, &range(cidrs));
+    assert_eq!(change(json!(["10.0.0.0/24", "2001:db8::/64"])), "ok");
+    expect![[r#"spec.cidrs[0]: Invalid value: "10.0.1.0/24": field is immutable"#]]
+        .assert_eq(&change(json!(["10.0.1.0/24"])));
+    expect![[r#"
+        spec.cidrs[0]: Invalid value: "10.0.1.0/24": field is immutable
+        spec.cidrs[1]: Invalid value: "x": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"#]]
+    .assert_eq(&change(json!(["10.0.1.0/24", "x"])));
+    expect![[r#"spec.cidrs: Invalid value: ["10.0.0.0/24","10.0.1.0/24"]: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"#]]
+        .assert_eq(&change(json!(["10.0.0.0/24", "10.0.1.0/24"])));
+    expect![[r#"spec.cidrs: Invalid value: null: field is immutable"#]].assert_eq(&change(json!([])));
+    expect![[r#"spec.cidrs: Invalid value: {"CIDRs":["a","b","c"]}: may only hold up to 2 values"#]]
+        .assert_eq(&created(PATH, &range(json!(["a", "b", "c"]))));
+}

@@ -155,3 +155,72 @@ fn changes_of_claims() {
     ]]
     .assert_eq(&change(json!({"metadata": {"annotations": {"volume.beta.kubernetes.io/storage-class": "y"}}})));
 }
+
+fn claim(spec: Value) -> Value {
+    let base = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
+    json!({"spec": with(&base, spec)})
+}
+
+#[test]
+fn sources_of_claims() {
+    let snapshot = json!({"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "s"});
+    let other = json!({"apiGroup": "x.example.com", "kind": "Thing", "name": "t"});
+    let both = |source: &Value, reference: &Value| claim(json!({"dataSource": source, "dataSourceRef": reference}));
+    assert_eq!(created(CLAIM, &both(&snapshot, &snapshot)), "ok");
+    expect!["spec: Invalid value: {}: must match dataSourceRef"].assert_eq(&created(CLAIM, &both(&snapshot, &other)));
+    let bare = created(CLAIM, &claim(json!({"dataSourceRef": {"kind": "Pod", "name": "p"}})));
+    expect![[r#"
+        spec.dataSource: Invalid value: "Pod": must be 'PersistentVolumeClaim' when referencing the default apiGroup
+        spec.dataSourceRef: Invalid value: "Pod": must be 'PersistentVolumeClaim' when referencing the default apiGroup"#]]
+    .assert_eq(&bare);
+    // Sources of other namespaces are off; what a client of before says of them is not kept.
+    let foreign = claim(json!({"dataSourceRef": with(&other, json!({"namespace": "elsewhere"}))}));
+    assert_eq!(prepared(CLAIM, &foreign)["spec"].get("dataSourceRef"), None);
+    // A source that cannot be is dropped, also when a claim without one gets it later.
+    assert_eq!(prepared(CLAIM, &claim(json!({"dataSource": other})))["spec"].get("dataSource"), None);
+    assert_eq!(updated(CLAIM, &claim(json!({})), &json!({"spec": {"dataSource": other}})), "ok");
+}
+
+#[test]
+fn sizes_and_classes_of_claims() {
+    let size = |size: &str| {
+        claim(
+            json!({"resources": {"requests": {"storage": size}}, "volumeMode": "Tape", "volumeAttributesClassName": "A_"}),
+        )
+    };
+    expect![[r#"
+        spec.resources[storage]: Invalid value: "-1": must be greater than zero
+        spec.volumeMode: Unsupported value: "Tape": supported values: "Block", "Filesystem"
+        spec.volumeAttributesClassName: Invalid value: "A_": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"#]]
+    .assert_eq(&created(CLAIM, &size("-1")));
+}
+
+#[test]
+fn claims_take_the_class_of_their_annotation() {
+    const BETA: &str = "volume.beta.kubernetes.io/storage-class";
+    let old = with(&claim(json!({})), json!({"metadata": {"annotations": {BETA: "fast"}}}));
+    let moved = |class: &str| json!({"metadata": {"annotations": null}, "spec": {"storageClassName": class}});
+    assert_eq!(updated(CLAIM, &old, &moved("fast")), "ok");
+    assert_eq!(updated(CLAIM, &old, &json!({"spec": {"storageClassName": "fast"}})), "ok");
+    let refused = updated(CLAIM, &old, &moved("slow"));
+    expect![[r#"metadata.annotations.volume.beta.kubernetes.io/storage-class: Invalid value: "": field is immutable"#]]
+        .assert_eq(refused.lines().next().unwrap_or_default());
+    assert!(refused.contains("spec: Forbidden: spec is immutable after creation"), "{refused}");
+}
+
+#[test]
+fn statuses_of_claims() {
+    let status = |status: Value| status_updated(CLAIM, &claim(json!({})), &json!({"status": status}));
+    assert_eq!(
+        status(json!({"allocatedResources": {"storage": "2Gi", "example.com/x": "1"},
+            "allocatedResourceStatuses": {"storage": "NodeResizePending"}})),
+        "ok"
+    );
+    expect![[r#"
+        status.capacity[storage]: Invalid value: -1: must be a valid resource quantity
+        status.allocatedResourceStatus: Unsupported value: "storage": supported values: "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible", "NodeResizePending"
+        status.allocatedResources: Unsupported value: "cpu": supported values: "storage"
+        status.allocatedResources[storage]: Invalid value: -2: must be a valid resource quantity"#]]
+    .assert_eq(&status(json!({"capacity": {"storage": "-1"}, "allocatedResources": {"cpu": "1", "storage": "-2"},
+        "allocatedResourceStatuses": {"storage": "Soon"}})));
+}
