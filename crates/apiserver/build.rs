@@ -3,7 +3,7 @@
 //!
 //! The crate's own `schemars` feature would bring the same texts as code: megabytes of it, in every build of everything.
 //! The result is one text file in `OUT_DIR`: a line `=<definition>\t<text>` for each type, below it ` <field>\t<text>`
-//! for each field. Without the crate's sources (never seen) the file is empty and documents have no descriptions.
+//! for each field. Without the crate's sources the build fails: a binary whose documents have no descriptions looks whole.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,18 +17,29 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=../../Cargo.lock");
     let mut types = BTreeMap::new();
-    match sources() {
-        Some(folder) => collect(&folder, &mut types),
-        None => println!("cargo::warning=no sources of k8s-openapi: kubectl explain will print no descriptions"),
-    }
+    let folder =
+        unpacked().or_else(told_by_cargo).expect("the sources of k8s-openapi are where cargo has unpacked them");
+    collect(&folder, &mut types);
     let text: String = types.into_values().collect();
     let out = env::var_os("OUT_DIR").map(PathBuf::from).expect("cargo sets OUT_DIR");
     fs::write(out.join("descriptions.txt"), text).expect("OUT_DIR is writable");
 }
 
-/// Where cargo has unpacked k8s-openapi: `cargo metadata` knows, wherever crates come from. Only for this platform, as
-/// crates for others may never have been fetched.
-fn sources() -> Option<PathBuf> {
+/// The sources below cargo's home, by the version in the lock file: where they are unless they were vendored.
+fn unpacked() -> Option<PathBuf> {
+    let lock = fs::read_to_string("../../Cargo.lock").ok()?;
+    let package = lock.split("[[package]]").find(|package| package.contains("name = \"k8s-openapi\"\n"))?;
+    let version = package.split("version = \"").nth(1)?.split('"').next()?;
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))?;
+    let registries = fs::read_dir(home.join("registry/src")).ok()?;
+    let folders = registries.flatten().map(|registry| registry.path().join(format!("k8s-openapi-{version}")));
+    folders.map(|folder| folder.join("src").join(API_VERSION)).find(|folder| folder.is_dir())
+}
+
+/// The same from `cargo metadata`, which knows wherever crates come from, but says nothing while a crate that only other
+/// packages of the workspace need was never fetched.
+fn told_by_cargo() -> Option<PathBuf> {
     let arguments = ["metadata", "--format-version", "1", "--offline", "--filter-platform"];
     let output = Command::new(env::var_os("CARGO")?).args(arguments).arg(env::var_os("TARGET")?).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
