@@ -65,16 +65,22 @@ async fn heartbeats(
 ) -> Result<(Latencies, usize), LoadError> {
     let mut connection = node.connect().await?;
     let (mut latencies, mut refused) = (Latencies::default(), 0);
+    let mut version = Value::Null;
     let path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/overload";
     while !*stopped.borrow() {
         let now = clock.now();
         let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-            "metadata": {"name": "overload", "namespace": "kube-node-lease"},
+            "metadata": {"name": "overload", "namespace": "kube-node-lease", "resourceVersion": version},
             "spec": {"holderIdentity": "overload", "leaseDurationSeconds": 40, "renewTime": format!("{now:.6}")}});
         let sent_at = clock.monotonic();
-        let answer = connection.count(&Sent::put(path, lease.to_string())).await?;
+        let (code, body) = connection.expect(&Sent::put(path, lease.to_string()), &[429]).await?;
         latencies.add(clock.monotonic().saturating_sub(sent_at));
-        refused += usize::from(answer.code >= 300);
+        if code == 429 {
+            refused += 1;
+        } else {
+            let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+            version = answer["metadata"]["resourceVersion"].clone();
+        }
         clock.sleep(HEARTBEAT_PERIOD).await;
     }
     Ok((latencies, refused))
