@@ -1,13 +1,13 @@
 //! A pod as far as a simulated node looks at it: what is not here is dropped while the watch is decoded.
 
+use k8s_openapi::api::core::v1;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::Resource;
-use kube::core::NamespaceResourceScope;
 use serde::Deserialize;
-use std::borrow::Cow;
 
 /// A pod with a node.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Resource)]
+#[resource(inherit = v1::Pod)]
 pub struct SimulatedPod {
     #[serde(deserialize_with = "small_metadata")]
     metadata: ObjectMeta,
@@ -104,33 +104,4 @@ fn small_metadata<'de, D: serde::Deserializer<'de>>(from: D) -> Result<ObjectMet
         owner_references: small.owner_references,
         ..ObjectMeta::default()
     })
-}
-
-impl Resource for SimulatedPod {
-    type DynamicType = ();
-    type Scope = NamespaceResourceScope;
-
-    fn kind((): &()) -> Cow<'_, str> {
-        "Pod".into()
-    }
-
-    fn group((): &()) -> Cow<'_, str> {
-        "".into()
-    }
-
-    fn version((): &()) -> Cow<'_, str> {
-        "v1".into()
-    }
-
-    fn plural((): &()) -> Cow<'_, str> {
-        "pods".into()
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
 }

@@ -5,20 +5,20 @@
 //! same with either. What not: objects to send; what is not here was never decoded.
 
 use k8s_openapi::api::core::v1::{
-    Affinity, ContainerPort, PodSchedulingGate, ResourceRequirements, Toleration, TopologySpreadConstraint,
+    self, Affinity, ContainerPort, PodSchedulingGate, ResourceRequirements, Toleration, TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use serde::{Deserialize, Deserializer};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Of a pod's conditions these are looked at: why it has no node, and whether it serves.
 const KEPT_CONDITIONS: [&str; 2] = ["PodScheduled", "Ready"];
 
 /// A pod.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Resource)]
+#[resource(inherit = v1::Pod)]
 pub struct Pod {
     /// Without `managedFields` and annotations.
     #[serde(default)]
@@ -117,33 +117,4 @@ fn kept_conditions<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<PodC
     let all = Option::<Vec<PodCondition>>::deserialize(from)?;
     let is_kept = |condition: &PodCondition| KEPT_CONDITIONS.contains(&condition.type_.as_str());
     Ok(all.map(|all| all.into_iter().filter(is_kept).collect()))
-}
-
-impl Resource for Pod {
-    type DynamicType = ();
-    type Scope = k8s_openapi::NamespaceResourceScope;
-
-    fn kind((): &()) -> Cow<'_, str> {
-        "Pod".into()
-    }
-
-    fn group((): &()) -> Cow<'_, str> {
-        "".into()
-    }
-
-    fn version((): &()) -> Cow<'_, str> {
-        "v1".into()
-    }
-
-    fn plural((): &()) -> Cow<'_, str> {
-        "pods".into()
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
 }
