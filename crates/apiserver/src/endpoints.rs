@@ -26,9 +26,13 @@ use registry::{Scope, Subresource};
 /// custom resources passes such requests on, and nobody knows them; only lists and watches go across namespaces.
 pub fn is_outside_scope(call: &Call<'_>) -> bool {
     let (info, row) = (call.info, &call.row);
-    let namespaced = row.scope == Scope::Namespaced;
-    let across = namespaced && info.namespace.is_empty() && !matches!(info.verb.as_str(), "list" | "watch");
-    row.custom.is_some() && (across || (!namespaced && !info.namespace.is_empty()))
+    if row.custom.is_none() {
+        return false;
+    }
+    match row.scope {
+        Scope::Namespaced => info.namespace.is_empty() && !matches!(info.verb.as_str(), "list" | "watch"),
+        Scope::Cluster => !info.namespace.is_empty(),
+    }
 }
 
 /// Whether the row serves such a request at all: 404 and 405 come before anything is decoded.

@@ -2,27 +2,13 @@
 
 mod harness;
 
-use harness::{JSON, send, start, text};
+use harness::{JSON, PATIENCE, send, start, text, until};
 use http::Method;
 use serde_json::json;
-use std::time::Duration;
 
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const DOORS: &str = "/apis/example.com/v1/namespaces/default/doors";
-/// How long a condition is waited for on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 const COUNT: usize = 20;
-
-/// Asks until the answer has the code.
-async fn until(service: &apiserver::InProcess, method: Method, path: &str, body: &str, code: u16) {
-    let clock = clock::system();
-    let asked = async {
-        while send(service, method.clone(), path, JSON, body.to_owned()).await.0 != code {
-            clock.sleep(Duration::from_millis(20)).await;
-        }
-    };
-    clock::timeout(&*clock, PATIENCE, asked).await.unwrap_or_else(|| panic!("{method} {path} never gave {code}"));
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_watcher_is_told_of_the_last_instances_before_its_watch_ends() {

@@ -3,11 +3,10 @@
 mod harness;
 
 use apiserver::InProcess;
-use harness::{JSON, MERGE, admin, send, start};
+use harness::{JSON, MERGE, admin, send, start, until};
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use std::time::Duration;
 use tower::ServiceExt;
 
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
@@ -16,8 +15,6 @@ const SCALE: &str = "/apis/apps/v1/namespaces/default/deployments/web/scale";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const DOORS: &str = "/apis/example.com/v1/namespaces/default/doors";
 const APPLY: &str = "application/apply-patch+yaml";
-/// How long a condition is waited for on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn say(service: &InProcess, method: Method, path: &str, kind: &str, body: Value) -> (u16, Value) {
     send(service, method, path, kind, body.to_string()).await
@@ -137,13 +134,7 @@ async fn custom_resources_scale_by_their_own_path_and_stay_in_their_scope() {
     });
     assert_eq!(say(&admin, Method::POST, DEFINITIONS, JSON, definition).await.0, 201);
     let door = json!({"apiVersion": "example.com/v1", "kind": "Door", "metadata": {"name": "a"}});
-    let clock = clock::system();
-    let made = async {
-        while say(&admin, Method::POST, DOORS, JSON, door.clone()).await.0 != 201 {
-            clock.sleep(Duration::from_millis(20)).await;
-        }
-    };
-    clock::timeout(&*clock, PATIENCE, made).await.expect("the definition is served");
+    until(&admin, Method::POST, DOORS, &door.to_string(), 201).await;
 
     let path = format!("{DOORS}/a/scale");
     let (code, refused) = say(&admin, Method::PATCH, &path, MERGE, json!({"metadata": {}})).await;
@@ -167,22 +158,5 @@ async fn custom_resources_scale_by_their_own_path_and_stay_in_their_scope() {
     let response = admin.clone().oneshot(request.body(Full::from(door.to_string())).unwrap()).await.unwrap();
     assert_eq!(response.status(), 404);
     assert_eq!(harness::text(response).await, "404 page not found\n");
-    server.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn options_of_deletions_are_decoded_by_their_type() {
-    let directory = tempfile::tempdir().unwrap();
-    let server = start(&directory).await;
-    let admin = admin(&server);
-    assert_eq!(say(&admin, Method::POST, DEPLOYMENTS, JSON, web()).await.0, 201);
-    let (code, refused) = say(&admin, Method::DELETE, WEB, JSON, json!({"gracePeriodSeconds": "soon"})).await;
-    assert_eq!(code, 400, "{refused}");
-    let message = "json: cannot unmarshal string into Go struct field DeleteOptions.gracePeriodSeconds of type int64";
-    assert_eq!(refused["message"], message);
-    assert_eq!(say(&admin, Method::DELETE, WEB, "text/plain", json!({})).await.0, 415);
-    let (_, page) =
-        send(&admin, Method::GET, "/api/v1/namespaces?limit=1&fieldSelector=metadata.name%3Ddefault", JSON, "").await;
-    assert!(page["metadata"].get("continue").is_none(), "{page}");
     server.shutdown().await;
 }

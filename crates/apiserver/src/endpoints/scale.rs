@@ -17,6 +17,7 @@ use api::meta::{ObjectMeta, child_mut, metadata_mut};
 use api::schema::Schema;
 use api::selector::LabelSelector;
 use api::status::{Status, Subject};
+use registry::custom::ScalePaths;
 use registry::{Resource, Subresource};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -43,9 +44,14 @@ fn shown(call: &mut Call<'_>, object: &Value) -> Result<Answer, Status> {
     view::one_value(call, 200, scale)
 }
 
+/// Where a custom resource says that its replicas are.
+fn paths_of(row: &Resource) -> Option<&ScalePaths> {
+    row.custom.as_ref()?.scale.as_ref()
+}
+
 /// The `autoscaling/v1` Scale of an object.
 fn scale_of(row: &Resource, object: &Value) -> Result<Value, Status> {
-    if let Some(paths) = row.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
+    if let Some(paths) = paths_of(row) {
         return paths.read(object).map_err(Status::internal);
     }
     let selector = match object["kind"].as_str() {
@@ -74,7 +80,7 @@ fn scale_of(row: &Resource, object: &Value) -> Result<Value, Status> {
 
 /// The Scale that a patch starts from.
 fn scale_to_patch(row: &Resource, object: &Value) -> Result<Value, Status> {
-    let mut scale = match row.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
+    let mut scale = match paths_of(row) {
         Some(paths) if !paths.is_set(object) => {
             let mut marked = object.clone();
             paths.write(&mut marked, NOT_SET);
@@ -91,9 +97,9 @@ fn scale_to_patch(row: &Resource, object: &Value) -> Result<Value, Status> {
 
 /// Where the replicas of a row's objects are.
 fn replicas_path(row: &Resource) -> Vec<String> {
-    match row.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
+    match paths_of(row) {
         Some(paths) => paths.replicas().map(str::to_owned).collect(),
-        None => vec!["spec".to_owned(), "replicas".to_owned()],
+        None => scale_managers::scale_path(),
     }
 }
 
@@ -116,10 +122,16 @@ fn decoded(call: &mut Call<'_>) -> Result<Value, Status> {
     Ok(scale)
 }
 
+/// What a request makes of a Scale.
+enum Given {
+    Put(Value),
+    Patch(Patch),
+}
+
 /// What must hold of any Scale before it is written. A `PUT` of another uid is refused before, as everywhere.
 fn check(row: &Resource, scale: &Value, live: &Value, is_put: bool) -> Result<(), Status> {
     let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-    if let Some(paths) = row.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
+    if let Some(paths) = paths_of(row) {
         let why = || format!("the spec replicas field {:?} cannot be empty", paths.spec_replicas);
         return if replicas == NOT_SET { Err(Status::bad_request(why())) } else { Ok(()) };
     }
@@ -141,22 +153,21 @@ fn check(row: &Resource, scale: &Value, live: &Value, is_put: bool) -> Result<()
 /// `PUT` and `PATCH`.
 pub async fn write(call: &mut Call<'_>) -> Result<Answer, Status> {
     let is_put = call.info.verb == "update";
-    let given = if is_put { Some(decoded(call)?) } else { None };
-    let patch = if is_put { None } else { Some(Patch::read(call)?) };
+    let given = if is_put { Given::Put(decoded(call)?) } else { Given::Patch(Patch::read(call)?) };
     let row = call.row.clone();
     let reset = api::apply::Reset::default();
     let target = Target { schema: schema()?, wanted: WANTED, typed: true, subresource: "scale", reset: &reset };
     let make = |call: &Call<'_>, live: Option<&Value>| -> Result<Made, Status> {
         let live = live.ok_or_else(|| call.not_found(&call.info.name))?;
-        let made = match (&given, &patch) {
-            (None, Some(patch)) => patch.make(call, Some(&scale_to_patch(&row, live)?), &target)?,
-            (given, _) => Made { object: given.clone().unwrap_or_default(), tracked: false },
+        let made = match &given {
+            Given::Put(scale) => Made { object: scale.clone(), tracked: false },
+            Given::Patch(patch) => patch.make(call, Some(&scale_to_patch(&row, live)?), &target)?,
         };
         let scale = made.object;
         check(&row, &scale, live, is_put)?;
         let mut object = live.clone();
         let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-        match row.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
+        match paths_of(&row) {
             Some(paths) => paths.write(&mut object, replicas),
             None => drop(child_mut(&mut object, "spec").insert("replicas".to_owned(), replicas.into())),
         }
@@ -173,7 +184,7 @@ pub async fn write(call: &mut Call<'_>) -> Result<Answer, Status> {
     let name = call.info.name.clone();
     let change = Change { name, subresource: Some(Subresource::Scale), make: &make, creates: false, is_put };
     let outcome = update::change(call, change).await;
-    if let Some(patch) = patch {
+    if let Given::Patch(patch) = given {
         patch.warn(call);
     }
     let (written, _) = outcome?;

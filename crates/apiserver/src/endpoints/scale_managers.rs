@@ -37,7 +37,8 @@ fn same_manager(one: &Value, other: &Value) -> bool {
     ["manager", "operation", "subresource"].iter().all(|field| one.get(field) == other.get(field))
 }
 
-fn scale_path() -> Vec<String> {
+/// Where a Scale has its replicas; built-in objects have theirs in the same place.
+pub fn scale_path() -> Vec<String> {
     vec!["spec".to_owned(), "replicas".to_owned()]
 }
 

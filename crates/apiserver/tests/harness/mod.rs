@@ -8,12 +8,15 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use tower::ServiceExt;
 
 /// The media type of most bodies.
 pub const JSON: &str = "application/json";
 /// That of merge patches.
 pub const MERGE: &str = "application/merge-patch+json";
+/// How long a condition is waited for on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server on an embedded store.
 pub async fn start(directory: &tempfile::TempDir) -> Server {
@@ -78,6 +81,17 @@ pub async fn send(service: &InProcess, method: Method, path: &str, kind: &str, b
     let response = call(service, method, path, kind, body).await;
     let code = response.status().as_u16();
     (code, serde_json::from_str(&text(response).await).unwrap_or(Value::Null))
+}
+
+/// Asks until the answer has the code.
+pub async fn until(service: &InProcess, method: Method, path: &str, body: &str, code: u16) {
+    let clock = clock::system();
+    let asked = async {
+        while send(service, method.clone(), path, JSON, body.to_owned()).await.0 != code {
+            clock.sleep(Duration::from_millis(20)).await;
+        }
+    };
+    clock::timeout(&*clock, PATIENCE, asked).await.unwrap_or_else(|| panic!("{method} {path} never gave {code}"));
 }
 
 pub fn admin(server: &Server) -> InProcess {
