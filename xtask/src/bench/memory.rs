@@ -47,7 +47,7 @@ pub fn in_namespace_of(pid: u32) -> Vec<u32> {
 }
 
 /// Of these processes the pods' shims, by their command lines.
-pub fn shims_of(pids: Vec<u32>) -> Vec<u32> {
+fn shims_of(pids: Vec<u32>) -> Vec<u32> {
     let is_shim = |pid: &u32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.split(|byte| *byte == 0).nth(1) == Some(b"shim")
@@ -62,13 +62,16 @@ pub fn idle(environment: &mut Environment<'_>, _: usize) -> Result<Numbers, Stri
     Ok(vec![("resident MB", resident_mb(pid)?), ("proportional MB", proportional_mb(pid)?)])
 }
 
+/// Pods at once: so many that what their shims share weighs little in each.
 const SHIMS: usize = 20;
+/// The longest that pods take to go, in seconds.
+const GONE_SECONDS: usize = 20;
 
 /// Pages of the program that all shims map are divided among them: what one more pod costs.
 pub fn shim(environment: &mut Environment<'_>, number: usize) -> Result<Numbers, String> {
     let namespace = namespace("shims", number);
     environment.measure("start", &namespace, &["--count", &SHIMS.to_string(), "--together", "--keep"])?;
-    command::run(Command::new("sleep").arg("3"))?;
+    command::run(Command::new("sleep").arg("3"))?; // their start is over, and what it took is given back
     let pid = environment.server_pid().ok_or("no server")?;
     let shims = shims_of(in_namespace_of(pid));
     if shims.len() != SHIMS {
@@ -79,7 +82,7 @@ pub fn shim(environment: &mut Environment<'_>, number: usize) -> Result<Numbers,
     proportional.sort_by(f64::total_cmp);
     resident.sort_by(f64::total_cmp);
     environment.measure("remove", &namespace, &[])?;
-    for _ in 0..SHIMS {
+    for _ in 0..GONE_SECONDS {
         command::run(Command::new("sleep").arg("1"))?; // the next row is not to run beside pods that go
         if shims_of(in_namespace_of(pid)).is_empty() {
             break;
