@@ -5,6 +5,7 @@
 //! and termination, which have their own plans.
 
 mod backoff;
+mod ended;
 #[cfg(test)]
 mod tests;
 
@@ -119,9 +120,6 @@ impl PodActions {
         self.wake_at = Some(self.wake_at.map_or(at, |old| old.min(at)));
     }
 }
-
-/// How long RunContainerError is shown before CrashLoopBackOff takes its place, so that people and watches see why.
-const START_ERROR_SHOWN: Duration = Duration::from_secs(2);
 
 /// Instances of each container that are kept: the newest, and the one before it for `logs --previous` and `lastState`.
 const INSTANCES_KEPT: usize = 2;
@@ -250,25 +248,7 @@ fn plan_container(input: &PlanInput<'_>, role: Role, container: &Container, acti
             actions.remove.push(current.id.clone());
             plan_start(input, role, &container.name, actions);
         }
-        ContainerState::Exited | ContainerState::Unknown => {
-            if !input.restarts(role, container, current) {
-                return;
-            }
-            let replaced = input.replaced.contains(&current.id);
-            let delay = if replaced { Duration::ZERO } else { input.backoff.delay(&container.name) };
-            let until = current.finished_at.unwrap_or(current.created_at) + delay;
-            if !delay.is_zero() && until > input.now {
-                let announce_at =
-                    current.finished_at.filter(|_| current.started_at.is_none()).map(|t| t + START_ERROR_SHOWN);
-                let announce = announce_at.is_none_or(|at| at <= input.now);
-                let instance = current.id.clone();
-                actions.wake(announce_at.filter(|_| !announce).unwrap_or(until));
-                let name = container.name.clone();
-                actions.backing_off.push(BackingOff { name, role, instance, delay, until, announce });
-            } else {
-                plan_start(input, role, &container.name, actions);
-            }
-        }
+        ContainerState::Exited | ContainerState::Unknown => ended::plan_ended(input, role, container, current, actions),
     }
 }
 

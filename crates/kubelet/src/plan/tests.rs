@@ -15,7 +15,8 @@ fn pod(spec: Value) -> Pod {
     serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "n", "uid": "u"}, "spec": spec})).unwrap()
 }
 
-/// `c:0:running`, `c:1:exited=3@10` (attempt 1, exit code 3, ended at second 10), `@s0` for an older sandbox.
+/// `c:0:running`, `c:1:exited=3@10` (attempt 1, exit code 3, ended at second 10), `c:0:unstartable=128@10` (never ran),
+/// ` in s0` for an older sandbox.
 fn container(pod: &Pod, text: &str) -> ContainerStatus {
     let (text, sandbox) = text.split_once(" in ").unwrap_or((text, "s1"));
     let parts: Vec<&str> = text.split(':').collect();
@@ -33,7 +34,7 @@ fn container(pod: &Pod, text: &str) -> ContainerStatus {
         sandbox_id: SandboxId(sandbox.to_owned()),
         state,
         created_at: at(i64::from(attempt)),
-        started_at: Some(at(0)),
+        started_at: Some(at(0)).filter(|_| !parts[2].starts_with("unstartable")),
         finished_at: finished,
         exit_code,
         annotations: BTreeMap::from([(pod::labels::CONTAINER_HASH.to_owned(), pod::container_hash(&spec))]),
@@ -192,6 +193,17 @@ fn backoff_counts_from_the_end_of_the_last_instance() {
     case(one("Always"), &["c:0:exited=1@1", "c:1:exited=1@600"]).now(600).check(expect!["start c App 2"]);
     // a kubelet that has just started sees two instances of many, and goes on with the loop
     case(one("Always"), &["c:3:exited=1@1"]).now(1).check(expect!["c waits 40s; wake at 41"]);
+}
+
+#[test]
+fn what_could_not_be_started_is_shown_before_it_is_tried_again() {
+    case(one("Always"), &["c:0:unstartable=128@100"]).now(100).check(expect!["wake at 100"]);
+    case(one("Always"), &["c:0:unstartable=128@100"]).now(101).check(expect!["start c App 1"]);
+    case(one("Never"), &["c:0:unstartable=128@100"]).now(100).check(expect!["finished"]);
+    let twice = ["c:0:unstartable=128@100", "c:1:unstartable=128@100"];
+    case(one("Always"), &twice).now(101).check(expect!["c waits 10s; wake at 102"]);
+    case(one("Always"), &twice).now(102).check(expect!["c waits 10s; wake at 110"]);
+    case(one("Always"), &twice).now(110).check(expect!["start c App 2"]);
 }
 
 #[test]

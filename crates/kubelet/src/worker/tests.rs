@@ -101,8 +101,10 @@ async fn a_command_that_does_not_exist_backs_off() {
     world.runtime.script("c", Script::FailStart(failure));
     let pod = pod_of(json!({"containers": [container("c")]}));
     world.workers.update(pod.clone());
-    // the first restart comes at once, the second after ten seconds
-    world.until("it could not start", |w| waits(w, &pod, "RunContainerError") && restarts(w, &pod) == 1).await;
+    // the first restart comes when the failure was seen, the second after ten seconds
+    world.until("it could not start", |w| waits(w, &pod, "RunContainerError") && restarts(w, &pod) == 0).await;
+    world.advance(1).await;
+    world.until("it could not start again", |w| waits(w, &pod, "RunContainerError") && restarts(w, &pod) == 1).await;
     // why it failed is shown for a moment before the back-off is
     world.advance(2).await;
     world.until("it backs off", |w| waits(w, &pod, "CrashLoopBackOff") && restarts(w, &pod) == 1).await;
