@@ -6,6 +6,7 @@
 //! What not: defaulting and validation of Services; those are the registry's.
 
 mod claims;
+mod families;
 mod ports;
 mod range;
 pub mod repair;
@@ -16,6 +17,7 @@ use crate::cache::Cache;
 use crate::call::Call;
 use crate::endpoints::create::storage_error;
 use crate::reader::ObjectReader;
+use api::field::Error;
 use api::meta::ObjectMeta;
 use api::status::{Status, Subject};
 use claims::{Claim, Owner};
@@ -81,13 +83,19 @@ fn is_service(row: &Resource) -> bool {
     row.group.is_empty() && &*row.plural == "services"
 }
 
-/// Everything that a Service has.
+fn invalid(service: &Value, errors: &[Error]) -> Status {
+    Status::invalid(&Subject { group: "", resource: "Service", name: service.name() }, errors)
+}
+
+/// Everything that a Service has: not what it only names, as a type without node ports may.
 fn holdings(service: &Value) -> HashSet<Claim> {
     let spec = &service["spec"];
     let addresses = spec["clusterIPs"].as_array().into_iter().flatten();
     let addresses = addresses.filter_map(|ip| ip.as_str()?.parse().ok()).map(Claim::Address);
-    let ports = spec["ports"].as_array().into_iter().flatten().map(|port| &port["nodePort"]);
-    let ports = ports.chain([&spec["healthCheckNodePort"]]).filter_map(|port| u16::try_from(port.as_u64()?).ok());
+    let ports = spec["ports"].as_array().filter(|_| ports::has_node_ports(service));
+    let ports = ports.into_iter().flatten().map(|port| &port["nodePort"]);
+    let check = ports::needs_health_check(service).then_some(&spec["healthCheckNodePort"]);
+    let ports = ports.chain(check).filter_map(|port| u16::try_from(port.as_u64()?).ok());
     addresses.chain(ports.filter(|port| *port != 0).map(Claim::Port)).collect()
 }
 
@@ -145,17 +153,14 @@ impl Services {
         Err(Status::internal("failed to allocate: others were faster each time"))
     }
 
+    /// Addresses come first, and the first thing that is wrong ends it, as upstream allocates.
     fn choose(&self, object: &mut Value, old: Option<&Value>, taken: &HashSet<Claim>) -> Result<Chosen, Status> {
+        families::init_families(object, old).map_err(|errors| invalid(object, &errors))?;
         let addresses = taken.iter().filter_map(|claim| claim.address()).collect();
-        let mut ports = taken.iter().filter_map(|claim| claim.port()).collect();
-        let (mut chosen, mut errors) = (Chosen::default(), Vec::new());
-        self.range.choose(object, old, &addresses, &mut chosen, &mut errors)?;
-        ports::allocate_ports(object, old, &mut ports, &mut chosen, &mut errors)?;
-        if errors.is_empty() {
-            return Ok(chosen);
-        }
-        let name = object.name().to_owned();
-        Err(Status::invalid(&Subject { group: "", resource: "Service", name: &name }, &errors))
+        let addresses = self.range.choose(object, old, &addresses)?.into_iter().collect();
+        let mut ports = ports::Operation::new(taken.iter().filter_map(|claim| claim.port()).collect());
+        ports.run(object, old)?;
+        Ok(Chosen { addresses, ports: ports.into_chosen() })
     }
 
     /// What `old` had and `new` has no more is free again: `None`, the Service is gone.

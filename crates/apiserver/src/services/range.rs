@@ -1,6 +1,6 @@
 //! The range of Services' addresses, and choosing from it. Pure but for chance.
 
-use super::Chosen;
+use super::invalid;
 use api::field::{Error, Path};
 use api::status::Status;
 use serde_json::{Value, json};
@@ -31,72 +31,53 @@ impl Range {
         u32::from(address).wrapping_sub(self.base) < self.size
     }
 
-    /// Gives a Service its address, or checks the one that it names.
+    /// Gives a Service its address, or checks the one that it names, and tells which it has taken. A Service that had one
+    /// keeps it: validation refuses another.
     ///
     /// # Errors
-    /// 500 when there is none left.
+    /// 422 for an address that cannot be had; 500 when there is none left.
     pub(super) fn choose(
         &self,
-        object: &mut Value,
+        service: &mut Value,
         old: Option<&Value>,
         taken: &HashSet<Ipv4Addr>,
-        chosen: &mut Chosen,
-        errors: &mut Vec<Error>,
-    ) -> Result<(), Status> {
-        let spec = &mut object["spec"];
-        if spec["type"] == "ExternalName" {
-            return Ok(());
+    ) -> Result<Option<Ipv4Addr>, Status> {
+        let spec = &mut service["spec"];
+        let had = old.is_some_and(|old| old["spec"]["type"] != "ExternalName");
+        if had || spec["type"] == "ExternalName" || spec["clusterIPs"][0] == "None" {
+            return Ok(None);
         }
-        if let Some(fields) = spec.as_object_mut() {
-            fields.entry("ipFamilyPolicy").or_insert_with(|| "SingleStack".into());
-            fields.entry("ipFamilies").or_insert_with(|| json!(["IPv4"]));
-        }
-        let families = spec["ipFamilies"].as_array().cloned().unwrap_or_default();
-        if let Some(index) = families.iter().position(|family| family == "IPv6") {
-            let path = Path::new("spec").child("ipFamilies").index(index);
-            errors.push(Error::invalid(&path, "IPv6", "not configured on this cluster"));
-            return Ok(());
-        }
-        let given = spec["clusterIP"].as_str().unwrap_or_default().to_owned();
-        let before = old.and_then(|old| old["spec"]["clusterIP"].as_str()).unwrap_or_default();
-        if given == "None" {
-            spec["clusterIPs"] = json!(["None"]);
-            return Ok(());
-        }
-        if !given.is_empty() && given == before {
-            return Ok(());
-        }
+        let given = spec["clusterIPs"][0].as_str().unwrap_or_default().to_owned();
         if given.is_empty() {
-            if !before.is_empty() && before != "None" {
-                spec["clusterIP"] = before.into();
-                spec["clusterIPs"] = json!([before]);
-                return Ok(());
-            }
-            let address = self
+            let free = self
                 .free_address(taken)
                 .ok_or_else(|| Status::internal("failed to allocate a serviceIP: range is full"))?;
-            spec["clusterIP"] = address.to_string().into();
-            spec["clusterIPs"] = json!([address.to_string()]);
-            chosen.addresses.push(address);
-            return Ok(());
+            spec["clusterIP"] = free.to_string().into();
+            spec["clusterIPs"] = json!([free.to_string()]);
+            return Ok(Some(free));
         }
-        let path = Path::new("spec").child("clusterIPs");
-        let failed =
-            |why: String| Error::invalid(&path, json!([given]), format!("failed to allocate IP {given}: {why}"));
-        match given.parse::<Ipv4Addr>() {
-            Ok(address) if !self.contains(address) => {
-                errors.push(failed("the provided network does not match the current range".to_owned()));
-            }
-            Ok(address) if taken.contains(&address) => {
-                errors.push(failed("provided IP is already allocated".to_owned()))
-            }
-            Ok(address) => {
-                spec["clusterIPs"] = json!([given]);
-                chosen.addresses.push(address);
-            }
-            Err(_) => {} // validation says so
+        self.claim(&given, taken).map(Some).map_err(|why| {
+            let path = Path::new("spec").child("clusterIPs");
+            let why = format!("failed to allocate IP {given}: {why}");
+            invalid(service, &[Error::invalid(&path, service["spec"]["clusterIPs"].clone(), why)])
+        })
+    }
+
+    /// The first and the last address are the network's and everybody's.
+    fn claim(&self, given: &str, taken: &HashSet<Ipv4Addr>) -> Result<Ipv4Addr, String> {
+        const ELSEWHERE: &str = "the provided network does not match the current range";
+        let address: Ipv4Addr = given.parse().map_err(|_| ELSEWHERE.to_owned())?;
+        let offset = u32::from(address).wrapping_sub(self.base);
+        if !self.contains(address) {
+            return Err(ELSEWHERE.to_owned());
         }
-        Ok(())
+        if offset == 0 || offset == self.size - 1 {
+            let (base, bits) = (Ipv4Addr::from(self.base), self.size.leading_zeros() + 1);
+            return Err(format!(
+                "the provided IP ({address}) is not in the valid range. The range of valid IPs is {base}/{bits}"
+            ));
+        }
+        if taken.contains(&address) { Err("provided IP is already allocated".to_owned()) } else { Ok(address) }
     }
 
     /// A free address, from the upper part of the range, as upstream keeps the lower one for chosen addresses.
@@ -109,5 +90,24 @@ impl Range {
             .chain(2..reserved)
             .map(|offset| Ipv4Addr::from(self.base + offset))
             .find(|address| !taken.contains(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_are_named() {
+        let range = Range::parse("10.96.0.0/12").unwrap();
+        let taken = HashSet::from([Ipv4Addr::new(10, 96, 0, 1)]);
+        let claim = |text: &str| range.claim(text, &taken).map_or_else(|why| why, |_| "ok".to_owned());
+        assert_eq!(claim("10.96.0.2"), "ok");
+        assert_eq!(claim("10.96.0.1"), "provided IP is already allocated");
+        assert_eq!(claim("10.112.0.1"), "the provided network does not match the current range");
+        let first = "the provided IP (10.96.0.0) is not in the valid range. The range of valid IPs is 10.96.0.0/12";
+        assert_eq!(claim("10.96.0.0"), first);
+        let last = "the provided IP (10.111.255.255) is not in the valid range. The range of valid IPs is 10.96.0.0/12";
+        assert_eq!(claim("10.111.255.255"), last);
     }
 }

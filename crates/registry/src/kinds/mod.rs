@@ -84,6 +84,7 @@ pub(crate) use review::{AccessReview, RulesReview};
 pub(crate) use runtime_class::RuntimeClass;
 pub(crate) use secret::Secret;
 pub(crate) use service::Service;
+pub use service::service_address_errors;
 pub(crate) use service_account::ServiceAccount;
 pub(crate) use service_range::{IpAddress, ServiceCidr};
 pub(crate) use stateful_set::StatefulSet;

@@ -9,6 +9,7 @@ mod definitions;
 mod devices;
 mod kinds;
 mod policies;
+mod services;
 mod volumes;
 mod warnings;
 mod workloads;

@@ -59,3 +59,11 @@ pub(super) fn normalize_cluster_ips(spec: &mut Map<String, Value>) {
         spec.insert("clusterIPs".to_owned(), json!([one]));
     }
 }
+
+/// What has no address of its own has no traffic to it. Upstream stores the field and leaves it out whenever it reads
+/// (`defaultOnReadInternalTrafficPolicy`); a value that is none is left for validation to refuse.
+pub(super) fn drop_internal_policy(spec: &mut Map<String, Value>) {
+    if str_at(spec, "type") == "ExternalName" && matches!(str_at(spec, "internalTrafficPolicy"), "Cluster" | "Local") {
+        spec.remove("internalTrafficPolicy");
+    }
+}

@@ -1,9 +1,12 @@
 //! Services. Addresses and node ports are allocated by the API server after preparation and before validation.
 
+mod addresses;
 mod defaults;
 mod update;
 mod validate;
 mod warnings;
+
+pub use addresses::service_address_errors;
 
 use crate::object::{child_or_new, reset_status};
 use crate::{At, Strategy, Subresource, Update, names};
@@ -25,7 +28,9 @@ impl Strategy for Service {
     fn prepare_for_create(&self, object: &mut Value) {
         reset_status(object, json!({"loadBalancer": {}}));
         if let Value::Object(service) = object {
-            defaults::normalize_cluster_ips(child_or_new(service, "spec"));
+            let spec = child_or_new(service, "spec");
+            defaults::normalize_cluster_ips(spec);
+            defaults::drop_internal_policy(spec);
         }
     }
 
@@ -38,6 +43,9 @@ impl Strategy for Service {
     fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
         if subresource.is_none() {
             update::keep_allocated(new, old);
+            if let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) {
+                defaults::drop_internal_policy(spec);
+            }
         }
     }
 

@@ -1,111 +1,131 @@
 //! Changes of services: what was allocated stays, and addresses do not change.
 
+use super::validate::validate_class;
 use super::{is_headless, needs_health_check};
 use crate::At;
-use crate::object::{children, put, str_at};
+use crate::object::{child_or_new, children, put, str_at};
 use api::field::ErrorList;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
-/// What a client leaves out of an update is what the service had (`patchAllocatedValues`), as long as its type still
-/// needs it; what the new type cannot have is dropped (`dropTypeDependentFields`).
+/// What a client leaves out of an update is what the service had (`patchAllocatedValues`, `normalizeClusterIPs`), as long
+/// as its type still needs it; what the new type cannot have is dropped where the client did not change it too
+/// (`dropTypeDependentFields`).
 pub(super) fn keep_allocated(new: &mut Value, old: &Value) {
-    let Some(old_spec) = old.get("spec").and_then(Value::as_object) else {
+    let Some(old) = old.get("spec").and_then(Value::as_object) else {
         return;
     };
-    let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) else {
-        return;
-    };
-    let has_address =
-        |spec: &Map<String, Value>| matches!(str_at(spec, "type"), "ClusterIP" | "NodePort" | "LoadBalancer");
-    let has_node_port = |spec: &Map<String, Value>| matches!(str_at(spec, "type"), "NodePort" | "LoadBalancer");
-    if has_address(old_spec) && has_address(spec) {
-        keep_addresses(spec, old_spec);
-    } else if has_address(old_spec) {
-        drop_unchanged(
-            spec,
-            old_spec,
-            &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"],
-        );
+    if let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) {
+        patch_allocated(spec, old);
+        normalize_cluster_ips(spec, old);
+        drop_by_type(spec, old);
     }
-    if has_node_port(old_spec) && has_node_port(spec) {
-        keep_node_ports(spec, old_spec);
-    } else if has_node_port(old_spec) {
-        drop_node_ports(spec, old_spec);
-    }
-    let accessible = |spec: &Map<String, Value>| {
-        let own_addresses = spec.get("externalIPs").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-        has_node_port(spec) || (str_at(spec, "type") == "ClusterIP" && own_addresses)
-    };
-    if accessible(old_spec) && !accessible(spec) {
-        drop_unchanged(spec, old_spec, &["externalTrafficPolicy"]);
-    }
-    let balanced = |spec: &Map<String, Value>| str_at(spec, "type") == "LoadBalancer";
-    let checked = |spec: &Map<String, Value>| balanced(spec) && str_at(spec, "externalTrafficPolicy") == "Local";
-    if checked(old_spec) && checked(spec) {
-        if spec.get("healthCheckNodePort").and_then(Value::as_i64).unwrap_or(0) == 0 {
-            put(spec, "healthCheckNodePort", old_spec.get("healthCheckNodePort").cloned());
-        }
-    } else if checked(old_spec) {
-        drop_unchanged(spec, old_spec, &["healthCheckNodePort"]);
-    }
-    if balanced(old_spec) && !balanced(spec) {
-        drop_unchanged(spec, old_spec, &["allocateLoadBalancerNodePorts", "loadBalancerClass"]);
+    if let Some(service) = new.as_object_mut().filter(|service| !is_balanced(service.get("spec"))) {
+        child_or_new(service, "status").insert("loadBalancer".to_owned(), json!({}));
     }
 }
 
-fn keep_addresses(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
-    let listed = |spec: &Map<String, Value>| {
-        spec.get("clusterIPs").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
-    };
-    if str_at(spec, "clusterIP").is_empty() && !listed(spec) {
-        put(spec, "clusterIP", old.get("clusterIP").cloned());
-    }
-    let same = str_at(spec, "clusterIP") == str_at(old, "clusterIP");
-    if same && !listed(spec) {
-        put(spec, "clusterIPs", old.get("clusterIPs").cloned());
-    } else if !same && spec.get("clusterIPs") == old.get("clusterIPs") && !str_at(spec, "clusterIP").is_empty() {
-        // The client changed the single address only.
-        let one = str_at(spec, "clusterIP").to_owned();
-        spec.insert("clusterIPs".to_owned(), json!([one]));
-    }
-    for field in ["ipFamilies", "ipFamilyPolicy"] {
-        if !spec.contains_key(field) {
-            put(spec, field, old.get(field).cloned());
+fn is_balanced(spec: Option<&Value>) -> bool {
+    spec.and_then(Value::as_object).is_some_and(|spec| str_at(spec, "type") == "LoadBalancer")
+}
+
+fn has_address(spec: &Map<String, Value>) -> bool {
+    str_at(spec, "type") != "ExternalName"
+}
+
+fn has_node_ports(spec: &Map<String, Value>) -> bool {
+    matches!(str_at(spec, "type"), "NodePort" | "LoadBalancer")
+}
+
+fn is_checked(spec: &Map<String, Value>) -> bool {
+    str_at(spec, "type") == "LoadBalancer" && str_at(spec, "externalTrafficPolicy") == "Local"
+}
+
+fn is_listed(spec: &Map<String, Value>) -> bool {
+    spec.get("clusterIPs").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+}
+
+fn patch_allocated(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
+    if has_address(old) && has_address(spec) {
+        if str_at(spec, "clusterIP").is_empty() {
+            put(spec, "clusterIP", old.get("clusterIP").cloned());
         }
+        if !is_listed(spec) && is_listed(old) {
+            put(spec, "clusterIPs", old.get("clusterIPs").cloned());
+        }
+    }
+    if has_node_ports(old) && has_node_ports(spec) {
+        keep_node_ports(spec, old);
+    }
+    let no_check = spec.get("healthCheckNodePort").and_then(Value::as_i64).unwrap_or(0) == 0;
+    if is_checked(old) && is_checked(spec) && no_check {
+        put(spec, "healthCheckNodePort", old.get("healthCheckNodePort").cloned());
+    }
+}
+
+/// A client that knows the single address only has changed the list too.
+fn normalize_cluster_ips(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
+    let same = str_at(spec, "clusterIP") == str_at(old, "clusterIP");
+    if same && !is_listed(spec) && is_listed(old) {
+        put(spec, "clusterIPs", old.get("clusterIPs").cloned());
+    } else if !same && spec.get("clusterIPs") == old.get("clusterIPs") {
+        match str_at(spec, "clusterIP").to_owned() {
+            cleared if cleared.is_empty() => drop(spec.remove("clusterIPs")),
+            one => drop(spec.insert("clusterIPs".to_owned(), json!([one]))),
+        }
+    }
+}
+
+fn drop_by_type(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
+    let same = |spec: &Map<String, Value>, field: &str| spec.get(field) == old.get(field);
+    if has_address(old) && !has_address(spec) {
+        if same(spec, "clusterIP") && same(spec, "clusterIPs") {
+            spec.remove("clusterIP");
+            spec.remove("clusterIPs");
+        }
+        drop_unchanged(spec, old, &["ipFamilies", "ipFamilyPolicy"]);
+    }
+    if has_node_ports(old) && !has_node_ports(spec) {
+        let known = node_ports(old);
+        // A port that the client chose anew is wrong with all the others.
+        if node_ports(spec).iter().all(|port| known.contains(port)) {
+            children(spec, "ports").for_each(|port| drop(port.remove("nodePort")));
+        }
+    }
+    if is_checked(old) && !is_checked(spec) {
+        drop_unchanged(spec, old, &["healthCheckNodePort"]);
+    }
+    let balanced = |spec: &Map<String, Value>| str_at(spec, "type") == "LoadBalancer";
+    if balanced(old) && !balanced(spec) {
+        drop_unchanged(spec, old, &["allocateLoadBalancerNodePorts", "loadBalancerClass"]);
+    }
+    let accessible = |spec: &Map<String, Value>| {
+        let own_addresses = spec.get("externalIPs").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+        has_node_ports(spec) || (str_at(spec, "type") == "ClusterIP" && own_addresses)
+    };
+    if accessible(old) && !accessible(spec) {
+        drop_unchanged(spec, old, &["externalTrafficPolicy"]);
     }
 }
 
 /// Ports keep their node port by name, whatever else of them changes; only one port may be without a name.
 fn keep_node_ports(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
-    let key = |port: &Map<String, Value>| str_at(port, "name").to_owned();
     let node_port = |port: &Map<String, Value>| port.get("nodePort").and_then(Value::as_i64).unwrap_or(0);
     let old_ports: Vec<&Map<String, Value>> =
         old.get("ports").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).collect();
-    let mut taken: Vec<i64> = children(spec, "ports").map(|port| node_port(port)).collect();
-    for port in children(spec, "ports") {
-        if node_port(port) != 0 {
-            continue;
-        }
-        let before = old_ports.iter().find(|old| key(old) == key(port)).map_or(0, |old| node_port(old));
+    let taken = node_ports(spec);
+    for port in children(spec, "ports").filter(|port| node_port(port) == 0) {
+        let before = old_ports.iter().rev().find(|old| str_at(old, "name") == str_at(port, "name"));
+        let before = before.map_or(0, |old| node_port(old));
         if before != 0 && !taken.contains(&before) {
             port.insert("nodePort".to_owned(), before.into());
-            taken.push(before);
         }
     }
 }
 
-fn drop_node_ports(spec: &mut Map<String, Value>, old: &Map<String, Value>) {
-    let ports = |spec: &Map<String, Value>| -> Vec<Value> {
-        let list = spec.get("ports").and_then(Value::as_array).into_iter().flatten();
-        list.filter_map(|port| port.get("nodePort").cloned()).collect()
-    };
-    // Only those that the client did not choose anew.
-    let known = ports(old);
-    for port in children(spec, "ports") {
-        if port.get("nodePort").is_some_and(|node_port| known.contains(node_port)) {
-            port.remove("nodePort");
-        }
-    }
+fn node_ports(spec: &Map<String, Value>) -> BTreeSet<i64> {
+    let ports = spec.get("ports").and_then(Value::as_array).into_iter().flatten();
+    ports.filter_map(|port| port["nodePort"].as_i64()).filter(|port| *port != 0).collect()
 }
 
 fn drop_unchanged(spec: &mut Map<String, Value>, old: &Map<String, Value>, fields: &[&str]) {
@@ -129,7 +149,7 @@ pub(super) fn validate_transition(new: &At, old: &At, errors: &mut ErrorList) {
             validate_list(&spec, &old_spec, "ipFamilies", "primary ipFamily can not be unset", errors);
         }
     }
-    validate_class(&spec, &old_spec, errors);
+    validate_class(&spec, Some(&old_spec), errors);
     if needs_health_check(&spec) && needs_health_check(&old_spec) {
         let port = spec.at("healthCheckNodePort");
         if port.value() != old_spec.at("healthCheckNodePort").value() {
@@ -160,14 +180,5 @@ fn validate_list(spec: &At, old_spec: &At, field: &str, unset: &str, errors: &mu
     if old_list.len() > new_list.len() && new_list.len() == 1 && policy.str() != "SingleStack" {
         let what = if field == "clusterIPs" { "clusterIP" } else { "ipFamily" };
         errors.push(policy.invalid(format!("must be set to 'SingleStack' when releasing the secondary {what}")));
-    }
-}
-
-/// `validateLoadBalancerClassField` on update: fixed while the type stays.
-fn validate_class(spec: &At, old_spec: &At, errors: &mut ErrorList) {
-    let balanced = |spec: &At| spec.at("type").str() == "LoadBalancer";
-    let class = spec.at("loadBalancerClass");
-    if balanced(spec) && balanced(old_spec) && class.value() != old_spec.at("loadBalancerClass").value() {
-        errors.push(class.invalid("may not change once set"));
     }
 }

@@ -1,5 +1,7 @@
 //! Validation of services (`ValidateService`).
 
+use super::addresses::validate_cluster_ips;
+use super::warnings::{HINTS, OLD_HINTS};
 use super::{is_externally_accessible, is_headless, needs_health_check};
 use crate::At;
 use crate::go_text::go_text;
@@ -22,6 +24,7 @@ const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 pub(super) fn validate_service(service: &At, errors: &mut ErrorList) {
     let spec = service.at("spec");
     let (ports, kind) = (spec.at("ports"), spec.at("type"));
+    validate_hints(service, errors);
     if ports.is_empty() && !is_headless(&spec) && kind.str() != "ExternalName" {
         errors.push(ports.required(""));
     }
@@ -45,6 +48,16 @@ pub(super) fn validate_service(service: &At, errors: &mut ErrorList) {
     validate_source_ranges(service, errors);
     validate_balancing(&spec, errors);
     validate_traffic(&spec, errors);
+}
+
+/// The older annotation of hints may stand beside the newer one only if it says the same.
+fn validate_hints(service: &At, errors: &mut ErrorList) {
+    let metadata = service.at("metadata");
+    let annotations = metadata.at("annotations");
+    let (older, newer) = (annotations.key(OLD_HINTS), annotations.key(HINTS));
+    if older.exists() && newer.exists() && older.str() != newer.str() {
+        errors.push(newer.invalid(format!("must match annotations[{OLD_HINTS}] when both are specified")));
+    }
 }
 
 fn validate_kind(spec: &At, errors: &mut ErrorList) {
@@ -113,66 +126,6 @@ fn validate_affinity(spec: &At, errors: &mut ErrorList) {
     }
 }
 
-/// `ValidateServiceClusterIPsRelatedFields`
-fn validate_cluster_ips(spec: &At, errors: &mut ErrorList) {
-    if spec.at("type").str() == "ExternalName" {
-        return;
-    }
-    let (one, list) = (spec.at("clusterIP"), spec.at("clusterIPs"));
-    match (one.is_empty(), list.strings().next()) {
-        (false, None) => errors.push(list.required("")),
-        (false, Some(first)) if first != one.str() => errors.push(list.invalid("first value must match `clusterIP`")),
-        (true, Some(_)) => errors.push(list.invalid("must be empty when `clusterIP` is not specified")),
-        _ => {}
-    }
-    let families = spec.at("ipFamilies");
-    let mut seen = BTreeSet::new();
-    for family in families.items() {
-        if !["IPv4", "IPv6"].contains(&family.str()) {
-            errors.push(family.not_supported(&["IPv4", "IPv6"]));
-        }
-        if !seen.insert(family.str()) {
-            errors.push(family.duplicate());
-        }
-    }
-    spec.at("ipFamilyPolicy").one_of(errors, &["PreferDualStack", "RequireDualStack", "SingleStack"]);
-    let mut broken = false;
-    for (index, ip) in list.items().enumerate() {
-        if index == 0 && ip.str() == "None" {
-            if list.len() > 1 {
-                broken = true;
-                errors.push(list.invalid("'None' must be the first and only value"));
-            }
-            continue;
-        }
-        let wrong = names::ip(ip.str());
-        broken |= !wrong.is_empty();
-        errors.extend(wrong.into_iter().map(|w| ip.invalid(w).ratcheting()));
-    }
-    if list.len() > 2 {
-        errors.push(list.invalid("may only hold up to 2 values"));
-    }
-    if broken {
-        return;
-    }
-    let parsed: Vec<IpAddr> = list.strings().filter_map(|ip| ip.parse().ok()).collect();
-    let both = parsed.iter().any(IpAddr::is_ipv4) && parsed.iter().any(IpAddr::is_ipv6);
-    if list.len() > 1 && !both {
-        errors.push(list.invalid("may specify no more than one IP for each IP family"));
-    }
-    if is_headless(spec) {
-        return;
-    }
-    for (index, (ip, family)) in list.items().zip(families.strings()).enumerate() {
-        let Ok(address) = ip.str().parse::<IpAddr>() else {
-            continue;
-        };
-        if (family == "IPv4") != address.is_ipv4() {
-            errors.push(ip.invalid(format!("expected an {family} value as indicated by `ipFamilies[{index}]`")));
-        }
-    }
-}
-
 /// Node ports where there may be none, and numbers used twice.
 fn validate_port_numbers(spec: &At, errors: &mut ErrorList) {
     let ports = spec.at("ports");
@@ -231,12 +184,21 @@ fn validate_balancing(spec: &At, errors: &mut ErrorList) {
     if balanced && !allocate.exists() {
         errors.push(At::named("allocateLoadBalancerNodePorts", None).required(""));
     }
+    validate_class(spec, None, errors);
+}
+
+/// `validateLoadBalancerClassField`: fixed while the type stays. An update looks at it twice.
+pub(super) fn validate_class(spec: &At, old: Option<&At>, errors: &mut ErrorList) {
+    let balanced = |spec: &At| spec.at("type").str() == "LoadBalancer";
     let class = spec.at("loadBalancerClass");
-    if class.exists() {
-        if !balanced {
-            errors.push(class.forbidden(ONLY_BALANCED));
-        }
-        class.check(errors, names::qualified_name);
+    let changed = |old: &At| balanced(old) && class.value() != old.at("loadBalancerClass").value();
+    if balanced(spec) && old.is_some_and(changed) {
+        errors.push(class.invalid("may not change once set"));
+    }
+    match (class.exists(), balanced(spec)) {
+        (true, true) => class.check(errors, names::qualified_name),
+        (true, false) => errors.push(class.forbidden(ONLY_BALANCED)),
+        (false, _) => {}
     }
 }
 

@@ -4,8 +4,10 @@ use super::is_headless;
 use crate::At;
 use crate::names;
 
-const OLD_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
-const HINTS: &str = "service.kubernetes.io/topology-mode";
+/// What asked for hints before the annotation of today.
+pub(super) const OLD_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
+/// Which hints endpoints shall have.
+pub(super) const HINTS: &str = "service.kubernetes.io/topology-mode";
 
 pub(super) fn service_warnings(service: &At) -> Vec<String> {
     let mut warnings = Vec::new();
