@@ -1,5 +1,10 @@
 //! Validation errors with the path of the field, in upstream's words (`k8s.io/apimachinery/pkg/util/validation/field`).
 
+mod go_text;
+
+pub use go_text::{go_json, go_quote};
+
+use go_text::go_value;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fmt;
@@ -119,6 +124,8 @@ pub struct Error {
     pub printed: Option<String>,
     /// The rule is younger than stored objects: a value that was there before may stay (upstream's ratcheting).
     pub is_ratcheting: bool,
+    /// Nothing is refused for it: what was there before may stay, and the writer is warned of it.
+    pub is_tolerated: bool,
 }
 
 /// All errors of one object, in upstream's order.
@@ -126,7 +133,15 @@ pub type ErrorList = Vec<Error>;
 
 impl Error {
     fn new(kind: ErrorType, path: &Path, bad_value: Value, detail: impl Into<String>) -> Self {
-        Self { kind, field: path.to_string(), bad_value, detail: detail.into(), printed: None, is_ratcheting: false }
+        Self {
+            kind,
+            field: path.to_string(),
+            bad_value,
+            detail: detail.into(),
+            printed: None,
+            is_ratcheting: false,
+            is_tolerated: false,
+        }
     }
 
     /// `field.Required`
@@ -216,6 +231,18 @@ impl Error {
         Self { printed: Some(text), ..self }
     }
 
+    /// Leaves the value out (upstream's `OmitValueType`).
+    #[must_use]
+    pub fn without_value(self) -> Self {
+        self.printed_as(String::new())
+    }
+
+    /// Marks the error as one that only warns.
+    #[must_use]
+    pub fn tolerated(self) -> Self {
+        Self { is_tolerated: true, ..self }
+    }
+
     /// Marks the error as one that a value does not give which was there before.
     #[must_use]
     pub fn ratcheting(self) -> Self {
@@ -248,6 +275,7 @@ impl Error {
             | ErrorType::TooShort
             | ErrorType::Internal => self.kind.words().to_owned(),
             _ => match &self.printed {
+                Some(text) if text.is_empty() => self.kind.words().to_owned(),
                 Some(text) => format!("{}: {text}", self.kind.words()),
                 None => format!("{}: {}", self.kind.words(), go_value(&self.bad_value)),
             },
@@ -275,60 +303,4 @@ pub fn aggregate(errors: &[Error]) -> String {
         1 => texts.swap_remove(0),
         _ => format!("[{}]", texts.join(", ")),
     }
-}
-
-/// A value as upstream prints it inside a message: strings quoted, numbers plain, `null`, the rest as Go's JSON.
-fn go_value(value: &Value) -> String {
-    match value {
-        Value::String(text) => go_quote(text),
-        other => go_json(other),
-    }
-}
-
-/// A value as Go's JSON encoder writes it: safe inside HTML and JavaScript. Keys are sorted.
-pub fn go_json(value: &Value) -> String {
-    let plain = value.to_string();
-    if !plain.contains(['&', '<', '>', '\u{2028}', '\u{2029}']) {
-        return plain;
-    }
-    let mut text = String::with_capacity(plain.len() + 5);
-    for c in plain.chars() {
-        match c {
-            '&' => text.push_str("\\u0026"),
-            '<' => text.push_str("\\u003c"),
-            '>' => text.push_str("\\u003e"),
-            '\u{2028}' => text.push_str("\\u2028"),
-            '\u{2029}' => text.push_str("\\u2029"),
-            c => text.push(c),
-        }
-    }
-    text
-}
-
-/// A text in quotes as Go's `%q` prints it.
-pub fn go_quote(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\u{b}' => quoted.push_str("\\v"),
-            ' '..='~' => quoted.push(c),
-            c if u32::from(c) < 0x80 => drop(write!(quoted, "\\x{:02x}", u32::from(c))),
-            // Rust's and Go's notions of what is printable are close; both escape what has no shape.
-            c if c.escape_debug().count() == 1 => quoted.push(c),
-            c if u32::from(c) <= 0xffff => drop(write!(quoted, "\\u{:04x}", u32::from(c))),
-            c => drop(write!(quoted, "\\U{:08x}", u32::from(c))),
-        }
-    }
-    quoted.push('"');
-    quoted
 }

@@ -16,12 +16,14 @@ fn walk(node: &Node, value: &Value, path: &Path, errors: &mut ErrorList) {
     if node.embedded_resource
         && let Value::Object(map) = value
     {
-        check(map, path, errors);
+        errors.extend(validate_resource(map, path));
     }
     node.each_below(value, path, |node, value, path| walk(node, value, path, errors));
 }
 
-fn check(map: &Map<String, Value>, path: &Path, errors: &mut ErrorList) {
+/// What is wrong with the type and the metadata of one object.
+pub fn validate_resource(map: &Map<String, Value>, path: &Path) -> ErrorList {
+    let mut errors = ErrorList::new();
     for field in ["apiVersion", "kind"] {
         let at = path.child(field);
         match map.get(field) {
@@ -54,6 +56,8 @@ fn check(map: &Map<String, Value>, path: &Path, errors: &mut ErrorList) {
         let found = crate::objectmeta::validate(&json!({"metadata": metadata}), namespaced, |name, _| {
             names::path_segment(name)
         });
-        errors.extend(found.into_iter().map(|error| Error { field: format!("{path}.{}", error.field), ..error }));
+        let below = |error: Error| Error { field: path.child(&error.field).to_string(), ..error };
+        errors.extend(found.into_iter().map(below));
     }
+    errors
 }

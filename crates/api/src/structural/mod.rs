@@ -4,8 +4,10 @@
 //! what is wrong with a value; [`validate_embedded`] and [`validate_lists`] check what OpenAPI cannot say. The shape alone
 //! (pruning, defaults, merging) is [`crate::schema`]'s. What not: CEL rules, and whether a schema is a good one.
 
+mod combine;
 mod embedded;
 pub mod format;
+mod former;
 mod lists;
 mod node;
 mod numbers;
@@ -15,7 +17,8 @@ mod pattern;
 mod tests;
 mod validate;
 
-pub use embedded::validate_embedded;
+pub use embedded::{validate_embedded, validate_resource};
+pub use former::{Former, same_keys};
 pub use lists::validate_lists;
 pub use node::{Additional, Bound, JsonType, ListKind, Node, RuleSource};
 pub use parse::CompileError;

@@ -35,6 +35,22 @@ fn an_update_does_not_complain_of_what_was_there() {
 }
 
 #[test]
+fn items_are_followed_through_combinations_and_types_are_not() {
+    let schema = json!({"type": "object", "properties": {
+        "kind": {"type": "string", "maxLength": 1},
+        "spec": {"type": "object", "properties": {"kind": {"type": "string", "maxLength": 1}}},
+        "list": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"],
+            "items": {"type": "object", "properties": {"k": {"type": "string"}, "v": {"type": "integer"}}},
+            "allOf": [{"items": {"properties": {"v": {"maximum": 1}}}}]}}});
+    let node = Node::compile(&schema).unwrap();
+    let old = json!({"kind": "Long", "spec": {"kind": "Long"}, "list": [{"k": "a", "v": 9}, {"k": "a", "v": 8}]});
+    let new = json!({"kind": "Long", "spec": {"kind": "Long", "n": 1}, "list": [{"k": "b"}, {"k": "a", "v": 9}]});
+    let errors = validate(&node, &new, Some(&old), &Path::default());
+    let words: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(words, ["kind: Too long: may not be more than 1 byte"]);
+}
+
+#[test]
 fn formats_pass_what_they_should() {
     let good = [
         ("date", "2024-02-29"),

@@ -1,10 +1,12 @@
 //! A value against a [`Node`]: kube-openapi's `SchemaValidator`, with apiextensions' translation of its errors to fields.
 //!
 //! Every rule is tried, also where the type is wrong, in kube-openapi's order. An update does not complain of what was
-//! there before (KEP-4008): a value that equals its old one is not looked at.
+//! there before (KEP-4008): a value that equals its old one is not looked at. Combinations (`allOf`, …) are in `combine`.
 
+use super::combine;
 use super::format;
-use super::node::{Additional, JsonType, ListKind, Node};
+use super::former::Former;
+use super::node::{Additional, JsonType, Node};
 use super::numbers;
 use crate::field::{Error, ErrorList, Path};
 use serde_json::{Map, Value};
@@ -13,9 +15,9 @@ use serde_json::{Map, Value};
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// Errors, with paths relative to the root of the value.
-    errors: Vec<Error>,
+    pub(super) errors: Vec<Error>,
     /// How many checks were made: tells which of several alternatives came nearest.
-    checks: usize,
+    pub(super) checks: usize,
 }
 
 impl Outcome {
@@ -32,7 +34,7 @@ impl Outcome {
         self.push(Error::invalid(&Path::default(), "", words));
     }
 
-    fn merge(&mut self, other: Self) {
+    pub(super) fn merge(&mut self, other: Self) {
         self.errors.extend(other.errors);
         self.checks += other.checks;
     }
@@ -40,7 +42,7 @@ impl Outcome {
 
 /// All that is wrong with `value`, with paths below `path`. `old` is the value that it replaces, for updates.
 pub fn validate(node: &Node, value: &Value, old: Option<&Value>, path: &Path) -> ErrorList {
-    let outcome = check(node, value, old, "");
+    let outcome = check(node, value, old.map(|old| Former::new(node, old)), "");
     let root = path.to_string();
     let root = if root == "<nil>" { "" } else { &root };
     let mut errors = outcome.errors;
@@ -56,9 +58,9 @@ pub fn validate(node: &Node, value: &Value, old: Option<&Value>, path: &Path) ->
     errors
 }
 
-fn check(node: &Node, value: &Value, old: Option<&Value>, path: &str) -> Outcome {
+pub(super) fn check(node: &Node, value: &Value, old: Option<Former<'_>>, path: &str) -> Outcome {
     let mut found = Outcome::default();
-    if old == Some(value) {
+    if old.is_some_and(|old| old.is(value)) {
         return found;
     }
     check_type(node, value, path, &mut found);
@@ -66,7 +68,7 @@ fn check(node: &Node, value: &Value, old: Option<&Value>, path: &str) -> Outcome
         check_enum(node, value, path, &mut found);
         return found;
     }
-    check_combinations(node, value, old, path, &mut found);
+    combine::check(node, value, old, path, &mut found);
     match value {
         Value::String(text) => {
             check_string(node, text, path, &mut found);
@@ -82,7 +84,7 @@ fn check(node: &Node, value: &Value, old: Option<&Value>, path: &str) -> Outcome
     }
     check_enum(node, value, path, &mut found);
     if let Value::Object(map) = value {
-        check_object(node, map, old.and_then(Value::as_object), path, &mut found);
+        check_object(node, map, old, path, &mut found);
     }
     found.checks += 1;
     found
@@ -171,11 +173,11 @@ fn check_string(node: &Node, text: &str, path: &str, found: &mut Outcome) {
     }
 }
 
-fn check_list(node: &Node, list: &[Value], old: Option<&Value>, path: &str, found: &mut Outcome) {
+fn check_list(node: &Node, list: &[Value], old: Option<Former<'_>>, path: &str, found: &mut Outcome) {
     if let Some(items) = &node.items {
         for (index, item) in list.iter().enumerate() {
-            let old_item = old_item(node, item, old);
-            found.merge(check(items, item, old_item, &format!("{path}[{index}]")));
+            let old = old.and_then(|old| old.item(item));
+            found.merge(check(items, item, old, &format!("{path}[{index}]")));
         }
     }
     if let Some(min) = node.min_items.filter(|min| list.len() < *min) {
@@ -192,23 +194,7 @@ fn check_list(node: &Node, list: &[Value], old: Option<&Value>, path: &str, foun
     }
 }
 
-/// The item of the old list that `item` replaces: only items with keys can be followed.
-pub(super) fn old_item<'v>(node: &Node, item: &Value, old: Option<&'v Value>) -> Option<&'v Value> {
-    let ListKind::Map(keys) = &node.list_kind else { return None };
-    let key = |item: &Value| keys.iter().map(|key| item.get(key).cloned()).collect::<Vec<_>>();
-    let wanted = key(item);
-    let mut matching = old?.as_array()?.iter().filter(|other| key(other) == wanted);
-    let first = matching.next();
-    if matching.next().is_some() { None } else { first }
-}
-
-fn check_object(
-    node: &Node,
-    map: &Map<String, Value>,
-    old: Option<&Map<String, Value>>,
-    path: &str,
-    found: &mut Outcome,
-) {
+fn check_object(node: &Node, map: &Map<String, Value>, old: Option<Former<'_>>, path: &str, found: &mut Outcome) {
     if let Some(min) = node.min_properties.filter(|min| map.len() < *min) {
         found.invalid(path, "", format!("{path} in body should have at least {min} properties"));
         return;
@@ -219,7 +205,9 @@ fn check_object(
     }
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     for (key, value) in map {
-        let old = old.and_then(|old| old.get(key));
+        // Both sides have been converted to one version, so nobody can see whether these have changed.
+        let is_type = path.is_empty() && matches!(key.as_str(), "apiVersion" | "kind");
+        let old = old.filter(|_| !is_type).and_then(|old| old.key(key));
         match (node.properties.get(key), &node.additional) {
             (Some(property), _) => found.merge(check(property, value, old, &below(key))),
             (None, Additional::Of(values)) => {
@@ -236,64 +224,5 @@ fn check_object(
         if !map.contains_key(key) {
             found.push(Error::required(&Path::new(&format!("{path}.{key}")), ""));
         }
-    }
-}
-
-/// `allOf`, `anyOf`, `oneOf`, `not`.
-fn check_combinations(node: &Node, value: &Value, old: Option<&Value>, path: &str, found: &mut Outcome) {
-    let nearest = |best: Option<Outcome>, next: Outcome| match best {
-        Some(best) if best.checks >= next.checks => Some(best),
-        _ => Some(next),
-    };
-    if !node.any_of.is_empty() {
-        let mut best = None;
-        let mut fits = false;
-        for one in &node.any_of {
-            let outcome = check(one, value, old, path);
-            if outcome.errors.is_empty() {
-                fits = true;
-                break;
-            }
-            best = nearest(best, outcome);
-        }
-        if !fits {
-            found.loose(format!("{path:?} must validate at least one schema (anyOf)"));
-            found.merge(best.unwrap_or_default());
-        }
-    }
-    if !node.one_of.is_empty() {
-        let mut best = None;
-        let mut valid = 0;
-        for one in &node.one_of {
-            let outcome = check(one, value, old, path);
-            if outcome.errors.is_empty() {
-                valid += 1;
-            } else if valid == 0 {
-                best = nearest(best, outcome);
-            }
-        }
-        if valid != 1 {
-            let how_many =
-                if valid == 0 { "Found none valid".to_owned() } else { format!("Found {valid} valid alternatives") };
-            found.loose(format!("{path:?} must validate one and only one schema (oneOf). {how_many}"));
-            if valid == 0 {
-                found.merge(best.unwrap_or_default());
-            }
-        }
-    }
-    let mut valid = 0;
-    for one in &node.all_of {
-        let outcome = check(one, value, old, path);
-        valid += usize::from(outcome.errors.is_empty());
-        found.merge(outcome);
-    }
-    if valid < node.all_of.len() {
-        let none = if valid == 0 { ". None validated" } else { "" };
-        found.loose(format!("{path:?} must validate all the schemas (allOf){none}"));
-    }
-    if let Some(not) = &node.not
-        && check(not, value, old, path).errors.is_empty()
-    {
-        found.loose(format!("{path:?} must not validate the schema (not)"));
     }
 }

@@ -23,7 +23,7 @@ fn error(cause: &Value) -> Option<Error> {
     let rest = text("message").split_once(": ").map_or("", |(_, rest)| rest);
     let (detail, printed) = if plain { (rest.to_owned(), None) } else { (String::new(), Some(rest.to_owned())) };
     let field = text("field").to_owned();
-    Some(Error { kind, field, bad_value: Value::Null, detail, printed, is_ratcheting: false })
+    Some(Error { kind, field, bad_value: Value::Null, detail, printed, is_ratcheting: false, is_tolerated: false })
 }
 
 #[test]

@@ -235,6 +235,8 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     let sent = if change.is_put { raw_text::sent(call) } else { None };
     let text_changed = was != sent;
     errors.extend(row.validate_update(Update { old: &old, new: &new, subresource: change.subresource, text_changed }));
+    let (tolerated, errors): (Vec<_>, Vec<_>) = errors.into_iter().partition(|error| error.is_tolerated);
+    call.warnings.extend(tolerated.iter().map(ToString::to_string));
     if !errors.is_empty() {
         return Err(Status::invalid(&call.kind_subject(&change.name), &errors).into());
     }

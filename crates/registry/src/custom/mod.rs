@@ -7,8 +7,9 @@
 mod columns;
 mod conversion;
 pub(crate) mod declarations;
+mod finalizers;
 mod json_path;
-mod rules;
+pub(crate) mod rules;
 mod scale;
 mod strategy;
 #[cfg(test)]

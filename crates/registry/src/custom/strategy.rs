@@ -1,5 +1,6 @@
 //! The strategy of custom resources: what their schema says.
 
+use super::finalizers;
 use super::rules::Rules;
 use super::scale::ScalePaths;
 use crate::{Strategy, Subresource, Update};
@@ -26,7 +27,7 @@ impl CustomStrategy {
         let keys = |path: &str| path.split('.').map(str::to_owned).collect();
         let selectable = selectable.iter().map(|path| path.trim_start_matches('.'));
         Self {
-            rules: Rules::compile(&node, true),
+            rules: Rules::compile(&node),
             status: node.properties.get("status").cloned(),
             selectable: selectable.map(|path| (path.to_owned(), keys(path))).collect(),
             node,
@@ -35,17 +36,21 @@ impl CustomStrategy {
         }
     }
 
-    /// What OpenAPI cannot say, and the rules, which run only on what has the right shape.
+    /// Whether items of lists are unique, and the rules, which run only on what has the right shape.
     fn finish(&self, object: &Value, old: Option<&Value>, mut errors: ErrorList) -> ErrorList {
-        errors.extend(validate_embedded(&self.node, object, &Path::default()));
-        errors.extend(validate_lists(&self.node, object, &Path::default()));
+        let lists = |object: &Value| validate_lists(&self.node, object, &Path::default());
+        let repeats = lists(object);
+        // Items that stood twice before may do so, wherever they are.
+        if !repeats.is_empty() && old.is_none_or(|old| lists(old).is_empty()) {
+            errors.extend(repeats);
+        }
         let Some(rules) = &self.rules else { return errors };
         if errors.iter().any(blocks_rules) {
             let words = "some validation rules were not checked because the object was invalid; correct the existing errors \
                          to complete validation";
             errors.push(Error::invalid(&Path::default(), Value::Null, words));
         } else {
-            errors.extend(rules.validate(&self.node, object, old));
+            errors.extend(rules.validate(&self.node, object, old, &Path::default()));
         }
         errors
     }
@@ -78,6 +83,7 @@ impl Strategy for CustomStrategy {
             scale.validate_spec(object, &mut errors);
             scale.validate_status(object, &mut errors);
         }
+        errors.extend(validate_embedded(&self.node, object, &Path::default()));
         self.finish(object, None, errors)
     }
 
@@ -112,8 +118,13 @@ impl Strategy for CustomStrategy {
                 scale.validate_spec(update.new, &mut errors);
                 scale.validate_status(update.new, &mut errors);
             }
+            errors.extend(validate_embedded(&self.node, update.new, &Path::default()));
         }
         self.finish(update.new, Some(update.old), errors)
+    }
+
+    fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {
+        finalizers::warnings(new, old)
     }
 
     fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {

@@ -73,3 +73,40 @@ fn columns_end_before_the_first_path_that_does_not_parse() {
     assert_eq!(names(&[".a", ".b["]), ["Name", ".a"]);
     assert_eq!(names(&[".a[", ".b"]), ["Name"]);
 }
+
+fn strategy(schema: &Value) -> strategy::CustomStrategy {
+    strategy::CustomStrategy::new(Node::compile(schema).unwrap(), true, None, Vec::new())
+}
+
+#[test]
+fn repeated_items_stay_where_there_were_some() {
+    use crate::{Strategy as _, Update};
+    let schema = json!({"type": "object", "properties": {"set": {"type": "array", "x-kubernetes-list-type": "set",
+        "items": {"type": "integer"}}}});
+    let update = |old: Value, new: Value| {
+        let update = Update { old: &old, new: &new, subresource: None, text_changed: false };
+        strategy(&schema).validate_update(update).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(update(json!({"set": [1]}), json!({"set": [1, 1]})), ["set[1]: Duplicate value: 1"]);
+    assert!(update(json!({"set": [1, 1]}), json!({"set": [1, 1, 2, 2]})).is_empty());
+}
+
+#[test]
+fn finalizers_without_a_domain_are_warned_of_once() {
+    use crate::Strategy as _;
+    let with = |list: &[&str]| json!({"metadata": {"finalizers": list}});
+    let warnings = |new: &[&str], old: Option<&[&str]>| {
+        strategy(&json!({"type": "object"})).warnings(&with(new), old.map(with).as_ref())
+    };
+    assert!(warnings(&["orphan", "a.b/c"], None).is_empty());
+    assert_eq!(
+        warnings(&["mine", "a.b"], None),
+        [
+            "metadata.finalizers: \"a.b\": prefer a domain-qualified finalizer name including a path (/) to avoid accidental \
+             conflicts with other finalizer writers",
+            "metadata.finalizers: \"mine\": prefer a domain-qualified finalizer name to avoid accidental conflicts with other \
+             finalizer writers"
+        ]
+    );
+    assert!(warnings(&["mine"], Some(&["mine"])).is_empty());
+}

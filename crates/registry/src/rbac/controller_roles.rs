@@ -1,24 +1,12 @@
 //! One role per controller of the controller manager, bound to the service account of the same name in kube-system.
+//! Those of the controllers of volumes are in `volume_controller_roles`.
 
 use super::{RoleSpec, role};
 
-const EVENTS: &str = "core,events.k8s.io events create,patch,update";
+pub(super) const EVENTS: &str = "core,events.k8s.io events create,patch,update";
 
 /// `ControllerRoles`
 pub(super) static ROLES: &[RoleSpec] = &[
-    role(
-        "system:controller:attachdetach-controller",
-        &[
-            "core persistentvolumeclaims,persistentvolumes list,watch",
-            "core nodes read",
-            "core nodes/status patch,update",
-            "core pods list,watch",
-            EVENTS,
-            "storage.k8s.io volumeattachments create,delete,get,list,watch",
-            "storage.k8s.io csidrivers read",
-            "storage.k8s.io csinodes read",
-        ],
-    ),
     role(
         "system:controller:certificate-controller",
         &[
@@ -122,19 +110,6 @@ pub(super) static ROLES: &[RoleSpec] = &[
             EVENTS,
         ],
     ),
-    role(
-        "system:controller:ephemeral-volume-controller",
-        &["core pods read", "core pods/finalizers update", "core persistentvolumeclaims create,get,list,watch", EVENTS],
-    ),
-    role(
-        "system:controller:expand-controller",
-        &[
-            "core persistentvolumes get,list,patch,update,watch",
-            "core persistentvolumeclaims/status patch,update",
-            "core persistentvolumeclaims read",
-            EVENTS,
-        ],
-    ),
     role("system:controller:generic-garbage-collector", &["any * delete,get,list,patch,update,watch", EVENTS]),
     role(
         "system:controller:horizontal-pod-autoscaler",
@@ -182,32 +157,8 @@ pub(super) static ROLES: &[RoleSpec] = &[
         ],
     ),
     role(
-        "system:controller:persistent-volume-binder",
-        &[
-            "core persistentvolumes create,delete,get,list,update,watch",
-            "core persistentvolumes/status update",
-            "core persistentvolumeclaims get,list,update,watch",
-            "core persistentvolumeclaims/status update",
-            "core pods create,delete,get,list,watch",
-            "storage.k8s.io storageclasses read",
-            "core nodes list,watch",
-            EVENTS,
-            "core events watch",
-        ],
-    ),
-    role(
         "system:controller:pod-garbage-collector",
         &["core pods delete,list,watch", "core nodes read", "core pods/status patch"],
-    ),
-    role("system:controller:pv-protection-controller", &["core persistentvolumes get,list,update,watch", EVENTS]),
-    role(
-        "system:controller:pvc-protection-controller",
-        &[
-            "core persistentvolumeclaims get,list,update,watch",
-            "core persistentvolumeclaims/status update",
-            "core pods read",
-            EVENTS,
-        ],
     ),
     role(
         "system:controller:replicaset-controller",
@@ -247,16 +198,6 @@ pub(super) static ROLES: &[RoleSpec] = &[
     ),
     role("system:controller:root-ca-cert-publisher", &["core configmaps create,update", EVENTS]),
     role("system:controller:route-controller", &["core nodes list,watch", "core nodes/status patch", EVENTS]),
-    role(
-        "system:controller:selinux-warning-controller",
-        &[
-            EVENTS,
-            "core persistentvolumes read",
-            "core persistentvolumeclaims read",
-            "core pods read",
-            "storage.k8s.io csidrivers read",
-        ],
-    ),
     role("system:controller:service-account-controller", &["core serviceaccounts create", EVENTS]),
     role(
         "system:controller:service-cidrs-controller",
@@ -294,15 +235,6 @@ pub(super) static ROLES: &[RoleSpec] = &[
         &[
             "admissionregistration.k8s.io validatingadmissionpolicies read",
             "admissionregistration.k8s.io validatingadmissionpolicies/status get,patch,update",
-            EVENTS,
-        ],
-    ),
-    role(
-        "system:controller:volumeattributesclass-protection-controller",
-        &[
-            "core persistentvolumeclaims read",
-            "core persistentvolumes read",
-            "storage.k8s.io volumeattributesclasses get,list,update,watch",
             EVENTS,
         ],
     ),

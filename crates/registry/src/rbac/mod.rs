@@ -6,6 +6,7 @@
 mod cluster_roles;
 mod controller_roles;
 mod rule;
+mod volume_controller_roles;
 
 use serde_json::{Map, Value, json};
 
@@ -39,10 +40,10 @@ enum Subject {
 /// Every bootstrap object: ClusterRoles, ClusterRoleBindings, then Roles and RoleBindings with their namespaces. The
 /// aggregated roles (`admin`, `edit`, `view`) already hold what they collect.
 pub fn bootstrap() -> Vec<Value> {
-    let mut objects: Vec<Value> =
-        cluster_roles::ROLES.iter().chain(controller_roles::ROLES).map(cluster_role).collect();
+    let of_controllers = || controller_roles::ROLES.iter().chain(volume_controller_roles::ROLES);
+    let mut objects: Vec<Value> = cluster_roles::ROLES.iter().chain(of_controllers()).map(cluster_role).collect();
     objects.extend(cluster_roles::BINDINGS.iter().map(|(name, subjects)| cluster_role_binding(name, subjects)));
-    objects.extend(controller_roles::ROLES.iter().map(|spec| {
+    objects.extend(of_controllers().map(|spec| {
         let account = spec.name.rsplit(':').next().unwrap_or(spec.name);
         cluster_role_binding(spec.name, &[Subject::Account(account)])
     }));

@@ -122,10 +122,12 @@ fn rules() {
         "a": {"type": "string", "maxLength": 9, "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}}})
     };
     check(json!({"m": inner("granular")}), expect!["ok"]);
+    check(json!({"m": inner("atomic")}), expect!["ok"]);
+    let items = json!({"type": "string", "maxLength": 9, "x-kubernetes-validations": [{"rule": "self == oldSelf"}]});
     check(
-        json!({"m": inner("atomic")}),
+        json!({"l": {"type": "array", "maxItems": 9, "items": items}}),
         expect![[
-            r#"spec.validation.openAPIV3Schema.properties[m].properties[a].x-kubernetes-validations[0].rule: Invalid value: "self == oldSelf": oldSelf cannot be used on the uncorrelatable portion of the schema within spec.validation.openAPIV3Schema.properties[m]"#
+            r#"spec.validation.openAPIV3Schema.properties[l].items.x-kubernetes-validations[0].rule: Invalid value: "self == oldSelf": oldSelf cannot be used on the uncorrelatable portion of the schema within spec.validation.openAPIV3Schema.properties[l]"#
         ]],
     );
 }
@@ -222,4 +224,67 @@ fn bundles_of_conversion_webhooks() {
     expect![[r#"spec.conversion.webhookClientConfig.caBundle: Invalid value: "YWJj": unable to load root certificates: unable to parse bytes as PEM block"#]].assert_eq(&updated(PATH, &stored, &change));
     let broken = with(&new, established);
     expect!["ok"].assert_eq(&updated(PATH, &broken, &json!({"spec": {"conversion": webhook("YWJk")}})));
+}
+
+#[test]
+fn combinations_have_neither_rules_nor_maps() {
+    let object = |change: Value, want: Expect| {
+        let object = json!({"type": "object", "properties": {"n": {"type": "integer"}}});
+        check(json!({"o": with(&object, change)}), want);
+    };
+    let rules = json!([{"rule": "self < 5"}]);
+    object(
+        json!({"allOf": [{"properties": {"n": {"x-kubernetes-validations": rules}}}]}),
+        expect![
+            "spec.validation.openAPIV3Schema.properties[o].allOf[0].properties[n].x-kubernetes-validations: Forbidden: must be empty to be structural"
+        ],
+    );
+    object(
+        json!({"not": {"additionalProperties": {"minLength": 1}}}),
+        expect![
+            "spec.validation.openAPIV3Schema.properties[o].not.additionalProperties: Forbidden: must be undefined to be structural"
+        ],
+    );
+    // Whether what they speak of exists is asked at the root alone.
+    object(json!({"allOf": [{"properties": {"x": {"minimum": 1}}}]}), expect!["ok"]);
+    let both = json!([{"type": "integer"}, {"type": "string"}]);
+    check(json!({"o": {"x-kubernetes-preserve-unknown-fields": true, "anyOf": both}}), expect!["ok"]);
+    let schema = json!({"properties": {"a": {"type": "string"}}, "allOf": [{"properties": {"b": {"minLength": 1}}}]});
+    expect![
+        "spec.validation.openAPIV3Schema.properties[b]: Required value: because it is defined in spec.validation.openAPIV3Schema.allOf[0].properties[b]"
+    ]
+    .assert_eq(&created(PATH, &definition(json!({"schema": {"openAPIV3Schema": schema}}))));
+}
+
+#[test]
+fn defaults_obey_what_the_schema_says() {
+    let rules = json!([{"rule": "self < 5", "message": "too large"}]);
+    check(
+        json!({"n": {"type": "integer", "default": 7, "x-kubernetes-validations": rules}}),
+        expect!["spec.validation.openAPIV3Schema.properties[n].default: Invalid value: 7: too large"],
+    );
+    let new = json!([{"rule": "oldSelf.hasValue() || self < 5", "optionalOldSelf": true}]);
+    check(
+        json!({"n": {"type": "integer", "default": 7, "x-kubernetes-validations": new}}),
+        expect![
+            "spec.validation.openAPIV3Schema.properties[n].default: Invalid value: 7: failed rule: oldSelf.hasValue() || self < 5"
+        ],
+    );
+    // Upstream asks neither whether items are unique nor about what is in maps.
+    check(
+        json!({"l": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "integer"}, "default": [1, 1]},
+            "m": {"type": "object", "additionalProperties": {"type": "integer", "default": "x"}}}),
+        expect!["ok"],
+    );
+    let embedded = |metadata: Value, want: Expect| {
+        let properties = json!({"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": metadata});
+        check(json!({"e": {"type": "object", "x-kubernetes-embedded-resource": true, "properties": properties}}), want);
+    };
+    let labels = json!({"type": "object", "additionalProperties": {"type": "string"}});
+    embedded(json!({"type": "object", "properties": {"labels": labels}}), expect!["ok"]);
+    embedded(
+        json!({"type": "object", "properties": {"labels": with(&labels, json!({"default": {"a b": "c"}}))}}),
+        expect![[r#"
+            spec.validation.openAPIV3Schema.properties[e].properties[metadata].properties[labels].default: Invalid value: {"a b":"c"}: must result in valid metadata: metadata.labels: Invalid value: "a b": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"#]],
+    );
 }

@@ -1,8 +1,9 @@
 //! `ValidateDefaults`: a default must be something that the schema would take and keep whole.
 
-use api::field::{Error, ErrorList, Path};
-use api::structural::{Node, validate as validate_value, validate_embedded, validate_lists};
-use serde_json::Value;
+use crate::custom::rules::Rules;
+use api::field::{Error, ErrorList, Path, aggregate};
+use api::structural::{Node, validate as validate_value, validate_embedded, validate_resource};
+use serde_json::{Value, json};
 
 /// What is wrong with the defaults anywhere in a structural schema.
 pub(super) fn validate(schema: &Value, path: &Path) -> ErrorList {
@@ -11,35 +12,84 @@ pub(super) fn validate(schema: &Value, path: &Path) -> ErrorList {
     errors
 }
 
+fn is_embedded(schema: &Value) -> bool {
+    schema["x-kubernetes-embedded-resource"] == true
+}
+
+/// Upstream does not look into `additionalProperties`.
 fn walk(schema: &Value, path: &Path, is_root: bool, errors: &mut ErrorList) {
-    if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
-        check(schema, default, &path.child("default"), errors);
+    if let Some(default) = default_of(schema) {
+        let at = path.child("default");
+        if has_unknown_fields(schema, default) {
+            errors.push(Error::invalid(&at, default.clone(), "must not have unknown fields"));
+        }
+        check(schema, default, &at, errors);
     }
     if let Some(items) = schema.get("items") {
         walk(items, &path.child("items"), false, errors);
     }
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        // Defaults in the metadata of the resource itself are refused elsewhere.
-        if is_root && name == "metadata" {
-            continue;
+        let at = path.child("properties").key(name);
+        let is_meta = matches!(name.as_str(), "metadata" | "apiVersion" | "kind");
+        // Defaults of the resource itself are refused elsewhere.
+        if is_meta && is_embedded(schema) {
+            walk_meta(property, &mut vec![name], &at, errors);
+        } else if !(is_meta && is_root) {
+            walk(property, &at, false, errors);
         }
-        walk(property, &path.child("properties").key(name), false, errors);
-    }
-    if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
-        walk(values, &path.child("additionalProperties"), false, errors);
     }
 }
 
-fn check(schema: &Value, default: &Value, path: &Path, errors: &mut ErrorList) {
-    if has_unknown_fields(schema, default) {
-        errors.push(Error::invalid(path, default.clone(), "must not have unknown fields"));
+fn default_of(schema: &Value) -> Option<&Value> {
+    schema.get("default").filter(|default| !default.is_null())
+}
+
+/// Below the metadata of an embedded resource: the object around the default must be one. `keys` lead there.
+fn walk_meta<'v>(schema: &'v Value, keys: &mut Vec<&'v str>, path: &Path, errors: &mut ErrorList) {
+    if let Some(default) = default_of(schema) {
+        let at = path.child("default");
+        let mut object = json!({"apiVersion": "validation/v1", "kind": "Validation"});
+        let around = keys.iter().rev().fold(default.clone(), |value, key| json!({*key: value}));
+        if let (Value::Object(object), Value::Object(around)) = (&mut object, around) {
+            object.extend(around);
+        }
+        let wrong = object.as_object().map(|map| validate_resource(map, &Path::default())).unwrap_or_default();
+        if wrong.is_empty() {
+            check(schema, default, &at, errors);
+        } else {
+            let words = format!("must result in valid metadata: {}", aggregate(&wrong));
+            errors.push(Error::invalid(&at, default.clone(), words));
+        }
     }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        keys.push(name);
+        walk_meta(property, keys, &path.child("properties").key(name), errors);
+        keys.pop();
+    }
+}
+
+/// One thing after the other: what is not well formed need not obey rules.
+fn check(schema: &Value, default: &Value, path: &Path, errors: &mut ErrorList) {
     // Patterns have been compiled by now; a schema that still does not compile is reported by others.
     let Ok(node) = Node::compile(schema) else { return };
-    errors.extend(validate_embedded(&node, default, path));
-    let found = validate_value(&node, default, None, path);
+    let mut found = ErrorList::new();
+    if let Some(map) = default.as_object().filter(|_| is_embedded(schema)) {
+        found = validate_resource(map, path);
+    }
+    found.extend(validate_embedded(&node, default, path));
+    if found.is_empty() {
+        found = validate_value(&node, default, None, path);
+    }
+    if found.is_empty()
+        && let Some(rules) = Rules::of_part(&node)
+    {
+        found = rules.validate(&node, default, Some(default), path);
+        if found.is_empty() {
+            // As if it came new: rules may tell that by an old value that is optional.
+            found = rules.validate(&node, default, None, path);
+        }
+    }
     errors.extend(found);
-    errors.extend(validate_lists(&node, default, path));
 }
 
 /// Whether pruning would take something away.

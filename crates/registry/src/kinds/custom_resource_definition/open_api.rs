@@ -11,7 +11,7 @@ use serde_json::Value;
 const JSON_SCHEMA: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
 /// What may stand beside `type` at the root when `status` is taken out of the schema.
-const ALLOWED_AT_ROOT: [&str; 13] = [
+const ALLOWED_AT_ROOT: [&str; 22] = [
     "description",
     "type",
     "format",
@@ -22,9 +22,18 @@ const ALLOWED_AT_ROOT: [&str; 13] = [
     "exclusiveMinimum",
     "maxLength",
     "minLength",
+    "pattern",
+    "maxItems",
+    "minItems",
+    "uniqueItems",
+    "multipleOf",
     "required",
-    "properties",
     "items",
+    "properties",
+    "externalDocs",
+    "example",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
 ];
 /// The members of JSON schema that custom resources cannot have.
 const UNSUPPORTED: [(&str, &str); 6] = [
@@ -98,15 +107,7 @@ fn check_root_for_status(schema: &Value, path: &Path, errors: &mut ErrorList) {
         errors.push(Error::invalid(&path.child("type"), schema["type"].clone(), words));
         return;
     }
-    let allowed = |name: &str| {
-        ALLOWED_AT_ROOT.contains(&name)
-            || name.starts_with("x-kubernetes-")
-            || matches!(
-                name,
-                "externalDocs" | "example" | "pattern" | "maxItems" | "minItems" | "uniqueItems" | "multipleOf"
-            )
-    };
-    if schema.as_object().into_iter().flatten().any(|(name, _)| !allowed(name)) {
+    if schema.as_object().into_iter().flatten().any(|(name, _)| !ALLOWED_AT_ROOT.contains(&name.as_str())) {
         let words = "only [Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength \
                      MinLength Pattern MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs \
                      Example XPreserveUnknownFields XValidations] fields are allowed at the root of the schema if the \
@@ -180,10 +181,6 @@ impl<'v> Walk<'v> {
         }
         for (name, property) in properties.into_iter().flatten() {
             let mut below = inside.clone();
-            // Of an atomic map only the whole is compared.
-            if schema["x-kubernetes-map-type"] == "atomic" && below.uncorrelatable.is_none() {
-                below.uncorrelatable = Some(path.clone());
-            }
             let is_resource = is_root || schema["x-kubernetes-embedded-resource"] == true;
             if is_resource && matches!(name.as_str(), "metadata" | "kind" | "apiVersion") {
                 below.metadata = true;

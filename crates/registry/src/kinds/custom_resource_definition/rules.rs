@@ -2,6 +2,7 @@
 
 use super::{field_path, printing};
 use crate::custom::declarations::{declare, environment};
+use crate::custom::rules::compile_rule;
 use api::field::{Error, ErrorList, Path};
 use api::structural::Node;
 use cel_kubernetes::{Program, Type};
@@ -44,7 +45,7 @@ pub(super) fn validate_sources(rules: &[Value], schema: &Value, path: &Path, err
         if has_lines(field) {
             errors.push(Error::invalid(&field_at, field, "must not contain line breaks"));
         }
-        if field_path::resolve(field, Some(schema), true).is_err() {
+        if field_path::resolve(field, schema, true).is_err() {
             errors.push(Error::invalid(&field_at, field, "must be a valid path"));
         }
     }
@@ -136,12 +137,7 @@ impl<'v> Context<'v> {
             let words = "may not be set if oldSelf is not used in rule";
             Error::invalid(&at.child("optionalOldSelf"), optional, words)
         };
-        let compiled = match Program::compile(text("rule"), &environment) {
-            Ok(program) if matches!(program.result(), Type::Bool) => Ok(program),
-            Ok(_) => Err("cel expression must evaluate to a bool".to_owned()),
-            Err(error) => Err(format!("compilation failed: {error}")),
-        };
-        let program = match compiled {
+        let program = match compile_rule(text("rule"), &environment) {
             Ok(program) => program,
             Err(why) => {
                 errors.push(invalid("rule", why));

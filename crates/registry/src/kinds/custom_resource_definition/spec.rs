@@ -187,6 +187,8 @@ pub(super) fn validate_json_path(path: &At<'_, '_>, errors: &mut ErrorList) -> b
 }
 
 fn validate_selectable(fields: &At<'_, '_>, schema: Option<&Value>, errors: &mut ErrorList) {
+    // Of a version without a schema it has been said that one is required.
+    let Some(schema) = schema else { return };
     let mut seen = BTreeSet::new();
     for field in fields.items() {
         let path = field.at("jsonPath");
@@ -194,14 +196,14 @@ fn validate_selectable(fields: &At<'_, '_>, schema: Option<&Value>, errors: &mut
             errors.push(path.required(""));
             continue;
         }
-        let found = match field_path::resolve(path.str(), schema, false) {
-            Ok(found) => found,
+        let (found, shown) = match field_path::resolve(path.str(), schema, false) {
+            Ok((found, shown)) => (found, shown.to_string()),
             Err(words) => {
                 errors.push(path.invalid(format!("is an invalid path: {words}")));
                 continue;
             }
         };
-        if path.str().starts_with(".metadata.") {
+        if shown == "metadata" || shown.starts_with("metadata.") || shown.starts_with("metadata[") {
             errors.push(path.invalid("must not point to fields in metadata"));
         }
         if !matches!(found["type"].as_str(), Some("string" | "boolean" | "integer")) {
@@ -209,7 +211,7 @@ fn validate_selectable(fields: &At<'_, '_>, schema: Option<&Value>, errors: &mut
                          formats are allowed.";
             errors.push(path.invalid(words));
         }
-        if !seen.insert(path.str()) {
+        if !seen.insert(shown) {
             errors.push(path.duplicate());
         }
     }

@@ -16,7 +16,8 @@ enum Level {
 pub(super) fn validate(schema: &Value, path: &Path) -> ErrorList {
     let mut errors = ErrorList::new();
     invariants(schema, Level::Root, path, &mut errors);
-    completeness(schema, Some(schema), path, path, &mut errors);
+    // Upstream asks this of what is said at the root alone.
+    combinations(schema, schema, path, path, &mut errors);
     errors.sort_by_cached_key(ToString::to_string);
     errors
 }
@@ -87,7 +88,9 @@ fn invariants(schema: &Value, level: Level, path: &Path, errors: &mut ErrorList)
     if level == Level::Root && !kind.is_empty() && kind != "object" {
         errors.push(Error::invalid(&type_at, kind, "must be object at the root"));
     }
-    resource_members(schema, level == Level::Root || embedded, path, errors);
+    if level == Level::Root || embedded {
+        resource_members(schema, level, path, errors);
+    }
     let has_properties = schema["properties"].as_object().is_some_and(|map| !map.is_empty());
     if embedded && !flag(schema, "x-kubernetes-preserve-unknown-fields") && !has_properties {
         let words =
@@ -96,11 +99,9 @@ fn invariants(schema: &Value, level: Level, path: &Path, errors: &mut ErrorList)
     }
 }
 
-/// `kind`, `apiVersion` and `metadata` of resources are given; of metadata only names may be restricted.
-fn resource_members(schema: &Value, is_resource: bool, path: &Path, errors: &mut ErrorList) {
-    if !is_resource {
-        return;
-    }
+/// `kind`, `apiVersion` and `metadata` of resources are given; of the metadata of the resource itself only names may be
+/// restricted.
+fn resource_members(schema: &Value, level: Level, path: &Path, errors: &mut ErrorList) {
     let at = |name: &str| path.child("properties").key(name);
     for name in ["kind", "apiVersion"] {
         if let Some(member) = schema["properties"].get(name)
@@ -115,9 +116,11 @@ fn resource_members(schema: &Value, is_resource: bool, path: &Path, errors: &mut
         errors.push(Error::invalid(&place, text(metadata, "type"), "must be object"));
     }
     let mut rest = metadata.clone();
-    if let Value::Object(map) = &mut rest {
+    if level == Level::Root
+        && let Value::Object(map) = &mut rest
+    {
         map.remove("type");
-        map.remove("description");
+        map.remove("default");
         if let Some(Value::Object(below)) = map.get_mut("properties") {
             below.remove("name");
             below.remove("generateName");
@@ -153,14 +156,8 @@ struct IntOrString {
 
 impl IntOrString {
     fn of(schema: &Value) -> Self {
-        if !flag(schema, "x-kubernetes-int-or-string") {
-            return Self::default();
-        }
         let both = json!([{"type": "integer"}, {"type": "string"}]);
-        if schema["anyOf"] == both {
-            return Self { skip_any_of: true, skip_first_all_of: false };
-        }
-        Self { skip_any_of: false, skip_first_all_of: schema["allOf"][0]["anyOf"] == both }
+        Self { skip_any_of: schema["anyOf"] == both, skip_first_all_of: schema["allOf"][0]["anyOf"] == both }
     }
 }
 
@@ -193,10 +190,6 @@ fn nested(schema: &Value, skips: IntOrString, path: &Path, errors: &mut ErrorLis
     for (name, property) in properties(schema) {
         nested(property, IntOrString::default(), &path.child("properties").key(name), errors);
     }
-    let values = schema.get("additionalProperties");
-    if let Some(values) = values.filter(|values| values.is_object()) {
-        nested(values, IntOrString::default(), &path.child("additionalProperties"), errors);
-    }
     let forbidden = [
         ("type", "must be empty to be structural"),
         ("default", "must be undefined to be structural"),
@@ -205,6 +198,7 @@ fn nested(schema: &Value, skips: IntOrString, path: &Path, errors: &mut ErrorLis
         ("x-kubernetes-list-map-keys", "must be empty to be structural"),
         ("x-kubernetes-list-type", "must be undefined to be structural"),
         ("x-kubernetes-map-type", "must be undefined to be structural"),
+        ("x-kubernetes-validations", "must be empty to be structural"),
     ];
     for (name, words) in forbidden.into_iter().filter(|(name, _)| schema.get(*name).is_some()) {
         errors.push(Error::forbidden(&path.child(name), words));
@@ -218,7 +212,7 @@ fn nested(schema: &Value, skips: IntOrString, path: &Path, errors: &mut ErrorLis
     for name in flags.into_iter().filter(|name| flag(schema, name)) {
         errors.push(Error::forbidden(&path.child(name), "must be false to be structural"));
     }
-    if values.is_some_and(Value::is_boolean) {
+    if schema.get("additionalProperties").is_some_and(|values| *values != false) {
         errors.push(Error::forbidden(&path.child("additionalProperties"), "must be undefined to be structural"));
     }
     if schema["properties"].get("metadata").is_some() {
@@ -228,22 +222,6 @@ fn nested(schema: &Value, skips: IntOrString, path: &Path, errors: &mut ErrorLis
 }
 
 /// What combinations speak of must be specified outside of them.
-fn completeness(values: &Value, outside: Option<&Value>, path: &Path, values_path: &Path, errors: &mut ErrorList) {
-    let Some(outside) = outside else { return };
-    if let Some(items) = outside.get("items") {
-        completeness(items, Some(items), &path.child("items"), &values_path.child("items"), errors);
-    }
-    for (name, property) in properties(outside) {
-        let step = |path: &Path| path.child("properties").key(name);
-        completeness(property, Some(property), &step(path), &step(values_path), errors);
-    }
-    if let Some(below) = outside.get("additionalProperties").filter(|below| below.is_object()) {
-        let step = |path: &Path| path.child("additionalProperties");
-        completeness(below, Some(below), &step(path), &step(values_path), errors);
-    }
-    combinations(values, outside, path, values_path, errors);
-}
-
 fn combinations(values: &Value, outside: &Value, path: &Path, values_path: &Path, errors: &mut ErrorList) {
     for name in ["allOf", "anyOf", "oneOf"] {
         for (index, one) in list(values, name) {
@@ -269,7 +247,6 @@ fn specified(values: &Value, outside: Option<&Value>, path: &Path, values_path: 
     let known = outside["properties"].as_object().unwrap_or(&empty);
     for (name, property) in properties(values) {
         let step = |path: &Path| path.child("properties").key(name);
-        let below = known.get(name).or_else(|| outside.get("additionalProperties").filter(|values| values.is_object()));
-        specified(property, below, &step(path), &step(values_path), errors);
+        specified(property, known.get(name), &step(path), &step(values_path), errors);
     }
 }
