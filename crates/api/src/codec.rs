@@ -24,7 +24,9 @@ pub use conform::{ConformError, Conformed, conform};
 pub use defaults::apply_defaults;
 pub use encode::{encode_json, encode_yaml};
 pub use json::decode_json;
-pub use rejection::{cannot_be_handled, strict_decoding_error, type_meta, undecodable, unrecognized};
+pub use rejection::{
+    cannot_be_handled, no_map, strict_decoding_error, strict_warnings, type_meta, undecodable, unrecognized,
+};
 pub use storage::forget_empty;
 pub use yaml::decode_yaml;
 

@@ -68,13 +68,23 @@ const AVAILABLE: &str = "application/json, application/yaml, application/vnd.kub
 /// What 406 says to one who asked for another form of the objects.
 const TRANSFORMS_AVAILABLE: &str = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
-struct Clause<'a> {
-    range: &'a str,
+/// One of the forms that a client names.
+pub struct Clause<'a> {
+    /// `application/json`, `*/*`
+    pub range: &'a str,
     quality: f32,
     parameters: Vec<(&'a str, &'a str)>,
 }
 
-fn clauses(header: &str) -> Vec<Clause<'_>> {
+impl<'a> Clause<'a> {
+    /// A parameter of the form.
+    pub fn parameter(&self, name: &str) -> Option<&'a str> {
+        self.parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+    }
+}
+
+/// The forms that a client names, the best first.
+pub fn clauses(header: &str) -> Vec<Clause<'_>> {
     let mut clauses: Vec<Clause<'_>> = header
         .split(',')
         .filter_map(|clause| {
@@ -105,7 +115,7 @@ pub fn negotiate(header: &str, offer: Offer) -> Result<Accept, Status> {
     }
     let clauses = clauses(header);
     clauses.iter().find_map(|clause| accept(clause, offer)).ok_or_else(|| {
-        let transforms = clauses.iter().any(|clause| clause.parameters.iter().any(|(key, _)| *key == "as"));
+        let transforms = clauses.iter().any(|clause| clause.parameter("as").is_some());
         if transforms { Status::not_acceptable_because(TRANSFORMS_AVAILABLE) } else { not_acceptable() }
     })
 }
@@ -122,11 +132,10 @@ fn accept(clause: &Clause<'_>, offer: Offer) -> Option<Accept> {
         "application/vnd.kubernetes.protobuf" if offer.protobuf => Media::Protobuf,
         _ => return None,
     };
-    let parameter = |name: &str| clause.parameters.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-    let (form, meta_version) = match parameter("as") {
+    let (form, meta_version) = match clause.parameter("as") {
         None => (Form::Object, META_V1),
         Some(kind) => {
-            let meta_version = match (parameter("g"), parameter("v")) {
+            let meta_version = match (clause.parameter("g"), clause.parameter("v")) {
                 (Some("meta.k8s.io"), Some("v1")) => META_V1,
                 (Some("meta.k8s.io"), Some("v1beta1")) => "meta.k8s.io/v1beta1",
                 _ => return None,

@@ -78,16 +78,3 @@ pub fn method_not_allowed() -> Status {
     let message = "the server does not allow this method on the requested resource";
     Status { details: serde_json::json!({}), ..Status::plain(405, "MethodNotAllowed", message) }
 }
-
-/// Adds `Warning` headers. What cannot stand in a header is left out.
-pub fn add_warnings(response: &mut Answer, warnings: &[String]) {
-    for (at, warning) in warnings.iter().enumerate() {
-        if warnings[..at].contains(warning) {
-            continue; // what two stages have to say is said once
-        }
-        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
-        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
-            response.headers_mut().append(header::WARNING, value);
-        }
-    }
-}

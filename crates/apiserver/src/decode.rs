@@ -110,7 +110,7 @@ fn report(call: &mut Call<'_>, strict: Vec<String>, kind: &str, version: &str) -
     match call.field_validation()? {
         FieldValidation::Ignore => Ok(()),
         FieldValidation::Warn => {
-            call.warnings.extend(strict);
+            call.warnings.extend(codec::strict_warnings(strict));
             Ok(())
         }
         FieldValidation::Strict => {

@@ -8,6 +8,7 @@ mod delete_options;
 mod eviction;
 pub mod list;
 pub mod options;
+pub mod ownership;
 pub mod page;
 pub mod patch;
 mod scale;

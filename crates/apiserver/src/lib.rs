@@ -46,6 +46,7 @@ mod streaming;
 mod tokens;
 mod turns;
 pub mod user;
+mod warning_header;
 mod webhook_client;
 
 pub use authn::{StaticTokenError, StaticTokens, impersonate};

@@ -20,7 +20,7 @@ pub async fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &Hea
     let accept = header_of(headers, header::ACCEPT);
     let healthy = matches!(path, "/healthz" | "/livez" | "/readyz"); // these take any method
     if !matches!(*method, Method::GET | Method::HEAD) && !healthy {
-        let known = api.documents.now().discovery.respond(path, "").is_some();
+        let known = path == "/version" || api.documents.now().discovery.has(path);
         return if known { crate::endpoints::error(&answer::method_not_allowed()) } else { answer::page_not_found() };
     }
     let mut response = match path {
@@ -30,10 +30,10 @@ pub async fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &Hea
             answer::answer(200, "text/plain; version=0.0.4; charset=utf-8", api.metrics.text(api.cache.revision()))
         }
         "" => paths(api),
-        _ if path.starts_with("/openapi/") => openapi(api, path, headers),
+        _ if path.starts_with("/openapi/") => openapi(api, info, path, headers),
         _ => match api.documents.now().discovery.respond(path, accept) {
-            Some(document) if crate::discovery::accepts_json(accept) => document_answer(document, headers),
-            Some(_) => crate::endpoints::error(&not_acceptable()),
+            Some(Some(document)) => document_answer(&document, headers),
+            Some(None) => crate::endpoints::error(&not_acceptable()),
             None => more(api, info, headers).await,
         },
     };
@@ -65,9 +65,21 @@ fn document_answer(document: &Document, headers: &HeaderMap) -> Answer {
     response
 }
 
-fn openapi(api: &Api, path: &str, headers: &HeaderMap) -> Answer {
+/// What a client that came by the index may do with a document, which is another as soon as its hash is.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, immutable");
+/// How long that is: a year.
+const FOR_EVER_SECONDS: i64 = 365 * 24 * 60 * 60;
+
+fn openapi(api: &Api, info: &RequestInfo, path: &str, headers: &HeaderMap) -> Answer {
     let (accept, seen) = (header_of(headers, header::ACCEPT), header_of(headers, header::IF_NONE_MATCH));
-    match api.documents.now().openapi.respond(path, accept, seen) {
+    let documents = api.documents.now();
+    let asked = info.query.get("hash").unwrap_or_default();
+    if let Some(now) = documents.openapi.moved(path, accept, asked) {
+        let mut response = answer::answer(301, "application/json", "");
+        response.headers_mut().extend(HeaderValue::from_str(&now).map(|now| (header::LOCATION, now)));
+        return response;
+    }
+    let mut response = match documents.openapi.respond(path, accept, seen) {
         crate::openapi::Answer::Document(document) => document_answer(&document, headers),
         crate::openapi::Answer::NotModified(etag) => {
             let mut response = answer::answer(304, "application/json", "");
@@ -76,9 +88,17 @@ fn openapi(api: &Api, path: &str, headers: &HeaderMap) -> Answer {
             }
             response
         }
-        crate::openapi::Answer::NotAcceptable => answer::text(406, ""),
-        crate::openapi::Answer::NotFound => answer::page_not_found(),
+        crate::openapi::Answer::NotAcceptable => return answer::text(406, ""),
+        crate::openapi::Answer::NotFound => return answer::page_not_found(),
+    };
+    if !asked.is_empty() && path.starts_with("/openapi/v3/") {
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, FOR_EVER);
+        let end = api.clock.now() + jiff::SignedDuration::from_secs(FOR_EVER_SECONDS);
+        let end = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&end);
+        headers.extend(end.ok().and_then(|end| HeaderValue::from_str(&end).ok()).map(|end| (header::EXPIRES, end)));
     }
+    response
 }
 
 /// Individual health checks; everything else is unknown.

@@ -207,7 +207,7 @@ async fn serve(
     let outcome = endpoints::serve(&mut call).await;
     drop(permit);
     let mut response = outcome.unwrap_or_else(|status| answer::status(&status, call.accept.media));
-    answer::add_warnings(&mut response, &call.warnings);
+    crate::warning_header::add(&mut response, &call.warnings);
     if parts.method == http::Method::HEAD {
         *response.body_mut() = crate::body::Body::empty();
     }

@@ -190,7 +190,7 @@ async fn change(
         let old: Arc<Value> = entry.value().into();
         let mut new = (*old).clone();
         child_mut(&mut new, "status").insert("used".to_owned(), used(&old)?.into());
-        let reset = crate::endpoints::create::reset_of(&row, "status");
+        let reset = crate::endpoints::ownership::reset_of(&row, "status");
         let now = call.now();
         let writer = api::apply::Writer {
             schema,

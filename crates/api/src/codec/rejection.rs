@@ -51,6 +51,39 @@ pub fn strict_decoding_error(errors: &[String]) -> String {
     format!("strict decoding error: {}", errors.join(", "))
 }
 
+/// What the decoder of YAML says before the keys that came twice.
+const YAML_ERRORS: &str = "yaml: unmarshal errors:\n";
+
+/// Strict errors as warnings: of YAML one for each key that came twice.
+pub fn strict_warnings(errors: Vec<String>) -> Vec<String> {
+    let lines = |error: String| match error.strip_prefix(YAML_ERRORS) {
+        Some(lines) => lines.lines().map(|line| line.trim().to_owned()).collect(),
+        None => vec![error],
+    };
+    errors.into_iter().flat_map(lines).collect()
+}
+
+/// The words for what is no object where Go's decoder wants a map.
+pub fn no_map(value: &Value) -> Option<String> {
+    let is_map = matches!(value, Value::Object(_) | Value::Null);
+    (!is_map).then(|| {
+        let word = json_word(value);
+        format!("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {word} into Go value of type map[string]interface {{}}")
+    })
+}
+
+/// A JSON type as Go's decoder calls it.
+fn json_word(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
 /// `apiVersion` and `kind` of a decoded body, empty where missing.
 ///
 /// # Errors
@@ -60,21 +93,13 @@ pub fn type_meta(value: &Value) -> Result<(&str, &str), String> {
         r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
     let parse_error =
         |what: String| format!("couldn't get version/kind; json parse error: json: cannot unmarshal {what}");
-    let word = |value: &Value| match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
     let field = |name: &str| match value.get(name) {
         None | Some(Value::Null) => Ok(""),
         Some(Value::String(text)) => Ok(text.as_str()),
-        Some(other) => Err(parse_error(format!("{} into Go struct field .{name} of type string", word(other)))),
+        Some(other) => Err(parse_error(format!("{} into Go struct field .{name} of type string", json_word(other)))),
     };
     match value {
         Value::Object(_) | Value::Null => Ok((field("apiVersion")?, field("kind")?)),
-        other => Err(parse_error(format!("{} into Go value of type {TYPE}", word(other)))),
+        other => Err(parse_error(format!("{} into Go value of type {TYPE}", json_word(other)))),
     }
 }

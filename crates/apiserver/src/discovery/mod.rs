@@ -6,6 +6,7 @@
 
 mod aggregated;
 mod document;
+mod form;
 mod plain;
 
 pub(crate) use document::hash;
@@ -83,47 +84,26 @@ impl Discovery {
     }
 
     /// The document at `path` (a trailing slash does not matter) in the best form that `accept` (the whole `Accept`
-    /// header, empty when missing) asks for. `None`: there is no such path, `404 page not found`.
-    pub fn respond(&self, path: &str, accept: &str) -> Option<&Document> {
+    /// header, empty when missing) asks for. `None`: there is no such path, `404 page not found`; `Some(None)`: the client
+    /// takes none of its forms, 406.
+    pub fn respond(&self, path: &str, accept: &str) -> Option<Option<Document>> {
         let path = path.trim_end_matches('/');
-        if let Some(aggregated) = self.aggregated.get(path)
-            && prefers_aggregated(accept)
-        {
-            return Some(aggregated);
-        }
-        self.plain.get(path)
+        let (plain, aggregated) = (self.plain.get(path)?, self.aggregated.get(path));
+        Some(form::negotiate(accept, aggregated.is_some()).and_then(|form| {
+            let document = aggregated.filter(|_| form.is_aggregated).unwrap_or(plain);
+            form::written(document, form.media, form.is_aggregated)
+        }))
+    }
+
+    /// Whether there is a document at `path`.
+    pub fn has(&self, path: &str) -> bool {
+        self.plain.contains_key(path.trim_end_matches('/'))
     }
 
     /// Every path that has a document, for the list at `/`.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.plain.keys().map(String::as_str)
     }
-}
-
-/// Whether the first form in `accept` that the server has is the aggregated one. Only v2 is: upstream has dropped v2beta1.
-fn prefers_aggregated(accept: &str) -> bool {
-    for form in accept.split(',') {
-        let mut parts = form.split(';').map(str::trim);
-        let media = parts.next().unwrap_or_default();
-        if !matches!(media, "application/json" | "application/*" | "*/*") {
-            continue;
-        }
-        let (mut group, mut version, mut kind) = ("", "", "");
-        for parameter in parts {
-            match parameter.split_once('=') {
-                Some(("g", value)) => group = value,
-                Some(("v", value)) => version = value,
-                Some(("as", value)) => kind = value,
-                _ => {}
-            }
-        }
-        match (group, version, kind) {
-            ("apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList") => return true,
-            ("", "", "") => return false,
-            _ => {}
-        }
-    }
-    false
 }
 
 #[cfg(test)]

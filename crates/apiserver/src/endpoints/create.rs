@@ -1,5 +1,6 @@
 //! `POST` of a new object, and the creation that a `PUT` or an apply may amount to.
 
+use super::ownership::track;
 use super::{options, page, view};
 use crate::answer::{self, Answer};
 use crate::cache::Entry;
@@ -13,7 +14,6 @@ use crate::quota;
 use crate::raw_text;
 use crate::server::Api;
 use crate::services::Allocation;
-use api::apply;
 use api::meta::{ObjectMeta, metadata_mut};
 use api::status::Status;
 use registry::Scope;
@@ -97,37 +97,6 @@ pub async fn review(call: &mut Call<'_>, object: Value, subresource: &str) -> Re
     let answered = call.api.chain.reviews.review(call.user, call.info, &call.row, &object);
     let value = answered.unwrap_or_else(|| Err(answer::no_such_resource()))?;
     Ok(answer::object(201, call.accept.media, &value))
-}
-
-/// Brings `managedFields` of a new state up to date.
-pub fn track(call: &Call<'_>, live: Option<&Value>, object: &mut Value, subresource: &str) -> Result<(), Status> {
-    let (schema, api_version) = (decode::schema_of(&call.row)?, call.row.api_version());
-    track_as(call, live, object, subresource, schema, &api_version);
-    Ok(())
-}
-
-/// The same for an object of another type than the row's.
-pub fn track_as(
-    call: &Call<'_>,
-    live: Option<&Value>,
-    object: &mut Value,
-    subresource: &str,
-    schema: &api::schema::Schema,
-    api_version: &str,
-) {
-    let reset = reset_of(&call.row, subresource);
-    let (manager, now) = (call.manager(), call.now());
-    let writer = apply::Writer { schema, manager: &manager, api_version, subresource, reset: &reset, now: &now };
-    apply::update_managed_fields(live, object, &writer);
-}
-
-/// The fields that an endpoint puts back.
-pub fn reset_of(row: &registry::Resource, subresource: &str) -> apply::Reset {
-    let has_status = row.has(registry::Subresource::Status);
-    match &row.custom {
-        Some(custom) => apply::reset_fields_of_custom(&custom.schema, subresource, has_status),
-        None => apply::reset_fields(&row.group, &row.plural, subresource, has_status),
-    }
 }
 
 /// The namespace of the path must be that of the object; where the object has none it gets it.

@@ -2,6 +2,7 @@
 
 use super::create;
 use super::options;
+use super::ownership;
 use super::update::{Change, Made, change};
 use crate::answer::Answer;
 use crate::call::Call;
@@ -14,7 +15,7 @@ use api::schema::Schema;
 use api::status::Status;
 use registry::Subresource;
 use serde_json::Value;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// `PATCH` of the object itself.
 pub async fn patch(call: &mut Call<'_>) -> Result<Answer, Status> {
@@ -26,7 +27,7 @@ pub async fn patch_part(call: &mut Call<'_>, subresource: Option<Subresource>) -
     let patch = Patch::read(call)?;
     let row = call.row.clone();
     let part = subresource.map(Subresource::name).unwrap_or_default();
-    let reset = create::reset_of(&row, part);
+    let reset = ownership::reset_of(&row, part);
     let target = Target {
         schema: decode::schema_of(&row)?,
         wanted: create::wanted(&row),
@@ -84,6 +85,11 @@ impl Patch {
                 codec::decode_json(body).map_err(|error| Status::bad_request(error.to_string()))?
             }
         };
+        if kind == PatchType::Apply
+            && let Some(why) = codec::no_map(&decoded.value)
+        {
+            return Err(Status::bad_request(format!("error decoding YAML: {why}")));
+        }
         Ok(Self {
             kind,
             value: decoded.value,
@@ -97,7 +103,9 @@ impl Patch {
     /// What the patch makes of `live`.
     pub fn make(&self, call: &Call<'_>, live: Option<&Value>, target: &Target<'_>) -> Result<Made, Status> {
         if self.kind == PatchType::Apply {
-            return apply_to(call, live, (&self.value, self.force), target);
+            let made = apply_to(call, live, (&self.value, self.force), target)?;
+            self.report_of_apply()?;
+            return Ok(made);
         }
         let live = live.ok_or_else(|| call.not_found(&call.info.name))?;
         let patched = || patched(self.kind, live, &self.value, target.schema);
@@ -117,9 +125,27 @@ impl Patch {
         Ok(Made { object, tracked: false })
     }
 
+    /// Deals with keys that came twice in what was applied.
+    fn report_of_apply(&self) -> Result<(), Status> {
+        match self.strict {
+            _ if self.duplicates.is_empty() => {}
+            FieldValidation::Ignore => {}
+            FieldValidation::Warn => {
+                *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) =
+                    codec::strict_warnings(self.duplicates.clone());
+            }
+            FieldValidation::Strict => {
+                let words = self.duplicates.join(", ");
+                let why = format!("error strict decoding YAML: error converting YAML to JSON: {words}");
+                return Err(Status::bad_request(why));
+            }
+        }
+        Ok(())
+    }
+
     /// Hands over the warnings, which come before all others.
     pub fn warn(self, call: &mut Call<'_>) {
-        let mut warnings = self.warnings.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut warnings = self.warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
         warnings.append(&mut call.warnings);
         call.warnings = warnings;
     }
@@ -219,7 +245,7 @@ fn report(
         _ if strict.is_empty() => Ok(()),
         FieldValidation::Ignore => Ok(()),
         FieldValidation::Warn => {
-            *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = strict;
+            *warnings.lock().unwrap_or_else(PoisonError::into_inner) = codec::strict_warnings(strict);
             Ok(())
         }
         FieldValidation::Strict => Err(shown.undecodable(&codec::strict_decoding_error(&strict))?),

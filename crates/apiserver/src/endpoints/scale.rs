@@ -5,6 +5,7 @@
 
 use super::create;
 use super::patch::{Patch, Target};
+use super::scale_managers::Replicas;
 use super::update::{self, Change, Made};
 use super::{options, page, scale_managers, view};
 use crate::accept::Form;
@@ -88,19 +89,11 @@ fn scale_to_patch(row: &Resource, object: &Value) -> Result<Value, Status> {
         }
         _ => scale_of(row, object)?,
     };
-    let entries = scale_managers::of_scale(object, &replicas_path(row));
+    let entries = scale_managers::of_scale(object, &Replicas::of(row));
     if !entries.is_empty() {
         metadata_mut(&mut scale).insert("managedFields".to_owned(), entries.into());
     }
     Ok(scale)
-}
-
-/// Where the replicas of a row's objects are.
-fn replicas_path(row: &Resource) -> Vec<String> {
-    match paths_of(row) {
-        Some(paths) => paths.replicas().map(str::to_owned).collect(),
-        None => scale_managers::scale_path(),
-    }
 }
 
 fn schema() -> Result<&'static Schema, Status> {
@@ -177,7 +170,7 @@ pub async fn write(call: &mut Call<'_>) -> Result<Answer, Status> {
             }
         }
         if made.tracked {
-            scale_managers::put(&mut object, &scale, &replicas_path(&row), &row.api_version());
+            scale_managers::put(&mut object, &scale, &Replicas::of(&row));
         }
         Ok(Made { object, tracked: made.tracked })
     };

@@ -1,7 +1,7 @@
 //! Parts of objects: those that the generic path serves (status, finalize, …), and the few with a life of their own.
 
 use super::create::{self, storage_error};
-use super::{eviction, options, patch, scale, update, view};
+use super::{eviction, options, ownership, patch, scale, update, view};
 use crate::answer::{self, Answer, no_such_resource};
 use crate::call::Call;
 use crate::chain::Operation;
@@ -52,7 +52,7 @@ async fn token(call: &mut Call<'_>) -> Result<Answer, Status> {
     if let Some(schema) = definition.and_then(api::schema::builtin) {
         api::codec::apply_defaults(&mut request, schema);
         crate::tokens::apply_request_defaults(&mut request);
-        create::track_as(call, None, &mut request, "token", schema, "authentication.k8s.io/v1");
+        ownership::track_as(call, None, &mut request, "token", schema, "authentication.k8s.io/v1");
     }
     create::review(call, request, "token").await
 }

@@ -1,7 +1,7 @@
 //! `PUT`, and the way of every change to an existing object: [`change`].
 
 use super::create::{self, Phase, Written, storage_error};
-use super::{delete, options, page};
+use super::{delete, options, ownership, page};
 use crate::answer::Answer;
 use crate::cache::Entry;
 use crate::call::Call;
@@ -117,7 +117,7 @@ async fn create_instead(call: &mut Call<'_>, change: &Change<'_>) -> Result<Writ
     let row = call.row.clone();
     create::apply_defaults(&row, &mut object)?;
     if !tracked {
-        create::track(call, None, &mut object, "")?;
+        ownership::track(call, None, &mut object, "")?;
     }
     create::forget_empty(&row, &mut object)?;
     create::new_object(call, object).await
@@ -212,7 +212,7 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     metadata::keep_system_fields(&mut new, &old);
     create::apply_defaults(&row, &mut new)?;
     if !tracked {
-        create::track(call, Some(&old), &mut new, subresource)?;
+        ownership::track(call, Some(&old), &mut new, subresource)?;
     }
     create::forget_empty(&row, &mut new)?;
     let mut new = create::admit(call, Operation::Update, subresource, new, &old, Phase::Mutating).await?;

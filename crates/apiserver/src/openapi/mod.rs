@@ -129,6 +129,14 @@ impl OpenApi {
         }
     }
 
+    /// Where a v3 document is that a client asks for under the `hash` of another time.
+    pub fn moved(&self, path: &str, accept: &str, asked: &str) -> Option<String> {
+        let path = path.trim_matches('/').strip_prefix("openapi/v3/")?;
+        let (hash, _) = self.subjects.get(path)?;
+        let differs = !asked.is_empty() && asked != hash && accepts_json(accept);
+        differs.then(|| format!("/openapi/v3/{path}?hash={hash}"))
+    }
+
     fn v3(&self, path: &str, subject: &Subject) -> Value {
         let mut printer = render::Renderer::new(Dialect::V3);
         printer.add(path, subject);

@@ -196,3 +196,15 @@ fn answers() {
     let document = printed(&openapi, "/openapi/v3/api/v1");
     assert!(document.pointer(containers).unwrap().as_str().unwrap().starts_with("List of containers"));
 }
+
+#[test]
+fn a_hash_of_another_time_leads_to_the_document_of_now() {
+    let openapi = builtin();
+    let path = "/openapi/v3/apis/apps/v1";
+    let Answer::Document(document) = openapi.respond(path, "", "") else { panic!() };
+    let hash = document.etag.trim_matches('"');
+    assert_eq!(openapi.moved(path, "", hash), None);
+    assert_eq!(openapi.moved(path, "", ""), None);
+    assert_eq!(openapi.moved(path, "", "0F"), Some(format!("{path}?hash={hash}")));
+    assert_eq!(openapi.moved("/openapi/v3/apis/none/v1", "", "0F"), None);
+}

@@ -9,8 +9,9 @@ use super::{MAGIC, STANDARD};
 use base64::Engine;
 use serde_json::{Map, Value};
 
-/// Types that belong to every group.
-const META_KINDS: [&str; 3] = ["DeleteOptions", "PartialObjectMetadata", "Status"];
+/// Types of `meta.v1`, whatever the group.
+const META_KINDS: [&str; 7] =
+    ["APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "DeleteOptions", "PartialObjectMetadata", "Status"];
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
 

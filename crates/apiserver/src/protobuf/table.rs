@@ -84,8 +84,8 @@ pub fn message(name: &str) -> &'static [Field] {
 /// The fields of an object's type.
 pub fn object(api_version: &str, kind: &str) -> Option<&'static [Field]> {
     let (group, version) = api_version.split_once('/').unwrap_or(("core", api_version));
-    if kind == "DeleteOptions" {
-        return TABLE.get("meta.v1.DeleteOptions").map(Vec::as_slice);
+    if matches!(kind, "DeleteOptions" | "APIGroup" | "APIGroupList" | "APIResourceList" | "APIVersions") {
+        return TABLE.get(format!("meta.v1.{kind}").as_str()).map(Vec::as_slice);
     }
     let package = match group {
         "flowcontrol.apiserver.k8s.io" => "flowcontrol",

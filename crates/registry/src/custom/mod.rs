@@ -48,6 +48,8 @@ pub struct Custom {
     pub deprecation_warning: Option<String>,
     /// Where `scale` reads and writes.
     pub scale: Option<ScalePaths>,
+    /// The same of each version, by `apiVersion`: who owns the replicas may have written them through another one.
+    pub scales: Arc<BTreeMap<String, Option<ScalePaths>>>,
     /// Who converts between versions, where names alone do not: strategy `Webhook`.
     pub webhook: Option<ConversionWebhook>,
     /// The definition is being deleted: nothing can be created any more.
@@ -121,15 +123,23 @@ pub fn rows(definition: &Value) -> Result<Vec<Resource>, RowsError> {
     let stored = list(spec, "versions").find(|version| version["storage"] == true);
     let stored = text(stored.ok_or(RowsError::NoStorageVersion)?, "name").to_owned();
     let versions = Arc::new(Versions { group: text(spec, "group").into(), stored: stored.as_str().into(), shapes });
+    let scale = |version: &Value| version["subresources"].get("scale").map(ScalePaths::of);
+    let scales = list(spec, "versions").map(|version| (versions.api_version(text(version, "name")), scale(version)));
+    let scales = Arc::new(scales.collect());
     let mut rows = Vec::new();
     for version in list(spec, "versions").filter(|version| version["served"] == true) {
-        rows.push(row(definition, version, &versions)?);
+        rows.push(row(definition, version, &versions, &scales)?);
     }
     rows.sort_by_key(|row| *row.version != *stored);
     Ok(rows)
 }
 
-fn row(definition: &Value, version: &Value, versions: &Arc<Versions>) -> Result<Resource, RowsError> {
+fn row(
+    definition: &Value,
+    version: &Value,
+    versions: &Arc<Versions>,
+    scales: &Arc<BTreeMap<String, Option<ScalePaths>>>,
+) -> Result<Resource, RowsError> {
     let (spec, names) = (&definition["spec"], &definition["status"]["acceptedNames"]);
     let (group, name, kind) = (text(spec, "group"), text(version, "name"), text(names, "kind"));
     let empty = Value::Object(serde_json::Map::new());
@@ -178,6 +188,7 @@ fn row(definition: &Value, version: &Value, versions: &Arc<Versions>) -> Result<
             list_kind: text(names, "listKind").into(),
             deprecation_warning: version::deprecation_warning(spec, version),
             scale,
+            scales: scales.clone(),
             webhook: ConversionWebhook::of(spec, versions),
             terminating: definition["metadata"].get("deletionTimestamp").is_some(),
         })),
