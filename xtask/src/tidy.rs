@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The crates, lowest layer first. A crate may use only crates of lower layers.
 const LAYERS: [&[&str]; 6] = [
-    &["clock", "api"],
+    &["clock", "api", "pkcs10"],
     &["cel-kubernetes"],
     &["registry", "store", "certs", "runtime", "network"],
     &["apiserver", "client"],

@@ -2,13 +2,12 @@
 
 use crate::authority::{dns_names, generate};
 use crate::{CertError, Issue, Usage};
+use pkcs10::Proof;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls_pki_types::CertificateSigningRequestDer;
 use rustls_pki_types::pem::PemObject;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::prelude::FromDer;
 
 /// A request and the key that it is for, both PEM.
 #[derive(Clone)]
@@ -95,9 +94,11 @@ const ALT_NAMES_OID: &str = "2.5.29.17";
 pub(crate) fn parse(request_pem: &str) -> Result<ParsedRequest, CertError> {
     let der = CertificateSigningRequestDer::from_pem_slice(request_pem.as_bytes())
         .map_err(|_| CertError::Request("PEM block type must be CERTIFICATE REQUEST"))?;
-    let (_, request) =
-        X509CertificationRequest::from_der(&der).map_err(|_| CertError::Request("malformed certificate request"))?;
-    request.verify_signature().map_err(|_| CertError::Request("the signature does not verify"))?;
+    let request = pkcs10::parse(&der).map_err(|_| CertError::Request("malformed certificate request"))?;
+    // what cannot be verified is not signed, though the API takes it
+    if pkcs10::check_signature(&request) != Ok(Proof::Holds) {
+        return Err(CertError::Request("the signature does not verify"));
+    }
     let parsed = &request.certification_request_info;
     let text = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| attribute.as_str().ok().map(str::to_owned);
     let mut info = RequestInfo {

@@ -193,18 +193,28 @@ fn validate_signer_name(signer: &At, errors: &mut ErrorList) {
     if domain.len() > MAX_DOMAIN_BYTES {
         errors.push(signer.too_long(MAX_DOMAIN_BYTES));
     }
-    let mut check = |part: &str, label: &str, wrong: Vec<String>| {
-        let detail = |wrong: String| format!("validating label {}: {wrong}", api::field::go_quote(label));
-        errors.extend(wrong.into_iter().map(|wrong| signer.invalid_value(part, detail(wrong))));
-    };
-    domain.split('.').for_each(|label| check(domain, label, names::dns1123_label(label)));
-    path.split('.').for_each(|label| check(path, label, names::dns1123_subdomain(label)));
+    let labels = domain.split('.').map(|label| (label, names::dns1123_label(label)));
+    refuse_label(signer, domain, labels, errors);
     if !domain.contains('.') {
         errors.push(signer.invalid_value(domain, "should be a domain with at least two segments separated by dots"));
     }
+    let labels = path.split('.').map(|label| (label, names::dns1123_subdomain(label)));
+    refuse_label(signer, path, labels, errors);
     if signer.len() > MAX_DOMAIN_BYTES + MAX_PATH_BYTES + 1 {
         errors.push(signer.too_long(MAX_DOMAIN_BYTES + MAX_PATH_BYTES + 1));
     }
+}
+
+/// Says what is wrong with the first label of a part that is wrong: those after it would say the same.
+fn refuse_label<'a>(
+    signer: &At,
+    part: &str,
+    mut labels: impl Iterator<Item = (&'a str, Vec<String>)>,
+    errors: &mut ErrorList,
+) {
+    let Some((label, wrong)) = labels.find(|(_, wrong)| !wrong.is_empty()) else { return };
+    let detail = |wrong: String| format!("validating label {}: {wrong}", api::field::go_quote(label));
+    errors.extend(wrong.into_iter().map(|wrong| signer.invalid_value(part, detail(wrong))));
 }
 
 /// `validateConditions`

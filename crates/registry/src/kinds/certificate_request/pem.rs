@@ -1,17 +1,18 @@
-//! What stands in a request and in a certificate: base64 of PEM of DER. Signatures are not looked at here.
+//! What stands in a request and in a certificate: base64 of PEM of DER. A request's signature must hold (`pkcs10`), a
+//! certificate's is its signer's matter.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use x509_parser::prelude::{FromDer, X509Certificate, X509CertificationRequest};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// A block of PEM.
 struct Block {
     label: String,
     has_headers: bool,
-    der: Option<Vec<u8>>,
+    der: Vec<u8>,
 }
 
-/// The blocks of a text, whatever stands between them.
+/// The blocks of a text, whatever stands between them. Like Go, what does not decode is no block.
 fn blocks(encoded: &str) -> Vec<Block> {
     let text = STANDARD.decode(encoded).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -34,8 +35,8 @@ fn blocks(encoded: &str) -> Vec<Block> {
                 body.push_str(line.trim());
             }
         }
-        if ended {
-            found.push(Block { label: label.to_owned(), has_headers, der: STANDARD.decode(body).ok() });
+        if ended && let Ok(der) = STANDARD.decode(body) {
+            found.push(Block { label: label.to_owned(), has_headers, der });
         }
     }
     found
@@ -45,36 +46,21 @@ fn blocks(encoded: &str) -> Vec<Block> {
 pub(crate) fn check_authorities(encoded: &str) -> Result<(), &'static str> {
     let blocks = blocks(encoded);
     let fine = |block: &&Block| block.label == "CERTIFICATE" && !block.has_headers;
-    let mut certificates = blocks.iter().filter(fine).filter_map(|block| block.der.as_deref());
+    let mut certificates = blocks.iter().filter(fine).map(|block| &block.der[..]);
     if certificates.any(|der| X509Certificate::from_der(der).is_ok()) {
         return Ok(());
     }
     Err("unable to load root certificates: unable to parse bytes as PEM block")
 }
 
-/// Go's words for DER that does not parse.
-fn malformed(der: &[u8]) -> String {
-    let content = match der {
-        [_, length, rest @ ..] if *length < 0x80 => rest.len() >= usize::from(*length),
-        [_, 0x81, length, rest @ ..] => rest.len() >= usize::from(*length),
-        [_, 0x82, high, low, rest @ ..] => rest.len() >= usize::from(u16::from_be_bytes([*high, *low])),
-        _ => false,
-    };
-    let why = if content { "structure error: malformed request" } else { "syntax error: data truncated" };
-    format!("asn1: {why}")
-}
-
-/// Whether it is a PKCS#10 request.
+/// Whether it is a PKCS#10 request of someone who has the key.
 pub(super) fn check_request(encoded: &str) -> Result<(), String> {
     let block = blocks(encoded).into_iter().next().filter(|block| block.label == "CERTIFICATE REQUEST");
-    let Some(der) = block.and_then(|block| block.der) else {
+    let Some(block) = block else {
         return Err("PEM block type must be CERTIFICATE REQUEST".to_owned());
     };
-    match X509CertificationRequest::from_der(&der) {
-        Ok(([], _)) => Ok(()),
-        Ok(_) => Err("asn1: syntax error: trailing data".to_owned()),
-        Err(_) => Err(malformed(&der)),
-    }
+    // Where Go could tell and we cannot, the request stands: no signer of ours takes it.
+    pkcs10::check_signature(&pkcs10::parse(&block.der)?).map(|_proof| ())
 }
 
 /// Whether it is nothing, or certificates and nothing else.
@@ -91,7 +77,7 @@ pub(super) fn check_certificates(encoded: &str) -> Result<(), String> {
         if block.has_headers {
             return Err("no PEM block headers are permitted".to_owned());
         }
-        let mut rest = block.der.as_deref().unwrap_or_default();
+        let mut rest = &block.der[..];
         if rest.is_empty() {
             return Err("found CERTIFICATE PEM block containing 0 certificates".to_owned());
         }
@@ -100,4 +86,35 @@ pub(super) fn check_certificates(encoded: &str) -> Result<(), String> {
         }
     }
     if blocks.is_empty() { Err("must contain at least one CERTIFICATE PEM block".to_owned()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUESTS: &str = include_str!("../../../../pkcs10/testdata/requests.txt");
+
+    fn encoded(der: &str) -> String {
+        STANDARD.encode(format!("-----BEGIN CERTIFICATE REQUEST-----\n{der}\n-----END CERTIFICATE REQUEST-----\n"))
+    }
+
+    #[test]
+    fn a_request_is_of_someone_who_has_the_key() {
+        let found = REQUESTS.lines().find_map(|line| line.strip_prefix("prime256v1-sha256 "));
+        let request = found.unwrap().to_owned();
+        assert_eq!(check_request(&encoded(&request)), Ok(()));
+        // the last byte of the subject's name, one letter on
+        let mut der = STANDARD.decode(&request).unwrap();
+        let name = der.windows(10).position(|bytes| bytes == b"prime256v1").unwrap();
+        der[name + 9] = b'2';
+        let forged = encoded(&STANDARD.encode(der));
+        assert_eq!(check_request(&forged), Err("x509: ECDSA verification failure".to_owned()));
+    }
+
+    #[test]
+    fn what_does_not_decode_is_no_block() {
+        assert_eq!(check_request(&encoded("%")), Err("PEM block type must be CERTIFICATE REQUEST".to_owned()));
+        let broken = STANDARD.encode("-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n");
+        assert_eq!(check_certificates(&broken), Err("must contain at least one CERTIFICATE PEM block".to_owned()));
+    }
 }
