@@ -1,14 +1,14 @@
 //! Authentication: client certificates, then bearer tokens (static, service account, bootstrap). The first that knows
 //! the credentials decides; credentials that nobody knows are 401.
 //!
-//! What not: what a user may do. Impersonation, which needs that, is a function for the pipeline to call in between.
+//! What not: what a user may do. Impersonation, which needs that, is for the pipeline to call in between.
 
 mod bearer;
 mod bootstrap_token;
 mod impersonation;
 mod static_token;
 
-pub use impersonation::impersonate;
+pub use impersonation::Impersonation;
 pub use static_token::{StaticTokenError, StaticTokens};
 
 use crate::SharedReader;

@@ -49,7 +49,7 @@ pub mod user;
 mod warning_header;
 mod webhook_client;
 
-pub use authn::{StaticTokenError, StaticTokens, impersonate};
+pub use authn::{StaticTokenError, StaticTokens};
 pub use authz::forbidden;
 pub use body::{Body, RequestBody};
 pub use chain::{

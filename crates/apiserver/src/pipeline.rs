@@ -2,7 +2,6 @@
 
 use crate::accept;
 use crate::answer::{self, Answer};
-use crate::authn::impersonate;
 use crate::body::RequestBody;
 use crate::call::Call;
 use crate::chain::{Decision, Operation};
@@ -113,7 +112,7 @@ fn authenticate(api: &Api, headers: &HeaderMap, identity: Identity, info: &Reque
             None => return Err(Status::unauthorized()),
         },
     };
-    let impersonated = impersonate(headers, &user, info, &*api.chain.authorizer)?;
+    let impersonated = api.impersonation.impersonate(headers, &user, info, &*api.chain.authorizer)?;
     Ok(impersonated.unwrap_or(user))
 }
 

@@ -93,6 +93,8 @@ pub struct Api {
     pub clock: SharedClock,
     /// Who, whether, in what form.
     pub chain: Chain,
+    /// Who acts as whom.
+    pub(crate) impersonation: crate::authn::Impersonation,
     /// Policies and webhooks.
     pub dynamic: crate::dynamic::Dynamic,
     /// Who asks webhooks.
@@ -163,6 +165,7 @@ impl Server {
         let documents = CurrentDocuments::new(&rows.all(), advertised.to_string());
         let api = Arc::new(Api {
             chain: (config.chain)(cache.clone()),
+            impersonation: crate::authn::Impersonation::default(),
             dynamic: crate::dynamic::Dynamic::new(&cache),
             webhooks: crate::webhook_client::Client::default(),
             conversions: crate::conversion::Conversions::default(),

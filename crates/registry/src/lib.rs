@@ -27,7 +27,7 @@ mod volume_claim;
 
 pub use api::names;
 pub use at::At;
-pub use kinds::service_address_errors;
+pub use kinds::{domain_prefixed_path, service_address_errors};
 pub use resource::{Conversion, NoStrategy, Occasion, Requestor, Resource, Scope, Storage, Strategy, Update};
 pub use subresource::Subresource;
 pub use table::{Row, find, find_kind, groups, row, table};

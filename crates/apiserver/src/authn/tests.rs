@@ -2,14 +2,12 @@
 
 use super::*;
 use crate::authz::fixture::Objects;
-use crate::chain::{Authorizer, Decision};
-use crate::request::RequestInfo;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use certs::TokenVerifier;
 use clock::ManualClock;
 use expect_test::{Expect, expect};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 fn bootstrap_secret(id: &str, change: impl Fn(&mut Value)) -> Value {
@@ -117,94 +115,6 @@ fn certificates_come_before_tokens() {
     assert_eq!(user.name, "kube-apiserver-kubelet-client");
     assert_eq!(user.groups, ["kubeadm:cluster-admins", "system:authenticated"]);
     assert!(user.extra[CREDENTIAL_ID][0].starts_with("X509SHA256="));
-}
-
-/// Allows the verbs in its list, on anything.
-struct Verbs(&'static [&'static str]);
-
-impl Authorizer for Verbs {
-    fn authorize(&self, _user: &UserInfo, request: &RequestInfo) -> Decision {
-        if self.0.contains(&request.verb.as_str()) {
-            Decision::Allow(String::new())
-        } else {
-            Decision::NoOpinion(String::new())
-        }
-    }
-}
-
-fn impersonation(verbs: &'static [&'static str], pairs: &[(&str, &str)], want: Expect) {
-    let request = RequestInfo::new(&Method::GET, "/api/v1/namespaces/a/pods", "");
-    let text = match impersonate(&headers(pairs), &UserInfo::new("me", &[]), &request, &Verbs(verbs)) {
-        Ok(Some(user)) => show(&user),
-        Ok(None) => "myself".to_owned(),
-        Err(status) => format!("{} {}", status.code, status.message),
-    };
-    want.assert_eq(&text);
-}
-
-#[test]
-fn acting_as_another() {
-    impersonation(&[], &[], expect!["myself"]);
-    impersonation(
-        &["impersonate"],
-        &[("impersonate-user", "alice")],
-        expect![[r#"alice  ["system:authenticated"] {}"#]],
-    );
-    impersonation(
-        &["impersonate"],
-        &[("impersonate-user", "system:serviceaccount:a:b")],
-        expect![[
-            r#"system:serviceaccount:a:b  ["system:serviceaccounts", "system:serviceaccounts:a", "system:authenticated"] {}"#
-        ]],
-    );
-    impersonation(
-        &["impersonate"],
-        &[("impersonate-user", "system:anonymous")],
-        expect![[r#"system:anonymous  ["system:unauthenticated"] {}"#]],
-    );
-    impersonation(
-        &["impersonate"],
-        &[
-            ("impersonate-user", "a"),
-            ("impersonate-group", "g"),
-            ("impersonate-uid", "u"),
-            ("impersonate-extra-Team%2Fx", "blue"),
-        ],
-        expect![[r#"a u ["g", "system:authenticated"] {"team/x": ["blue"]}"#]],
-    );
-    impersonation(
-        &["impersonate:user-info", "impersonate-on:user-info:list"],
-        &[("impersonate-user", "alice")],
-        expect![[r#"alice  ["system:authenticated"] {}"#]],
-    );
-    impersonation(
-        &[],
-        &[("impersonate-user", "alice")],
-        expect![[
-            r#"403 pods is forbidden: User "me" cannot impersonate-on:user-info:list resource "pods" in API group "" in the namespace "a""#
-        ]],
-    );
-    impersonation(
-        &["impersonate-on:user-info:list"],
-        &[("impersonate-user", "alice")],
-        expect![[
-            r#"403 users.authentication.k8s.io "alice" is forbidden: User "me" cannot impersonate:user-info resource "users" in API group "authentication.k8s.io" at the cluster scope"#
-        ]],
-    );
-    impersonation(
-        &[],
-        &[("impersonate-group", "g")],
-        expect![[
-            r#"400 requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string{"g"}, Extra:map[string][]string(nil)} without impersonating a user name"#
-        ]],
-    );
-    impersonation(
-        &[],
-        &[("impersonate-extra-scopes", "g")],
-        expect![[
-            r#"400 requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string(nil), Extra:map[string][]string{"scopes":[]string{"g"}}} without impersonating a user name"#
-        ]],
-    );
 }
 
 #[test]

@@ -60,6 +60,7 @@ pub(crate) use daemon_set::DaemonSet;
 pub(crate) use deployment::Deployment;
 pub(crate) use device::{DeviceClass, ResourceClaim, ResourceClaimTemplate, ResourceSlice};
 pub(crate) use disruption_budget::DisruptionBudget;
+pub use domain_path::domain_prefixed_path;
 pub(crate) use endpoint_slice::EndpointSlice;
 pub(crate) use endpoints::Endpoints;
 pub(crate) use event::{Event, EventV1, EventsOfCore};
