@@ -8,9 +8,11 @@ mod default_class;
 mod default_toleration_seconds;
 mod device_claims;
 mod limit_ranger;
+mod mountable_secrets;
 mod namespace_lifecycle;
 mod node_restriction;
 mod pod_security;
+mod pod_topology_labels;
 mod priority;
 mod rbac_escalation;
 mod runtime_class;
@@ -60,8 +62,9 @@ impl AdmissionChain {
             Box::new(storage::StorageObjectInUseProtection),
             Box::new(storage::PersistentVolumeClaimResize::new(reader.clone())),
             Box::new(runtime_class::RuntimeClass::new(reader.clone())),
-            Box::new(device_claims::DeviceClaims::new(reader, rbac.clone())),
+            Box::new(device_claims::DeviceClaims::new(reader.clone(), rbac.clone())),
             Box::new(certificates::Certificates::new(rbac.clone())),
+            Box::new(pod_topology_labels::PodTopologyLabels::new(reader)),
             Box::new(rbac_escalation::RbacEscalation::new(rbac)),
         ])
     }

@@ -13,7 +13,7 @@ pub use static_token::{StaticTokenError, StaticTokens};
 
 use crate::SharedReader;
 use crate::chain::Authenticator;
-use crate::tokens::ServiceAccountTokens;
+use crate::tokens::{Refused, ServiceAccountTokens};
 use crate::user::{ALL_AUTHENTICATED, UserInfo};
 use api::status::Status;
 use clock::SharedClock;
@@ -63,14 +63,17 @@ impl Authenticators {
     }
 
     /// Who holds a token, if it is good for one of the audiences (empty: for the server's own).
-    pub(crate) fn token_user(&self, token: &str, audiences: &[String]) -> Option<UserInfo> {
+    ///
+    /// # Errors
+    /// Why nobody takes it.
+    pub(crate) fn token_user(&self, token: &str, audiences: &[String]) -> Result<UserInfo, Refused> {
         // Tokens that know no audiences are good for the server alone.
         let ours = audiences.is_empty() || audiences.iter().any(|one| self.service_accounts.is_own_audience(one));
-        let user = self
-            .service_accounts
-            .authenticate(token, audiences)
-            .or_else(|| ours.then(|| self.static_tokens.authenticate(token)).flatten())
-            .or_else(|| ours.then(|| bootstrap_token::authenticate(&self.reader, &*self.clock, token)).flatten());
+        let user = self.service_accounts.authenticate(token, audiences).or_else(|refused| {
+            let fixed = ours.then(|| self.static_tokens.authenticate(token)).flatten();
+            let bootstrap = || bootstrap_token::authenticate(&self.reader, &*self.clock, token);
+            fixed.or_else(|| ours.then(bootstrap).flatten()).ok_or(refused)
+        });
         user.map(authenticated)
     }
 }
@@ -89,13 +92,13 @@ impl Authenticator for Authenticators {
             return Ok(None);
         };
         match self.token_user(&token, &[]) {
-            Some(user) => Ok(Some(user)),
-            None => Err(Status::unauthorized()),
+            Ok(user) => Ok(Some(user)),
+            Err(_) => Err(Status::unauthorized()),
         }
     }
 
     fn authenticate_token(&self, token: &str, audiences: &[String]) -> Result<Option<UserInfo>, Status> {
-        Ok(self.token_user(token, audiences))
+        Ok(self.token_user(token, audiences).ok())
     }
 }
 

@@ -9,6 +9,7 @@ pub use discovery::{jwks, openid_configuration};
 pub(crate) use request::apply_defaults as apply_request_defaults;
 
 use crate::SharedReader;
+use crate::authz::rule::go_quoted;
 use crate::user::UserInfo;
 use certs::{TokenSigner, TokenVerifier};
 use clock::SharedClock;
@@ -19,6 +20,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// How many verified signatures are remembered: a token of each pod of a large cluster's busiest moment. What a token
 /// says is checked against the live objects each time all the same.
 const MAX_REMEMBERED: usize = 4096;
+
+/// Why a token is nobody's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It was not made here.
+    Unknown,
+    /// It was, and does not hold; in upstream's words.
+    Because(String),
+}
 
 /// Makes and checks tokens.
 #[derive(Debug)]
@@ -52,17 +62,25 @@ impl ServiceAccountTokens {
     }
 
     /// Who a token is, if it was made here, holds now, and is good for one of the audiences (empty: the server's own).
-    pub(crate) fn authenticate(&self, token: &str, audiences: &[String]) -> Option<UserInfo> {
+    ///
+    /// # Errors
+    /// Why not, in upstream's words, if it was made here.
+    pub(crate) fn authenticate(&self, token: &str, audiences: &[String]) -> Result<UserInfo, Refused> {
         let claims = self.verified(token)?;
         let wanted = if audiences.is_empty() { &self.audiences } else { audiences };
-        let good = claims["aud"].as_array()?.iter().any(|own| wanted.iter().any(|one| own == one));
-        if good { claims::user(&claims, &self.reader, self.clock.now()) } else { None }
+        let own: Vec<String> = claims["aud"].as_array().into_iter().flatten().map(claims::text).collect();
+        if !own.iter().any(|own| wanted.contains(own)) {
+            let (own, wanted) = (go_quoted(&own), go_quoted(wanted));
+            let why = format!("token audiences {own} is invalid for the target audiences {wanted}");
+            return Err(Refused::Because(why));
+        }
+        claims::user(&claims, &self.reader, self.clock.now()).map_err(Refused::Because)
     }
 
     /// Which of the audiences a token is good for.
     pub(crate) fn matching_audiences(&self, token: &str, audiences: &[String]) -> Vec<String> {
         let wanted = if audiences.is_empty() { &self.audiences } else { audiences };
-        let claims = self.verified(token);
+        let claims = self.verified(token).ok();
         let own = claims.as_ref().and_then(|claims| claims["aud"].as_array());
         match own {
             Some(own) => wanted.iter().filter(|one| own.iter().any(|own| own == *one)).cloned().collect(),
@@ -72,24 +90,26 @@ impl ServiceAccountTokens {
     }
 
     /// The claims of a token with our issuer and signature.
-    fn verified(&self, token: &str) -> Option<Arc<Value>> {
+    fn verified(&self, token: &str) -> Result<Arc<Value>, Refused> {
         // The unverified issuer first: other tokens are not worth the arithmetic.
-        if TokenVerifier::peek(token).ok()?["iss"] != *self.issuer {
-            return None;
+        let is_ours = TokenVerifier::peek(token).is_ok_and(|claims| claims["iss"] == *self.issuer);
+        if !is_ours {
+            return Err(Refused::Unknown);
         }
         let mut key = [0; 32];
         key.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, token.as_bytes()).as_ref());
         let lock = || self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(claims) = lock().get(&key) {
-            return Some(claims.clone());
+            return Ok(claims.clone());
         }
-        let claims = Arc::new(self.verifier.verify(token).ok()?);
+        let no_signature = |_| Refused::Because("go-jose/go-jose: error in cryptographic primitive".to_owned());
+        let claims = Arc::new(self.verifier.verify(token).map_err(no_signature)?);
         let mut remembered = lock();
         if remembered.len() >= MAX_REMEMBERED {
             remembered.clear();
         }
         remembered.insert(key, claims.clone());
-        Some(claims)
+        Ok(claims)
     }
 }
 

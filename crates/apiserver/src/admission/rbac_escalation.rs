@@ -1,7 +1,7 @@
 //! Roles and bindings grant only what their writer has, unless the writer may `escalate` or `bind`
 //! (`k8s.io/kubernetes/pkg/registry/rbac/*/policybased`).
 
-use super::{Plugin, forbidden, name_of, text};
+use super::{Plugin, forbidden, text};
 use crate::authz::{Rbac, escalation, rule::Rule};
 use crate::chain::{Attributes, Authorizer, Decision, Operation};
 use crate::request::RequestInfo;
@@ -35,36 +35,41 @@ impl RbacEscalation {
 
     fn role(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
         let (new, old) = (&attributes.object, attributes.old);
-        if !old.is_null() && new["rules"] == old["rules"] && new["aggregationRule"] == old["aggregationRule"] {
-            return Ok(());
-        }
-        let resource = &*attributes.resource.plural;
-        if self.may(attributes, "escalate", resource, &attributes.namespace, name_of(attributes)) {
+        // the name of the request: who may escalate a role of that name may not make it
+        let (resource, name) = (&*attributes.resource.plural, &attributes.request.name);
+        if only_for_collection(new, old) || self.may(attributes, "escalate", resource, &attributes.namespace, name) {
             return Ok(());
         }
         let confirm = |rules: &[Rule]| escalation::confirm(&self.rbac, attributes.user, &attributes.namespace, rules);
-        let aggregates = |role: &Value| role["aggregationRule"].is_object();
+        confirm(&Rule::read_all(new)).map_err(|why| forbidden(attributes, &why))?;
+        let aggregates = |role: &Value| {
+            let selectors = role["aggregationRule"]["clusterRoleSelectors"].as_array();
+            selectors.is_some_and(|selectors| !selectors.is_empty())
+        };
         if aggregates(new) || aggregates(old) {
             let mut urls = Rule::resources(&["*"], &[], &[]);
             urls.non_resource_urls = vec!["*".to_owned()];
             let all = [Rule::resources(&["*"], &["*"], &["*"]), urls];
-            confirm(&all).map_err(|why| {
-                forbidden(attributes, &format!("must have cluster-admin privileges to use an aggregationRule: {why}"))
-            })?;
+            let why = "must have cluster-admin privileges to use the aggregationRule";
+            confirm(&all).map_err(|_| forbidden(attributes, why))?;
         }
-        confirm(&Rule::read_all(new)).map_err(|why| forbidden(attributes, &why))
+        Ok(())
     }
 
     fn binding(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
         let (new, old) = (&attributes.object, attributes.old);
-        if !old.is_null() && new["roleRef"] == old["roleRef"] && new["subjects"] == old["subjects"] {
+        if only_for_collection(new, old) {
             return Ok(());
         }
         let role = crate::authz::RoleRef {
             kind: text(&new["roleRef"]["kind"]).to_owned(),
             name: text(&new["roleRef"]["name"]).to_owned(),
         };
-        let resource = if role.kind == "ClusterRole" { "clusterroles" } else { "roles" };
+        let resource = match role.kind.as_str() {
+            "ClusterRole" => "clusterroles",
+            "Role" => "roles",
+            kind => return Err(Status::unreasoned(format!("unsupported role reference kind: {kind:?}"))),
+        };
         if self.may(attributes, "bind", resource, &attributes.namespace, &role.name) {
             return Ok(());
         }
@@ -75,6 +80,19 @@ impl RbacEscalation {
         escalation::confirm(&self.rbac, attributes.user, &attributes.namespace, &rules)
             .map_err(|why| forbidden(attributes, &why))
     }
+}
+
+/// Whether an update changes only what the garbage collector needs to change (`IsOnlyMutatingGCFields`): whoever changes
+/// anything else of a role or binding, be it a label, must be allowed to write it.
+fn only_for_collection(new: &Value, old: &Value) -> bool {
+    let strip = |object: &Value| {
+        let mut object = object.clone();
+        if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
+            ["ownerReferences", "finalizers", "managedFields"].iter().for_each(|field| drop(metadata.remove(*field)));
+        }
+        object
+    };
+    !old.is_null() && strip(new) == strip(old)
 }
 
 const GROUP: &str = crate::authz::RBAC_GROUP;

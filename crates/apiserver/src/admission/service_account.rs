@@ -1,7 +1,7 @@
 //! ServiceAccount: every pod has an account, and the account's token where it wants it
 //! (`k8s.io/kubernetes/plugin/pkg/admission/serviceaccount`).
 
-use super::{Plugin, forbidden, is, list, list_mut, text};
+use super::{Plugin, forbidden, is, list, list_mut, mountable_secrets, name_of, text};
 use crate::SharedReader;
 use crate::authz::node::relations::secret_names;
 use crate::chain::{Attributes, Operation};
@@ -61,17 +61,27 @@ impl Plugin for ServiceAccount {
     }
 
     fn validate(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
+        let name = text(&attributes.object["spec"]["serviceAccountName"]);
+        if attributes.operation == Operation::Update && is(attributes, "", "pods", "ephemeralcontainers") {
+            let account = self.account(attributes, name)?;
+            let limits = mountable_secrets::is_enforced(&account) && !is_mirror(&attributes.object);
+            let refused = || mountable_secrets::refused_in_ephemeral_containers(&account, &attributes.object);
+            return limits.then(refused).flatten().map_or(Ok(()), |why| Err(forbidden(attributes, &why)));
+        }
         if attributes.operation != Operation::Create || !is(attributes, "", "pods", "") {
             return Ok(());
         }
         if is_mirror(&attributes.object) {
             return mirror_refers_to_nothing(attributes);
         }
-        let name = text(&attributes.object["spec"]["serviceAccountName"]);
         if name.is_empty() {
-            return Err(forbidden(attributes, "no service account specified for pod"));
+            let why = format!("no service account specified for pod {}/{}", attributes.namespace, name_of(attributes));
+            return Err(forbidden(attributes, &why));
         }
-        self.account(attributes, name).map(|_| ())
+        let account = self.account(attributes, name)?;
+        let limits = mountable_secrets::is_enforced(&account);
+        let refused = || mountable_secrets::refused_in_pod(&account, &attributes.object);
+        limits.then(refused).flatten().map_or(Ok(()), |why| Err(forbidden(attributes, &why)))
     }
 }
 

@@ -17,7 +17,12 @@ fn objects() -> Vec<Value> {
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "going"}, "status": {"phase": "Terminating"}}),
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta("default"), "imagePullSecrets": [{"name": "reg"}]}),
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta("quiet"), "automountServiceAccountToken": false}),
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": "a", "name": "strict",
+            "annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}},
+            "secrets": [{"name": "own"}], "imagePullSecrets": [{"name": "pull"}]}),
         json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "u1"}}),
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "zoned", "labels": {"a": "b",
+            "topology.kubernetes.io/zone": "z", "topology.kubernetes.io/region": "r"}}}),
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "a", "name": "theirs", "uid": "p2"}, "spec": {"nodeName": "n2"}}),
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "a", "name": "mine", "uid": "p1"}, "spec": {"nodeName": "n1",
             "volumes": [{"projected": {"sources": [{"serviceAccountToken": {"audience": "vault"}}]}}]}}),
@@ -225,12 +230,26 @@ fn roles_grant_what_their_writer_has() {
     let alice = || UserInfo::new("alice", &[]);
     write(UserInfo::new("boss", &["system:masters"]), rules("*"), Value::Null).refused(expect!["fine"]);
     write(alice(), rules("get"), rules("get")).refused(expect!["fine"]);
+    let mut changed = rules("get");
+    changed["metadata"]["finalizers"] = json!(["a/b"]);
+    write(alice(), changed.clone(), rules("get")).refused(expect!["fine"]);
+    // whoever labels a role must be allowed to write it
+    changed["metadata"]["labels"] = json!({"a": "b"});
+    write(alice(), changed, rules("get")).refused(expect![[r#"
+        403 roles.rbac.authorization.k8s.io "r" is forbidden: user "alice" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:
+        {APIGroups:[""], Resources:["pods"], Verbs:["get"]}"#]]);
+    let all = json!({"metadata": {"name": "r"}, "aggregationRule": {"clusterRoleSelectors": [{}]}});
+    let aggregated = Case { user: alice(), ..admin("clusterroles", "", all) };
+    aggregated.refused(expect![[r#"403 clusterroles.rbac.authorization.k8s.io "r" is forbidden: must have cluster-admin privileges to use the aggregationRule"#]]);
     write(alice(), rules("get"), Value::Null).refused(expect![[r#"
         403 roles.rbac.authorization.k8s.io "r" is forbidden: user "alice" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:
         {APIGroups:[""], Resources:["pods"], Verbs:["get"]}"#]]);
     let binding = json!({"metadata": {"name": "b"}, "roleRef": {"kind": "Role", "name": "absent"}});
     let case = Case { user: alice(), ..admin("rolebindings", "a", binding) };
     case.refused(expect![[r#"404 rolebindings.rbac.authorization.k8s.io "absent" not found"#]]);
+    let odd = json!({"metadata": {"name": "b"}, "roleRef": {"kind": "Rule", "name": "absent"}});
+    let case = Case { user: alice(), ..admin("rolebindings", "a", odd) };
+    case.refused(expect![[r#"500 unsupported role reference kind: "Rule""#]]);
 }
 
 #[test]
@@ -248,4 +267,59 @@ fn devices_past_their_owners_and_status_of_claims() {
     status(json!({"devices": [{"driver": "d", "pool": "p", "device": "g"}]})).refused(expect![[r#"422 ResourceClaim.resource.k8s.io "c" is invalid: status: Forbidden: changing status.devices requires resource="resourceclaims/driver", verb="[arbitrary-node:]" permission: resourceclaims.resource.k8s.io "d" is forbidden: User "system:node:n1" cannot arbitrary-node: resource "resourceclaims/driver" in API group "resource.k8s.io" in the namespace "a""#]]);
     let by_admin = Case { user: UserInfo::new("admin", &["system:masters"]), ..status(json!({"allocation": {}})) };
     by_admin.refused(expect!["fine"]);
+}
+
+#[test]
+fn an_account_may_limit_the_secrets_of_its_pods() {
+    let run = |part: Value, want: Expect| {
+        let mut spec = json!({"serviceAccountName": "strict", "containers": [{"name": "c"}]});
+        spec.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+        admin("pods", "a", pod(spec)).refused(want);
+    };
+    let secret = |name: &str| json!({"volumes": [{"name": "v", "secret": {"secretName": name}}]});
+    run(secret("own"), expect!["fine"]);
+    run(
+        secret("other"),
+        expect![[
+            r#"403 pods "p" is forbidden: volume with secret.secretName="other" is not allowed because service account strict does not reference that secret"#
+        ]],
+    );
+    let variable = json!([{"name": "E", "valueFrom": {"secretKeyRef": {"name": "other", "key": "k"}}}]);
+    run(
+        json!({"containers": [{"name": "c", "env": variable}]}),
+        expect![[
+            r#"403 pods "p" is forbidden: container c with envVar E referencing secret.secretName="other" is not allowed because service account strict does not reference that secret"#
+        ]],
+    );
+    run(
+        json!({"initContainers": [{"name": "i", "envFrom": [{"secretRef": {"name": "other"}}]}]}),
+        expect![[
+            r#"403 pods "p" is forbidden: init container i with envFrom referencing secret.secretName="other" is not allowed because service account strict does not reference that secret"#
+        ]],
+    );
+    run(
+        json!({"imagePullSecrets": [{"name": "pull"}, {"name": "own"}]}),
+        expect![[
+            r#"403 pods "p" is forbidden: imagePullSecrets[1].name="own" is not allowed because service account strict does not reference that imagePullSecret"#
+        ]],
+    );
+    let added = json!({"metadata": {"name": "p"}, "spec": {"serviceAccountName": "strict",
+        "ephemeralContainers": [{"name": "d", "env": variable}]}});
+    let update = Case { operation: Operation::Update, subresource: "ephemeralcontainers", ..admin("pods", "a", added) };
+    update.refused(expect![[r#"403 pods "p" is forbidden: ephemeral container d with envVar E referencing secret.secretName="other" is not allowed because service account strict does not reference that secret"#]]);
+}
+
+#[test]
+fn pods_are_labelled_with_the_zone_and_region_of_their_node() {
+    let labels = |case: Case<'_>| case.run().unwrap()["metadata"]["labels"].to_string();
+    let both = r#"{"topology.kubernetes.io/region":"r","topology.kubernetes.io/zone":"z"}"#;
+    assert_eq!(labels(admin("pods", "a", pod(json!({"nodeName": "zoned"})))), both);
+    let binding = |kind: &str, name: &str| {
+        let object = json!({"metadata": {"name": "p"}, "target": {"kind": kind, "name": name}});
+        Case { subresource: "binding", ..admin("pods", "a", object) }
+    };
+    assert_eq!(labels(binding("Node", "zoned")), both);
+    for other in [binding("", "zoned"), binding("Node", "n1"), binding("Node", "absent")] {
+        assert_eq!(labels(other), "null");
+    }
 }

@@ -70,9 +70,9 @@ async fn bind(call: &mut Call<'_>) -> Result<Answer, Status> {
 /// Sets a pod's node. Also serves `POST bindings`.
 pub async fn bind_pod(call: &mut Call<'_>, name: &str, binding: Value) -> Result<Answer, Status> {
     let target = binding["target"]["name"].as_str().unwrap_or_default().to_owned();
-    if target.is_empty() {
-        let error = Error::required(&Path::new("target").child("name"), "");
-        return Err(Status::plain(500, "", error.to_string()));
+    let errors = binding_errors(&binding["target"]);
+    if !errors.is_empty() {
+        return Err(Status::unreasoned(api::field::aggregate(&errors)));
     }
     let both = create::Phase::Both;
     let binding = create::admit(call, Operation::Create, "binding", binding, &Value::Null, both).await?;
@@ -97,11 +97,11 @@ pub async fn bind_pod(call: &mut Call<'_>, name: &str, binding: Value) -> Result
             return Err(conflict(format!("pod {name} has non-empty .spec.schedulingGates")));
         }
         child_mut(&mut pod, "spec").insert("nodeName".to_owned(), target.clone().into());
-        let annotations = binding.annotations().clone();
-        if !annotations.is_empty() {
-            let metadata = metadata_mut(&mut pod);
-            let held = metadata.entry("annotations").or_insert_with(|| json!({}));
-            held.as_object_mut().into_iter().for_each(|held| held.extend(annotations.clone()));
+        for (member, given) in [("annotations", binding.annotations()), ("labels", binding.labels())] {
+            if !given.is_empty() {
+                let held = metadata_mut(&mut pod).entry(member).or_insert_with(|| json!({}));
+                held.as_object_mut().into_iter().for_each(|held| held.extend(given.clone()));
+            }
         }
         let now = api::time::format_seconds(call.api.clock.now());
         set_condition(
@@ -113,6 +113,20 @@ pub async fn bind_pod(call: &mut Call<'_>, name: &str, binding: Value) -> Result
     };
     write_raw(call, "pods", name, &make, dry).await?;
     Ok(success(call))
+}
+
+/// `ValidatePodBinding`
+fn binding_errors(target: &Value) -> Vec<Error> {
+    let (kind, name) = (target["kind"].as_str().unwrap_or_default(), target["name"].as_str().unwrap_or_default());
+    let path = Path::new("target");
+    let mut errors = Vec::new();
+    if !matches!(kind, "" | "Node") {
+        errors.push(Error::not_supported_as_listed(&path.child("kind"), kind, &["Node", "<empty>"]));
+    }
+    if name.is_empty() {
+        errors.push(Error::required(&path.child("name"), ""));
+    }
+    errors
 }
 
 fn set_condition(pod: &mut Value, condition: Value) {

@@ -4,7 +4,7 @@ use crate::authn::Authenticators;
 use crate::authz::Authorizers;
 use crate::chain::{Authorizer, Decision, Reviews};
 use crate::request::RequestInfo;
-use crate::tokens::ServiceAccountTokens;
+use crate::tokens::{Refused, ServiceAccountTokens};
 use crate::user::UserInfo;
 use api::status::{Status, Subject};
 use clock::SharedClock;
@@ -41,11 +41,12 @@ impl SecurityReviews {
         }
         let audiences = strings(&body["spec"]["audiences"]);
         let status = match self.authenticators.token_user(token, &audiences) {
-            Some(user) => {
+            Ok(user) => {
                 let audiences = self.tokens.matching_audiences(token, &audiences);
                 json!({"authenticated": true, "user": user_value(&user), "audiences": audiences})
             }
-            None => json!({"user": {}, "error": "invalid bearer token"}),
+            Err(Refused::Unknown) => json!({"user": {}, "error": "invalid bearer token"}),
+            Err(Refused::Because(why)) => json!({"user": {}, "error": format!("[invalid bearer token, {why}]")}),
         };
         Ok(with_status(body, status))
     }
@@ -98,9 +99,14 @@ impl SecurityReviews {
             return Err(Status::bad_request("no namespace on request"));
         }
         let (resource_rules, non_resource_rules) = self.authorizers.rules_for(user, namespace);
-        let status = json!({
-            "resourceRules": resource_rules, "nonResourceRules": non_resource_rules, "incomplete": false,
+        let is_node = crate::authz::node_name(user).is_some();
+        let mut status = json!({
+            "resourceRules": resource_rules, "nonResourceRules": non_resource_rules, "incomplete": is_node,
         });
+        if is_node {
+            // what a node may is said by what runs on it, not by rules
+            status["evaluationError"] = "node authorizer does not support user rule resolution".into();
+        }
         Ok(with_status(body, status))
     }
 }

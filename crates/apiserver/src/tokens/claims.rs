@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// How long after its deletion time stamp a bound object still counts, seconds: pods that shut down in order may need
 /// their token to the end (upstream's `gracefulDeletionLeeway`).
 const DELETION_LEEWAY_SECONDS: i64 = 60;
-/// How far the clocks of servers may be apart, seconds.
+/// How far the clocks of servers may be apart, seconds: a token is taken so long after its end too.
 const CLOCK_LEEWAY_SECONDS: i64 = 60;
 const EXTRA_PREFIX: &str = "authentication.kubernetes.io/";
 
@@ -54,19 +54,19 @@ impl NewClaims<'_> {
 }
 
 /// The user of verified claims that hold at `now`.
-pub(super) fn user(claims: &Value, reader: &SharedReader, now: jiff::Timestamp) -> Option<UserInfo> {
-    let seconds = now.as_second();
-    if claims["exp"].as_i64()? <= seconds || claims["nbf"].as_i64()? > seconds + CLOCK_LEEWAY_SECONDS {
-        return None;
-    }
+///
+/// # Errors
+/// Why they do not, in upstream's words.
+pub(super) fn user(claims: &Value, reader: &SharedReader, now: jiff::Timestamp) -> Result<UserInfo, String> {
+    check_times(claims, now.as_second())?;
     let private = &claims["kubernetes.io"];
-    let namespace = private["namespace"].as_str()?;
+    let namespace = private["namespace"].as_str().unwrap_or_default();
     let account = &private["serviceaccount"];
-    let name = account["name"].as_str()?;
+    let name = account["name"].as_str().unwrap_or_default();
     if claims["sub"] != format!("system:serviceaccount:{namespace}:{name}") {
-        return None;
+        return Err("service account token claims could not be validated".to_owned());
     }
-    lives(reader, "serviceaccounts", namespace, account, now)?;
+    check_account(reader, namespace, account, now)?;
     let mut extra = BTreeMap::new();
     let mut note = |key: &str, value: &Value| {
         if let Some(value) = value.as_str() {
@@ -74,15 +74,15 @@ pub(super) fn user(claims: &Value, reader: &SharedReader, now: jiff::Timestamp) 
         }
     };
     if private["secret"].is_object() {
-        lives(reader, "secrets", namespace, &private["secret"], now)?;
+        check_bound(reader, SECRETS, namespace, &private["secret"], now)?;
     }
     let (pod, node) = (&private["pod"], &private["node"]);
     if pod.is_object() {
-        lives(reader, "pods", namespace, pod, now)?;
+        check_bound(reader, PODS, namespace, pod, now)?;
         note("pod-name", &pod["name"]);
         note("pod-uid", &pod["uid"]);
     } else if node.is_object() {
-        lives(reader, "nodes", "", node, now)?;
+        check_bound(reader, NODES, "", node, now)?;
     }
     if node.is_object() {
         note("node-name", &node["name"]);
@@ -91,7 +91,7 @@ pub(super) fn user(claims: &Value, reader: &SharedReader, now: jiff::Timestamp) 
     if let Some(id) = claims["jti"].as_str() {
         extra.insert(CREDENTIAL_ID.to_owned(), vec![format!("JTI={id}")]);
     }
-    Some(UserInfo {
+    Ok(UserInfo {
         name: format!("system:serviceaccount:{namespace}:{name}"),
         uid: text(&account["uid"]),
         groups: vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")],
@@ -99,17 +99,71 @@ pub(super) fn user(claims: &Value, reader: &SharedReader, now: jiff::Timestamp) 
     })
 }
 
-/// Whether the very object (by uid) is there and not long since deleted.
-fn lives(reader: &SharedReader, plural: &str, namespace: &str, reference: &Value, now: jiff::Timestamp) -> Option<()> {
-    let object = reader.get("", plural, namespace, reference["name"].as_str()?)?;
-    if object["metadata"]["uid"] != reference["uid"] {
-        return None;
-    }
-    let Some(deleted) = object["metadata"]["deletionTimestamp"].as_str() else {
-        return Some(());
+/// The plural of what a token can be bound to, and how upstream speaks of it.
+type Bound = (&'static str, &'static str, &'static str);
+const SECRETS: Bound = ("secrets", "secret", "service account secret ref claim");
+const PODS: Bound = ("pods", "pod", "service account pod ref claim");
+const NODES: Bound = ("nodes", "node", "service account node ref claim");
+
+/// `Validate` of Go's JWT library, with its minute of leeway.
+fn check_times(claims: &Value, seconds: i64) -> Result<(), String> {
+    let (expiry, start, issued) = (claims["exp"].as_i64(), claims["nbf"].as_i64(), claims["iat"].as_i64());
+    let later = |time: Option<i64>| time.is_some_and(|time| time > seconds + CLOCK_LEEWAY_SECONDS);
+    let why = if later(start) {
+        "service account token is not valid yet"
+    } else if expiry.is_some_and(|end| end < seconds - CLOCK_LEEWAY_SECONDS) {
+        "service account token has expired"
+    } else if later(issued) {
+        "service account token is issued in the future"
+    } else {
+        return Ok(());
     };
-    let deleted: jiff::Timestamp = deleted.parse().ok()?;
-    (now.as_second() <= deleted.as_second() + DELETION_LEEWAY_SECONDS).then_some(())
+    Err(why.to_owned())
+}
+
+/// Whether the object is gone: long since deleted.
+fn is_past(object: &Value, now: jiff::Timestamp) -> bool {
+    let deleted = object["metadata"]["deletionTimestamp"].as_str();
+    let deleted = deleted.and_then(|deleted| deleted.parse::<jiff::Timestamp>().ok());
+    deleted.is_some_and(|deleted| now.as_second() > deleted.as_second() + DELETION_LEEWAY_SECONDS)
+}
+
+/// The account must be the very one (by uid).
+fn check_account(
+    reader: &SharedReader,
+    namespace: &str,
+    reference: &Value,
+    now: jiff::Timestamp,
+) -> Result<(), String> {
+    let (name, claimed) = (text(&reference["name"]), text(&reference["uid"]));
+    let found = reader.get("", "serviceaccounts", namespace, &name);
+    let account = found.ok_or_else(|| format!("serviceaccounts {name:?} not found"))?;
+    let uid = text(&account["metadata"]["uid"]);
+    if uid != claimed {
+        return Err(format!("service account UID ({uid}) does not match claim ({claimed})"));
+    }
+    if is_past(&account, now) {
+        return Err(format!("service account {namespace}/{name} has been deleted"));
+    }
+    Ok(())
+}
+
+/// What the token is bound to must be the very object.
+fn check_bound(
+    reader: &SharedReader,
+    (plural, kind, claim): Bound,
+    namespace: &str,
+    reference: &Value,
+    now: jiff::Timestamp,
+) -> Result<(), String> {
+    let found = reader.get("", plural, namespace, &text(&reference["name"]));
+    let object = found.filter(|object| !is_past(object, now));
+    let object = object.ok_or_else(|| "service account token has been invalidated".to_owned())?;
+    let (uid, claimed) = (text(&object["metadata"]["uid"]), text(&reference["uid"]));
+    if uid != claimed {
+        return Err(format!("{kind} UID ({uid}) does not match {claim} ({claimed})"));
+    }
+    Ok(())
 }
 
 pub(super) fn text(value: &Value) -> String {

@@ -43,16 +43,14 @@ pub(crate) fn apply_defaults(body: &mut Value) {
 impl ServiceAccountTokens {
     /// The answer to a TokenRequest.
     pub(crate) fn create(&self, request: &RequestInfo, body: &Value) -> Result<Value, Status> {
+        check_names(request, body)?;
         let account = self
             .reader
             .get("", "serviceaccounts", &request.namespace, &request.name)
             .ok_or_else(|| not_found("serviceaccounts", &request.name))?;
         let spec = &body["spec"];
-        let expiration = match spec["expirationSeconds"].as_i64() {
-            None | Some(0) => DEFAULT_EXPIRATION_SECONDS,
-            Some(seconds) => seconds,
-        };
-        self.check(request, body, expiration)?;
+        let expiration = spec["expirationSeconds"].as_i64().unwrap_or(DEFAULT_EXPIRATION_SECONDS);
+        check_expiration(expiration)?;
         let bound = self.bound(request, &spec["boundObjectRef"])?;
         let asked: Vec<String> = spec["audiences"].as_array().into_iter().flatten().map(text).collect();
         let audiences = if asked.is_empty() { self.audiences.clone() } else { asked };
@@ -81,29 +79,6 @@ impl ServiceAccountTokens {
         Ok(answer(request, body, &account, (audiences, expiration), (token, now)))
     }
 
-    fn check(&self, request: &RequestInfo, body: &Value, expiration: i64) -> Result<(), Status> {
-        let metadata = &body["metadata"];
-        for (member, own, words) in [
-            ("name", &request.name, "must match the service account name if specified"),
-            ("namespace", &request.namespace, "must match the service account namespace if specified"),
-        ] {
-            let given = metadata[member].as_str().unwrap_or_default();
-            if !given.is_empty() && given != own {
-                let path = Path::new("metadata").child(member);
-                return Err(invalid(&request.name, &[field::Error::invalid(&path, given, words)]));
-            }
-        }
-        let words = if expiration < MIN_EXPIRATION_SECONDS {
-            "may not specify a duration less than 10 minutes"
-        } else if expiration > MAX_EXPIRATION_SECONDS {
-            "may not specify a duration larger than 2^32 seconds"
-        } else {
-            return Ok(());
-        };
-        let path = Path::new("spec").child("expirationSeconds");
-        Err(invalid("", &[field::Error::invalid(&path, expiration, words)]))
-    }
-
     /// The object that the token shall live and die with.
     fn bound(&self, request: &RequestInfo, reference: &Value) -> Result<Option<Bound>, Status> {
         if reference.is_null() {
@@ -111,10 +86,11 @@ impl ServiceAccountTokens {
         }
         let (version, kind) = (text(&reference["apiVersion"]), text(&reference["kind"]));
         let name = text(&reference["name"]);
-        let (kind, plural, namespace) = match (version.as_str(), kind.as_str()) {
-            ("v1", "Pod") => ("pod", "pods", request.namespace.as_str()),
-            ("v1", "Secret") => ("secret", "secrets", request.namespace.as_str()),
-            ("v1", "Node") => ("node", "nodes", ""),
+        let group = version.split_once('/').map_or("", |(group, _)| group);
+        let (kind, plural, namespace) = match (group, kind.as_str()) {
+            ("", "Pod") => ("pod", "pods", request.namespace.as_str()),
+            ("", "Secret") => ("secret", "secrets", request.namespace.as_str()),
+            ("", "Node") => ("node", "nodes", ""),
             _ => {
                 // A version of the core group is printed with the empty group before it.
                 let core = if version.contains('/') { "" } else { "/" };
@@ -137,10 +113,41 @@ impl ServiceAccountTokens {
             let why = format!(
                 "the UID in the bound object reference ({asked}) does not match the UID in record. The object might have been deleted and then recreated"
             );
-            return Err(Status::conflict(&Subject { group: "", resource: plural, name: &name }, &why));
+            // upstream puts the kind where the resource should be
+            let kind = text(&reference["kind"]);
+            return Err(Status::conflict(&Subject { group: "", resource: &kind, name: &name }, &why));
         }
         Ok(Some(Bound { kind, object }))
     }
+}
+
+/// The body may repeat what the path says.
+fn check_names(request: &RequestInfo, body: &Value) -> Result<(), Status> {
+    let metadata = &body["metadata"];
+    for (member, own, words) in [
+        ("name", &request.name, "must match the service account name if specified"),
+        ("namespace", &request.namespace, "must match the service account namespace if specified"),
+    ] {
+        let given = metadata[member].as_str().unwrap_or_default();
+        if !given.is_empty() && given != own {
+            let path = Path::new("metadata").child(member);
+            return Err(invalid(&request.name, &[field::Error::invalid(&path, given, words)]));
+        }
+    }
+    Ok(())
+}
+
+/// `ValidateTokenRequest`
+fn check_expiration(expiration: i64) -> Result<(), Status> {
+    let words = if expiration < MIN_EXPIRATION_SECONDS {
+        "may not specify a duration less than 10 minutes"
+    } else if expiration > MAX_EXPIRATION_SECONDS {
+        "may not specify a duration larger than 2^32 seconds"
+    } else {
+        return Ok(());
+    };
+    let path = Path::new("spec").child("expirationSeconds");
+    Err(invalid("", &[field::Error::invalid(&path, expiration, words)]))
 }
 
 fn answer(

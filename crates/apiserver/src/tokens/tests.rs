@@ -60,7 +60,16 @@ impl Cluster {
     }
 
     fn good(&self, token: &str) -> bool {
-        self.tokens.authenticate(token, &[]).is_some()
+        self.tokens.authenticate(token, &[]).is_ok()
+    }
+}
+
+impl Cluster {
+    fn refused(&self, token: &str, want: Expect) {
+        match self.tokens.authenticate(token, &[]) {
+            Err(Refused::Because(why)) => want.assert_eq(&why),
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -90,7 +99,11 @@ fn audiences() {
     let vault = cluster.token(json!({"audiences": ["vault", "x"]}));
     let wanted = ["vault".to_owned(), "other".to_owned()];
     assert!(!cluster.good(&vault));
-    assert!(cluster.tokens.authenticate(&vault, &wanted).is_some());
+    assert!(cluster.tokens.authenticate(&vault, &wanted).is_ok());
+    cluster.refused(
+        &vault,
+        expect![[r#"token audiences ["vault" "x"] is invalid for the target audiences ["https://issuer"]"#]],
+    );
     assert_eq!(cluster.tokens.matching_audiences(&vault, &wanted), ["vault"]);
 }
 
@@ -99,17 +112,22 @@ fn tokens_end() {
     let cluster = cluster();
     let (hour, injected) = (cluster.token(json!({})), cluster.token(bound()));
     assert!(cluster.good(&hour) && cluster.good(&injected));
-    cluster.clock.advance(Duration::from_secs(3600));
-    assert!(!cluster.good(&hour));
+    // a minute more, since clocks differ
+    cluster.clock.advance(Duration::from_secs(3660));
+    assert!(cluster.good(&hour));
+    cluster.clock.advance(Duration::from_secs(1));
+    cluster.refused(&hour, expect!["service account token has expired"]);
     // The injected one lives as long as its pod.
     cluster.clock.advance(Duration::from_secs(3600));
     assert!(cluster.good(&injected));
     cluster.objects.put(pod("pod-2"));
-    assert!(!cluster.good(&injected));
+    cluster.refused(&injected, expect!["pod UID (pod-2) does not match service account pod ref claim (pod-1)"]);
     cluster.objects.put(pod("pod-1"));
     assert!(cluster.good(&injected));
     cluster.objects.remove("", "pods", &json!("a"), &json!("p"));
-    assert!(!cluster.good(&injected));
+    cluster.refused(&injected, expect!["service account token has been invalidated"]);
+    let broken = injected.rsplit_once('.').unwrap().0.to_owned() + "." + &"A".repeat(86);
+    cluster.refused(&broken, expect!["go-jose/go-jose: error in cryptographic primitive"]);
 }
 
 #[test]
@@ -132,7 +150,9 @@ fn a_new_account_of_the_same_name_is_another() {
     let mut other = account();
     other["metadata"]["uid"] = "sa-2".into();
     cluster.objects.put(other);
-    assert!(!cluster.good(&token));
+    cluster.refused(&token, expect!["service account UID (sa-2) does not match claim (sa-1)"]);
+    cluster.objects.remove("", "serviceaccounts", &json!("a"), &json!("robot"));
+    cluster.refused(&token, expect![[r#"serviceaccounts "robot" not found"#]]);
 }
 
 fn refused(spec: Value, want: Expect) {
@@ -146,6 +166,12 @@ fn refusals() {
         json!({"expirationSeconds": 10}),
         expect![[
             r#"422 TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 10: may not specify a duration less than 10 minutes null"#
+        ]],
+    );
+    refused(
+        json!({"expirationSeconds": 0}),
+        expect![[
+            r#"422 TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 0: may not specify a duration less than 10 minutes null"#
         ]],
     );
     refused(
@@ -169,7 +195,7 @@ fn refusals() {
     refused(
         json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "z"}}),
         expect![[
-            r#"409 Operation cannot be fulfilled on pods "p": the UID in the bound object reference (z) does not match the UID in record. The object might have been deleted and then recreated "p""#
+            r#"409 Operation cannot be fulfilled on Pod "p": the UID in the bound object reference (z) does not match the UID in record. The object might have been deleted and then recreated "p""#
         ]],
     );
 }
