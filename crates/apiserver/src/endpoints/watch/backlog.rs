@@ -19,7 +19,7 @@ pub(super) struct Backlog {
     pub(super) changes: Changes,
     /// The revision of a bookmark that is due: all changes up to it have come.
     bookmark: Option<u64>,
-    /// That of the last change that was looked at.
+    /// That of the last change that was looked at, or that the client has seen: what is not younger is not told.
     last: u64,
 }
 
@@ -27,7 +27,7 @@ impl Backlog {
     pub(super) fn new(beginning: Beginning) -> Self {
         let Subscription { missed, changes } = beginning.subscription;
         let (initial, initial_end) = (beginning.selected.into_iter(), beginning.initial_end);
-        Self { initial, initial_end, missed: missed.into_iter(), changes, bookmark: None, last: 0 }
+        Self { initial, initial_end, missed: missed.into_iter(), changes, bookmark: None, last: beginning.after }
     }
 
     /// Asks for a bookmark once all changes up to `revision`, which have come, are told.
@@ -43,8 +43,10 @@ impl Backlog {
         if let Some(revision) = self.initial_end.take() {
             return Some(Next::Bookmark { revision, initial_end: true });
         }
-        if let Some(change) = self.missed.next().or_else(|| self.changes.try_recv()) {
-            return Some(self.look_at(change));
+        while let Some(change) = self.missed.next().or_else(|| self.changes.try_recv()) {
+            if let Some(next) = self.look_at(change) {
+                return Some(next);
+            }
         }
         // Who was cut off has lost changes, and must not be told that it has not.
         let revision = self.bookmark.take().filter(|_| !self.changes.is_cut_off())?;
@@ -54,13 +56,20 @@ impl Backlog {
 
     /// The next change, once it comes; `None`: there will be none.
     pub(super) async fn recv(&mut self) -> Option<Next> {
-        let change = self.changes.recv().await?;
-        Some(self.look_at(change))
+        loop {
+            let change = self.changes.recv().await?;
+            if let Some(next) = self.look_at(change) {
+                return Some(next);
+            }
+        }
     }
 
-    fn look_at(&mut self, change: Arc<Change>) -> Next {
+    fn look_at(&mut self, change: Arc<Change>) -> Option<Next> {
+        if change.revision <= self.last {
+            return None;
+        }
         self.last = change.revision;
-        Next::Change(change)
+        Some(Next::Change(change))
     }
 }
 
@@ -77,7 +86,7 @@ mod tests {
 
     fn backlog(changes: Changes) -> Backlog {
         let subscription = Subscription { missed: vec![change(1)], changes };
-        Backlog::new(Beginning { selected: Vec::new(), initial_end: None, subscription })
+        Backlog::new(Beginning { selected: Vec::new(), initial_end: None, after: 0, subscription })
     }
 
     fn told(backlog: &mut Backlog) -> Vec<String> {
@@ -99,6 +108,16 @@ mod tests {
         backlog.bookmark(3);
         feeder.offer(&change(5));
         assert_eq!(told(&mut backlog), ["change 5", "bookmark 5"]);
+    }
+
+    #[test]
+    fn who_has_seen_a_later_revision_is_told_of_what_comes_after_it() {
+        let (feeder, changes) = queue();
+        let subscription = Subscription { missed: Vec::new(), changes };
+        let beginning = Beginning { selected: Vec::new(), initial_end: None, after: 3, subscription };
+        let mut backlog = Backlog::new(beginning);
+        (2..6).for_each(|revision| assert!(feeder.offer(&change(revision))));
+        assert_eq!(told(&mut backlog), ["change 4", "change 5"]);
     }
 
     #[test]

@@ -31,9 +31,9 @@ const FUTURE_REVISION_WAIT: Duration = Duration::from_secs(3);
 pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
     let teller = match begin(call).await? {
         Ok(teller) => teller,
-        // The history does not reach back that far: upstream says so inside of the stream.
-        Err(expired) => {
-            let frame = frame::of(call.accept.media, "ERROR", &expired.to_value());
+        // The history does not reach that far: upstream says so inside of the stream.
+        Err(out_of_reach) => {
+            let frame = frame::of(call.accept.media, "ERROR", &out_of_reach.to_value());
             return Ok(answer::answer(200, call.accept.media.stream_type(), frame));
         }
     };
@@ -58,7 +58,7 @@ pub async fn observe(call: &Call<'_>) -> Result<Observation, Status> {
     Ok(observed::stream(teller, call))
 }
 
-/// Reads what is asked, and subscribes to it. The inner error is that of a revision that is too old.
+/// Reads what is asked, and subscribes to it. The inner error is that of a revision that is too old or too young.
 async fn begin(call: &Call<'_>) -> Result<Result<Teller, Status>, Status> {
     let selection = Selection::of(call.info, &call.row)?;
     let query = &call.info.query;
@@ -71,10 +71,11 @@ async fn begin(call: &Call<'_>) -> Result<Result<Teller, Status>, Status> {
     let asked = query.get("resourceVersion").unwrap_or_default();
     let revision: u64 =
         if asked.is_empty() { 0 } else { asked.parse().map_err(|_| super::options::bad_revision(asked))? };
-    if revision > call.api.cache.revision() {
+    // Who does not ask for what is there is just told of what comes after the revision, whenever that is.
+    if revision > call.api.cache.revision() && initial_events == Some(true) {
         let reached = clock::timeout(&*call.api.clock, FUTURE_REVISION_WAIT, call.api.cache.reached(revision)).await;
         if reached.is_none() {
-            return Err(page::too_large(revision, call.api.cache.revision()));
+            return Ok(Err(page::too_large(revision, call.api.cache.revision())));
         }
     }
     let shelf = page::shelf(call);
@@ -104,7 +105,8 @@ async fn begin(call: &Call<'_>) -> Result<Result<Teller, Status>, Status> {
         }
         initial_end = (initial_events == Some(true) && bookmarks).then_some(snapshot.revision);
     }
-    let beginning = Beginning { selected, initial_end, subscription };
+    let after = if wants_initial { 0 } else { revision };
+    let beginning = Beginning { selected, initial_end, after, subscription };
     Ok(Ok(Teller::new(call.api, &call.row, selection, beginning, Lasting { bookmarks, seconds })))
 }
 

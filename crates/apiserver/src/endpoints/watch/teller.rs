@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Bookmarks go out this often, as upstream's do.
 const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
+/// The last one goes out this long before the end, so that who comes back has little to catch up with.
+const LAST_BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 
 /// What comes first.
 pub(super) struct Beginning {
@@ -23,6 +25,8 @@ pub(super) struct Beginning {
     pub(super) selected: Vec<Arc<Entry>>,
     /// The revision of the bookmark after them, where one was asked for.
     pub(super) initial_end: Option<u64>,
+    /// The revision that the client has seen already; 0 for none.
+    pub(super) after: u64,
     pub(super) subscription: Subscription,
 }
 
@@ -52,6 +56,14 @@ pub(super) struct Teller {
     retired: CancellationToken,
     deadline: BoxFuture<'static, ()>,
     bookmark_due: BoxFuture<'static, ()>,
+    /// How much time is left when it is.
+    left: Duration,
+}
+
+/// How long it is to the next bookmark when the watch lasts that much longer; `None`: there will be none.
+fn bookmark_wait(left: Duration) -> Option<Duration> {
+    let last = left.checked_sub(LAST_BOOKMARK_BEFORE_END).filter(|wait| !wait.is_zero())?;
+    Some(last.min(BOOKMARK_PERIOD))
 }
 
 impl Teller {
@@ -62,16 +74,28 @@ impl Teller {
         beginning: Beginning,
         lasting: Lasting,
     ) -> Self {
-        Self {
+        let mut teller = Self {
             retired: api.rows.retirement(row),
             deadline: api.clock.sleep(Duration::from_secs(lasting.seconds)),
-            bookmark_due: api.clock.sleep(BOOKMARK_PERIOD),
+            bookmark_due: Box::pin(std::future::pending()),
+            left: Duration::from_secs(lasting.seconds),
             api: api.clone(),
             selection,
             bookmarks: lasting.bookmarks,
             backlog: Backlog::new(beginning),
             ended: false,
-        }
+        };
+        teller.plan_bookmark();
+        teller
+    }
+
+    fn plan_bookmark(&mut self) {
+        let wait = bookmark_wait(self.left).filter(|_| self.bookmarks);
+        self.left = self.left.saturating_sub(wait.unwrap_or_default());
+        self.bookmark_due = match wait {
+            Some(wait) => self.api.clock.sleep(wait),
+            None => Box::pin(std::future::pending()),
+        };
     }
 
     /// The server that is watched.
@@ -119,10 +143,8 @@ impl Teller {
                 },
                 () = &mut self.deadline => self.ended = true,
                 () = &mut self.bookmark_due => {
-                    self.bookmark_due = self.api.clock.sleep(BOOKMARK_PERIOD);
-                    if self.bookmarks {
-                        self.backlog.bookmark(self.api.cache.revision());
-                    }
+                    self.plan_bookmark();
+                    self.backlog.bookmark(self.api.cache.revision());
                 }
             }
         }
@@ -166,4 +188,26 @@ impl Teller {
 fn cut_off(revision: u64) -> Status {
     let message = format!("too old resource version: the watch was too slow and was cut off before {revision}");
     Status::plain(410, "Expired", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bookmarks_come_each_minute_and_right_before_the_end() {
+        let waits = |seconds: u64| {
+            let mut left = Duration::from_secs(seconds);
+            let next = || {
+                let wait = bookmark_wait(left)?;
+                left -= wait;
+                Some(wait.as_secs())
+            };
+            std::iter::from_fn(next).collect::<Vec<_>>()
+        };
+        assert_eq!(waits(150), [60, 60, 28]);
+        assert_eq!(waits(62), [60]);
+        assert_eq!(waits(3), [1]);
+        assert!(waits(2).is_empty() && waits(0).is_empty());
+    }
 }
