@@ -18,6 +18,7 @@ mod reset;
 mod track;
 mod typed;
 mod validate;
+mod versions;
 
 pub use configuration::{ApplyRequest, apply, merge_configuration};
 pub use conflict::{ApplyError, Conflict};
@@ -25,6 +26,7 @@ pub use managed::retain_timestamps;
 pub use manager_name::{MAX_MANAGER_BYTES, manager_from_user_agent, validate_manager};
 pub use reset::{reset_fields, reset_fields_of_custom};
 pub use track::update_managed_fields;
+pub use versions::Versions;
 
 use crate::fieldset::Set;
 use crate::schema::Schema;
@@ -68,6 +70,8 @@ pub struct Writer<'a> {
     pub reset: &'a Reset,
     /// The time of the request, RFC 3339 with whole seconds.
     pub now: &'a str,
+    /// The other versions of the object, where it has entries of such; without, all entries are taken to be of this one.
+    pub versions: Option<&'a dyn Versions>,
 }
 
 #[cfg(test)]

@@ -247,6 +247,7 @@ fn written(
         subresource: &at.subresource,
         reset: &reset,
         now: NOW,
+        versions: None,
     };
     let sent = request.get("body").cloned().unwrap_or(Value::Null);
     if patch_type == Some(PatchType::Apply) {
@@ -341,8 +342,15 @@ fn failed_patch(run: &mut Run, what: &str, request: &Value, at: &Endpoint, live:
             let manager = query(request, "fieldManager");
             let reset = reset_fields(&at.group, &at.plural, &at.subresource, schema.field("status").is_some());
             let subresource = &at.subresource;
-            let writer =
-                Writer { schema, manager: &manager, api_version: &api_version, subresource, reset: &reset, now: NOW };
+            let writer = Writer {
+                schema,
+                manager: &manager,
+                api_version: &api_version,
+                subresource,
+                reset: &reset,
+                now: NOW,
+                versions: None,
+            };
             let force = query(request, "force") == "true";
             apply(Some(live), ApplyRequest { config: sent, kind: &kind, force }, &writer)
                 .err()

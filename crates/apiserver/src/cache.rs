@@ -91,6 +91,20 @@ impl Cache {
         }
     }
 
+    /// How many objects there are of each resource.
+    pub fn counts(&self) -> Vec<(String, usize)> {
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = Vec::new();
+        for (group, of_group) in shelves.iter() {
+            for (plural, shelf) in of_group {
+                let name = if group.is_empty() { plural.to_string() } else { format!("{plural}.{group}") };
+                counts.push((name, self.snapshot(shelf).len()));
+            }
+        }
+        counts.sort_unstable();
+        counts
+    }
+
     pub(crate) fn set_revision(&self, revision: u64) {
         self.applied.send_if_modified(|at| {
             let grown = revision > *at;

@@ -2,6 +2,7 @@
 
 use crate::accept::Accept;
 use crate::decode::FieldValidation;
+use crate::endpoints::sisters::Sisters;
 use crate::request::RequestInfo;
 use crate::server::Api;
 use crate::user::UserInfo;
@@ -29,6 +30,8 @@ pub struct Call<'a> {
     pub body: Bytes,
     /// `Warning` headers for the answer, also if it is an error.
     pub warnings: Vec<String>,
+    /// The other versions of what is being changed, where they matter.
+    pub sisters: Option<Arc<Sisters>>,
 }
 
 impl Call<'_> {

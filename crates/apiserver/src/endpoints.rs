@@ -13,6 +13,7 @@ pub mod page;
 pub mod patch;
 mod scale;
 mod scale_managers;
+pub mod sisters;
 pub mod subresource;
 pub mod update;
 pub mod view;

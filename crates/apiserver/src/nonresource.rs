@@ -27,7 +27,12 @@ pub async fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &Hea
         "/version" => version(),
         "/healthz" | "/livez" | "/readyz" => health(api, info).await,
         "/metrics" => {
-            answer::answer(200, "text/plain; version=0.0.4; charset=utf-8", api.metrics.text(api.cache.revision()))
+            let facts = crate::metrics::Facts {
+                revision: api.cache.revision(),
+                objects: api.cache.counts(),
+                git_version: GIT_VERSION,
+            };
+            answer::answer(200, "text/plain; version=0.0.4; charset=utf-8", api.metrics.text(&facts))
         }
         "" => paths(api),
         _ if path.starts_with("/openapi/") => openapi(api, info, path, headers),

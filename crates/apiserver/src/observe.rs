@@ -22,7 +22,8 @@ pub(crate) async fn observe(api: &Arc<Api>, request: &Request<()>, user: &UserIn
     let info = RequestInfo::new(request.method(), request.uri().path(), request.uri().query().unwrap_or_default());
     let outcome = begin(api, request, &info, user).await;
     let code = outcome.as_ref().map_or_else(|status| status.code, |_| 200);
-    api.metrics.request(&info.verb, &info.resource, code, api.clock.monotonic().saturating_sub(started));
+    let labels = pipeline::labels_of(api, &info, request.headers());
+    api.metrics.request(labels, code, api.clock.monotonic().saturating_sub(started));
     outcome
 }
 
@@ -38,7 +39,7 @@ async fn begin(
     let row = api.rows.find(&info.api_group, &info.api_version, &info.resource).ok_or_else(answer::no_such_resource)?;
     let accept = accept::negotiate(pipeline::accept_header(request.headers()), pipeline::offer_of(info, &row))?;
     let (headers, body, warnings) = (request.headers(), Bytes::new(), Vec::new());
-    let call = Call { api, info, user, row, accept, headers, body, warnings };
+    let call = Call { api, info, user, row, accept, headers, body, warnings, sisters: None };
     endpoints::check_route(&call)?;
     if info.verb != "watch" {
         return Err(answer::method_not_allowed());

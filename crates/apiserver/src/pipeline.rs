@@ -42,6 +42,7 @@ pub async fn handle(api: Arc<Api>, request: Request<RequestBody>, identity: Iden
     let info = RequestInfo::new(&method, request.uri().path(), request.uri().query().unwrap_or_default());
     let verb = info.verb.clone();
     let resource = info.resource.clone();
+    let labels = labels_of(&api, &info, request.headers());
     let (pretty, gzip) = (pretty::asked(request.headers(), &info), compress::asked(request.headers()));
     let guarded = AssertUnwindSafe(in_time(&api, request, info, identity, &verb)).catch_unwind().await;
     let mut response = guarded.unwrap_or_else(|_| {
@@ -58,9 +59,17 @@ pub async fn handle(api: Arc<Api>, request: Request<RequestBody>, identity: Iden
     if let Ok(value) = audit.parse() {
         response.headers_mut().insert("audit-id", value);
     }
-    response.headers_mut().insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache, private"));
-    api.metrics.request(&verb, &resource, response.status().as_u16(), api.clock.monotonic().saturating_sub(started));
+    let uncached = http::HeaderValue::from_static("no-cache, private");
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(uncached);
+    api.metrics.request(labels, response.status().as_u16(), api.clock.monotonic().saturating_sub(started));
     response
+}
+
+/// The labels of a request in the metrics.
+pub(crate) fn labels_of(api: &Api, info: &RequestInfo, headers: &http::HeaderMap) -> String {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_known = api.rows.find(&info.api_group, &info.api_version, &info.resource).is_some();
+    crate::metrics::labels(info, content_type, is_known)
 }
 
 /// Answers, unless the time is over before: also when the body does not come, so that who stops half-way does not keep
@@ -156,6 +165,7 @@ async fn serve(
         headers: &headers,
         body: Bytes::new(),
         warnings: Vec::new(),
+        sisters: None,
     };
     if endpoints::is_outside_scope(&call) {
         return answer::page_not_found();

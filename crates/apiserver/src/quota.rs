@@ -199,6 +199,7 @@ async fn change(
             subresource: "status",
             reset: &reset,
             now: &now,
+            versions: None,
         };
         api::apply::update_managed_fields(Some(&old), &mut new, &writer);
         match call.api.storage.put(&row, &key, &new, Expect::At(Revision(entry.revision))).await {

@@ -249,3 +249,29 @@ async fn a_policy_for_one_version_is_asked_about_the_others_too() {
     make(&service, "v1", "a", "9".into()).await;
     server.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_owns_what_is_judged_in_the_version_that_they_wrote() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let service = admin(&server);
+    let (hook, asked) = hook().await;
+    define(&service, &json!({"url": hook.url("/"), "caBundle": hook.ca_bundle()})).await;
+    let apply = async |version: &str, manager: &str, size: Value| {
+        let path = format!("{}/a?fieldManager={manager}", gadgets(version));
+        send(&service, Method::PATCH, &path, "application/apply-patch+yaml", gadget(version, "a", size)).await
+    };
+    assert_eq!(apply("v1", "first", "3".into()).await.0, 201);
+    let (code, conflict) = apply("v2", "second", 4.into()).await;
+    let message = r#"Apply failed with 1 conflict: conflict with "first": .spec.size"#;
+    assert_eq!((code, &conflict["message"]), (409, &json!(message)));
+    // The stored object in the version of the request; then that and what it would become in the version of `first`.
+    assert_eq!(*asked.lock().unwrap(), [1, 1, 1]);
+    // The same in the other version's form is the same.
+    let (code, shared) = apply("v2", "second", 3.into()).await;
+    assert_eq!(code, 200, "{shared}");
+    let entries = shared["metadata"]["managedFields"].as_array().unwrap();
+    let versions: Vec<&Value> = entries.iter().map(|entry| &entry["apiVersion"]).collect();
+    assert_eq!(versions, ["example.com/v2", "example.com/v1"], "{shared}");
+    server.shutdown().await;
+}

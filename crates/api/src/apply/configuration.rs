@@ -4,11 +4,10 @@ use super::conflict::{ApplyError, Conflict, with_manager};
 use super::fields_of::fields_of;
 use super::managed::{self, Entry, Operation};
 use super::merge::merge;
-use super::prune::prune;
 use super::typed::{Shape, Typed, zero_value};
 use super::validate::validate;
+use super::versions::{ByVersion, prune_in_versions};
 use super::{Writer, last_applied, track};
-use crate::fieldset::Set;
 use crate::meta::{ObjectMeta, metadata_mut};
 use crate::schema::Schema;
 use serde_json::Value;
@@ -152,18 +151,14 @@ fn attempt(
     let last = at.map(|at| entries.swap_remove(at));
     let mut object = merge(typed, old, request.config);
     if let Some(last) = last.as_ref().filter(|last| !last.set.is_empty()) {
-        let owned = entries.iter().fold(mine.set.clone(), |all, entry| all.union(entry.set.clone()));
-        object = prune(typed, object, &last.set, &owned);
+        object = prune_in_versions(writer, object, last, &entries, &mine);
     }
-    let changes = track::changes(writer, old, &object);
-    let changed = changes.modified.union(changes.added);
-    let conflicts = conflicts(&entries, &changed);
+    let mut changes = ByVersion::new(writer, old, &object, track::changes(writer, old, &object).into());
+    let conflicts = conflicts(&entries, &mut changes);
     if !request.force && !conflicts.is_empty() {
         return Err(ApplyError::Conflicts(conflicts));
     }
-    for entry in &mut entries {
-        entry.set = std::mem::take(&mut entry.set).difference(&changed).difference(&changes.removed);
-    }
+    track::take_away(&mut entries, &mut changes);
     mine.set = track::strip(mine.set);
     mine.time = last.map(|last| last.time).unwrap_or_default();
     entries.push(mine);
@@ -171,11 +166,12 @@ fn attempt(
     Ok((object, entries))
 }
 
-/// All fields of `changed` that others own, sorted by manager.
-fn conflicts(entries: &[Entry], changed: &Set) -> Vec<Conflict> {
+/// All fields that changed and that others own, sorted by manager.
+fn conflicts(entries: &[Entry], changes: &mut ByVersion<'_>) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
     for entry in entries {
-        let set = entry.set.intersection(changed);
+        let Some(changes) = changes.of(entry) else { continue };
+        let set = entry.set.intersection(&changes.changed);
         if !set.is_empty() {
             conflicts.push((&entry.manager, entry.operation, &entry.api_version, with_manager(entry, &set)));
         }

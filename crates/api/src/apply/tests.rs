@@ -28,7 +28,7 @@ impl Scene {
         let now = format!("2026-01-01T00:00:{:02}Z", self.second);
         let reset = reset_fields("", "things", subresource, true);
         let (schema, api_version) = (&self.schema, self.api_version);
-        let writer = Writer { schema, manager, api_version, subresource, reset: &reset, now: &now };
+        let writer = Writer { schema, manager, api_version, subresource, reset: &reset, now: &now, versions: None };
         run(self.live.as_ref(), &writer)
     }
 

@@ -3,6 +3,7 @@
 use super::compare::{Comparison, compare};
 use super::managed::{self, Entry, Operation};
 use super::typed::{Typed, zero_value};
+use super::versions::{ByVersion, is_foreign};
 use super::{Reset, Writer};
 use crate::fieldset::Set;
 use crate::meta::ObjectMeta;
@@ -50,7 +51,8 @@ pub fn update_managed_fields(live: Option<&Value>, new: &mut Value, writer: &Wri
     };
     let comparison = changes(writer, old, new);
     let (touched, untouched) = split(list, &comparison, writer);
-    let entries = settle(comparison, managed::decode(touched).unwrap_or_default(), writer);
+    let changes = ByVersion::new(writer, old, new, comparison.into());
+    let entries = settle(changes, managed::decode(touched).unwrap_or_default(), writer);
     managed::put(new, entries, untouched);
 }
 
@@ -87,24 +89,21 @@ fn split(list: Vec<Value>, comparison: &Comparison, writer: &Writer<'_>) -> (Vec
     }
     let sets = [&comparison.added, &comparison.modified, &comparison.removed];
     list.into_iter().partition(|entry| {
-        let of_writer = entry.get("manager").and_then(Value::as_str) == Some(writer.manager);
-        of_writer || entry.get("fieldsV1").is_some_and(|fields| sets.iter().any(|set| set.meets(fields)))
+        let text = |field: &str| entry.get(field).and_then(Value::as_str);
+        let is_special = text("manager") == Some(writer.manager) || is_foreign(writer, text("apiVersion"));
+        is_special || entry.get("fieldsV1").is_some_and(|fields| sets.iter().any(|set| set.meets(fields)))
     })
 }
 
 /// The entries after `writer` has changed `old` into `new` by an update.
 pub(super) fn track(old: &Value, new: &Value, entries: Vec<Entry>, writer: &Writer<'_>) -> Vec<Entry> {
-    settle(changes(writer, old, new), entries, writer)
+    settle(ByVersion::new(writer, old, new, changes(writer, old, new).into()), entries, writer)
 }
 
 /// What changed is the writer's from now on, and nobody else's.
-fn settle(comparison: Comparison, mut entries: Vec<Entry>, writer: &Writer<'_>) -> Vec<Entry> {
-    let changed = comparison.modified.union(comparison.added);
-    for entry in &mut entries {
-        let set = std::mem::take(&mut entry.set);
-        entry.set = set.difference(&changed).difference(&comparison.removed);
-    }
-    let owned = changed.difference(&UNOWNED);
+fn settle(mut changes: ByVersion<'_>, mut entries: Vec<Entry>, writer: &Writer<'_>) -> Vec<Entry> {
+    take_away(&mut entries, &mut changes);
+    let owned = changes.own().changed.clone().difference(&UNOWNED);
     if !owned.is_empty() {
         let entry = Entry {
             manager: writer.manager.to_owned(),
@@ -128,10 +127,35 @@ fn settle(comparison: Comparison, mut entries: Vec<Entry>, writer: &Writer<'_>) 
     entries
 }
 
+/// Takes from all entries what changed, and lets those go that have nothing left, or whose version nobody knows.
+pub(super) fn take_away(entries: &mut Vec<Entry>, changes: &mut ByVersion<'_>) {
+    entries.retain_mut(|entry| {
+        let Some(Changes { changed, removed }) = changes.of(entry) else { return false };
+        entry.set = std::mem::take(&mut entry.set).difference(changed).difference(removed);
+        true
+    });
+}
+
+/// What differs between two objects: what is new or has another value, and what is gone.
+pub(super) struct Changes {
+    pub(super) changed: Set,
+    pub(super) removed: Set,
+}
+
+impl From<Comparison> for Changes {
+    fn from(comparison: Comparison) -> Self {
+        Self { changed: comparison.modified.union(comparison.added), removed: comparison.removed }
+    }
+}
+
 /// What differs between two objects, as far as the endpoint lets it.
 pub(super) fn changes(writer: &Writer<'_>, old: &Value, new: &Value) -> Comparison {
-    let comparison = compare(Typed::root(writer.schema), old, new);
-    let filter = |set: Set| Reset::filter(writer.reset, set);
+    filtered(compare(Typed::root(writer.schema), old, new), writer.reset)
+}
+
+/// A comparison without what the endpoint puts back.
+pub(super) fn filtered(comparison: Comparison, reset: &Reset) -> Comparison {
+    let filter = |set: Set| Reset::filter(reset, set);
     Comparison {
         added: filter(comparison.added),
         modified: filter(comparison.modified),

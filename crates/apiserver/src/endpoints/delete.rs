@@ -251,8 +251,14 @@ pub async fn collection(call: &mut Call<'_>) -> Result<Answer, Status> {
         let mut info = call.info.clone();
         info.namespace = entry.header.namespace.to_string();
         info.name = entry.header.name.to_string();
-        let mut one =
-            Call { info: &info, row: call.row.clone(), warnings: Vec::new(), body: call.body.clone(), ..*call };
+        let mut one = Call {
+            info: &info,
+            row: call.row.clone(),
+            warnings: Vec::new(),
+            body: call.body.clone(),
+            sisters: None,
+            ..*call
+        };
         match delete_object(&mut one, &entry.header.name, &options).await {
             Ok(_) => items.push(conversion::served_value(call.api, &call.row, entry).await?),
             Err(status) if status.reason == "NotFound" => {} // someone else was faster

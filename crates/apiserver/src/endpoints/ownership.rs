@@ -1,5 +1,6 @@
 //! Who owns which fields of a new state: `managedFields` of writes that are no applies.
 
+use super::sisters;
 use crate::call::Call;
 use crate::decode;
 use api::apply;
@@ -13,6 +14,21 @@ pub fn track(call: &Call<'_>, live: Option<&Value>, object: &mut Value, subresou
     Ok(())
 }
 
+/// The same for a change, whose owners may have written other versions.
+pub async fn track_change(call: &Call<'_>, live: &Value, object: &mut Value, subresource: &str) -> Result<(), Status> {
+    if call.sisters.is_none() {
+        return track(call, Some(live), object, subresource);
+    }
+    loop {
+        let mut tried = object.clone();
+        track(call, Some(live), &mut tried, subresource)?;
+        if !sisters::resolve(call).await? {
+            *object = tried;
+            return Ok(());
+        }
+    }
+}
+
 /// The same for an object of another type than the row's.
 pub fn track_as(
     call: &Call<'_>,
@@ -24,7 +40,9 @@ pub fn track_as(
 ) {
     let reset = reset_of(&call.row, subresource);
     let (manager, now) = (call.manager(), call.now());
-    let writer = apply::Writer { schema, manager: &manager, api_version, subresource, reset: &reset, now: &now };
+    let versions = call.sisters.as_deref().map(|sisters| sisters as &dyn apply::Versions);
+    let reset = &reset;
+    let writer = apply::Writer { schema, manager: &manager, api_version, subresource, reset, now: &now, versions };
     apply::update_managed_fields(live, object, &writer);
 }
 

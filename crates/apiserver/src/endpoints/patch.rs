@@ -260,7 +260,11 @@ fn apply_to(
 ) -> Result<Made, Status> {
     let (manager, now, api_version) = (call.manager(), call.now(), target.wanted.api_version());
     let Target { schema, wanted, subresource, reset, .. } = *target;
-    let writer = Writer { schema, manager: &manager, api_version: &api_version, subresource, reset, now: &now };
+    // A Scale shows all entries in its own version.
+    let versions = call.sisters.as_deref().filter(|_| api_version == call.row.api_version());
+    let versions = versions.map(|sisters| sisters as &dyn apply::Versions);
+    let writer =
+        Writer { schema, manager: &manager, api_version: &api_version, subresource, reset, now: &now, versions };
     let merged = || {
         let request = ApplyRequest { config, kind: wanted.kind, force };
         apply::apply(live, request, &writer).map_err(|error| error.to_status())

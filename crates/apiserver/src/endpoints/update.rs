@@ -1,6 +1,7 @@
 //! `PUT`, and the way of every change to an existing object: [`change`].
 
 use super::create::{self, Phase, Written, storage_error};
+use super::sisters::{self, Sisters};
 use super::{delete, options, ownership, page};
 use crate::answer::Answer;
 use crate::cache::Entry;
@@ -206,13 +207,19 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     let row = call.row.clone();
     let old = conversion::served_value(call.api, &row, entry).await?;
     let subresource = change.subresource.map(Subresource::name).unwrap_or_default();
-    let Made { object: mut new, tracked } = (change.make)(call, Some(&old))?;
+    call.sisters = Sisters::of(call, &old);
+    let Made { object: mut new, tracked } = loop {
+        let made = (change.make)(call, Some(&old));
+        if !sisters::resolve(call).await? {
+            break made?;
+        }
+    };
     check_identity(call, change, &new, entry)?;
     create::check_namespace(call, &mut new)?;
     metadata::keep_system_fields(&mut new, &old);
     create::apply_defaults(&row, &mut new)?;
     if !tracked {
-        ownership::track(call, Some(&old), &mut new, subresource)?;
+        ownership::track_change(call, &old, &mut new, subresource).await?;
     }
     create::forget_empty(&row, &mut new)?;
     let mut new = create::admit(call, Operation::Update, subresource, new, &old, Phase::Mutating).await?;

@@ -20,6 +20,7 @@ fn text<'v>(value: &'v Value, field: &str) -> &'v str {
 
 /// Deletes all instances, waits for the last, and lets the definition go. Ends early when the server stops.
 pub(super) async fn run(api: &Arc<Api>, name: &str, definition: &Value) {
+    begin(api, name).await;
     let group = text(&definition["spec"], "group");
     let plural = text(&definition["status"]["acceptedNames"], "plural");
     if !plural.is_empty() {
@@ -42,6 +43,15 @@ pub(super) async fn run(api: &Arc<Api>, name: &str, definition: &Value) {
         }
     }
     release(api, name).await;
+}
+
+/// Says that it goes on now: instances with finalizers may take long.
+async fn begin(api: &Api, name: &str) {
+    let Some(entry) = api.cache.shelf(GROUP, PLURAL).get(name) else { return };
+    let definition = entry.value();
+    if let Some(planned) = super::naming::in_cleanup(&definition, api.clock.now()) {
+        super::status::write(api, name, entry.revision, &definition, &planned).await;
+    }
 }
 
 /// One instance, unless it is being deleted already.

@@ -169,6 +169,17 @@ pub(super) fn plan<'v>(definition: &Value, others: impl Iterator<Item = &'v Valu
     (planned["status"] != definition["status"]).then_some(planned)
 }
 
+/// The definition whose instances are being deleted now; `None` when its status says so.
+pub(super) fn in_cleanup(definition: &Value, now: Timestamp) -> Option<Value> {
+    let mut planned = definition.clone();
+    let mut conditions = definition["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let condition = json!({"type": "Terminating", "status": "True", "reason": "InstanceDeletionInProgress",
+        "message": "CustomResource deletion is in progress"});
+    set(&mut conditions, condition, &api::time::format_seconds(now));
+    api::meta::child_mut(&mut planned, "status").insert("conditions".to_owned(), conditions.into());
+    (planned["status"] != definition["status"]).then_some(planned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +188,14 @@ mod tests {
         json!({"metadata": {"name": name}, "spec": {"group": "example.com", "names": {"plural": name,
             "singular": kind.to_lowercase(), "kind": kind, "listKind": format!("{kind}List")}},
             "status": {"conditions": null, "acceptedNames": {"plural": "", "kind": ""}}})
+    }
+
+    #[test]
+    fn the_end_is_in_progress_once() {
+        let now = Timestamp::UNIX_EPOCH;
+        let ending = in_cleanup(&definition("dups", "Dup"), now).unwrap();
+        assert_eq!(condition(&ending, "Terminating").unwrap()["reason"], "InstanceDeletionInProgress");
+        assert!(in_cleanup(&ending, now).is_none());
     }
 
     #[test]

@@ -13,8 +13,15 @@ pub(super) async fn write(api: &Api, name: &str, revision: u64, old: &Value, pla
     let reset = reset_fields(GROUP, PLURAL, "status", true);
     let now = api::time::format_seconds(api.clock.now());
     let api_version = row.api_version();
-    let writer =
-        Writer { schema, manager: MANAGER, api_version: &api_version, subresource: "status", reset: &reset, now: &now };
+    let writer = Writer {
+        schema,
+        manager: MANAGER,
+        api_version: &api_version,
+        subresource: "status",
+        reset: &reset,
+        now: &now,
+        versions: None,
+    };
     update_managed_fields(Some(old), &mut new, &writer);
     if let Err(error) = super::put(api, name, revision, &new).await {
         tracing::error!(definition = name, %error, "the status of a definition cannot be written");

@@ -21,6 +21,8 @@ pub(super) fn run(rules: &Rules, node: &Node, value: &Value, old: Option<&Value>
     run.errors
 }
 
+type Variables = BTreeMap<String, CelValue>;
+
 struct Run {
     budget: Budget,
     errors: ErrorList,
@@ -99,13 +101,15 @@ impl Run {
             if rule.is_transition && old.is_none() && !optional {
                 continue;
             }
-            let mut variables = BTreeMap::from([("self".to_owned(), new.clone())]);
+            let mut plain = BTreeMap::from([("self".to_owned(), new.clone())]);
+            plain.extend(old.clone().map(|old| ("oldSelf".to_owned(), old)));
             if optional {
+                let mut variables = plain.clone();
                 variables.insert("oldSelf".to_owned(), CelValue::Optional(old.clone().map(Box::new)));
-            } else if let Some(old) = &old {
-                variables.insert("oldSelf".to_owned(), old.clone());
+                self.one(rule, (&variables, &plain), place)?;
+            } else {
+                self.one(rule, (&plain, &plain), place)?;
             }
-            self.one(rule, &variables, place)?;
         }
         Some(())
     }
@@ -116,7 +120,8 @@ impl Run {
         None
     }
 
-    fn one(&mut self, rule: &Rule, variables: &BTreeMap<String, CelValue>, place: &Place<'_>) -> Option<()> {
+    /// One rule. Upstream's messages see no optional value, whatever the rule sees.
+    fn one(&mut self, rule: &Rule, (of_rule, of_message): (&Variables, &Variables), place: &Place<'_>) -> Option<()> {
         let shown = rule.shown();
         let program = match &rule.program {
             Ok(program) => program,
@@ -125,9 +130,9 @@ impl Run {
                 return Some(());
             }
         };
-        match program.evaluate(variables, &mut self.budget) {
+        match program.evaluate(of_rule, &mut self.budget) {
             Ok(CelValue::Bool(true)) => Some(()),
-            Ok(_) => self.failed(rule, variables, place),
+            Ok(_) => self.failed(rule, of_message, place),
             Err(EvaluateError::CostExceeded) if self.budget.left() == 0 => self.out_of_budget(place),
             Err(error @ EvaluateError::CostExceeded) => {
                 self.errors.push(place.broken(format!(
@@ -149,7 +154,7 @@ impl Run {
     }
 
     /// A rule is false: what its error says, and whether it is one.
-    fn failed(&mut self, rule: &Rule, variables: &BTreeMap<String, CelValue>, place: &Place<'_>) -> Option<()> {
+    fn failed(&mut self, rule: &Rule, variables: &Variables, place: &Place<'_>) -> Option<()> {
         let path = rule.place.as_ref().map_or_else(|| place.path.clone(), |below| place.path.child(below));
         let is_tolerated = !rule.is_transition && place.lineage.is_same();
         let mut push = |error: Error| self.errors.push(if is_tolerated { error.tolerated() } else { error });
@@ -183,7 +188,7 @@ impl Run {
 }
 
 /// What a rule has to say; `Err`: that there is nothing left to find it out with.
-fn message(rule: &Rule, variables: &BTreeMap<String, CelValue>, budget: &mut Budget) -> Result<String, String> {
+fn message(rule: &Rule, variables: &Variables, budget: &mut Budget) -> Result<String, String> {
     let made = rule.message.as_ref().map(|program| program.evaluate(variables, budget));
     match made {
         Some(Ok(CelValue::String(text))) => {

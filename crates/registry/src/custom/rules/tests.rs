@@ -70,3 +70,14 @@ fn errors_stand_where_the_rule_says() {
         ]
     );
 }
+
+#[test]
+fn messages_see_no_optional_value() {
+    let with = |message: &str| {
+        let rule = json!({"rule": "oldSelf.hasValue() && self > 5", "optionalOldSelf": true, "messageExpression": message, "message": "no"});
+        schema(json!({"type": "integer", "x-kubernetes-validations": [rule]}))
+    };
+    let (old, new) = (json!({"spec": 1}), json!({"spec": 2}));
+    assert_eq!(say(&with("'at ' + string(self)"), &new, Some(&old)), ["spec: Invalid value: 2: at 2"]);
+    assert_eq!(say(&with("'was ' + string(oldSelf.value())"), &new, Some(&old)), ["spec: Invalid value: 2: no"]);
+}

@@ -56,7 +56,12 @@ pub(crate) struct AutoscalerV1;
 impl Strategy for AutoscalerV1 {
     fn default(&self, object: &mut Value) {
         let Value::Object(scaler) = object else { return };
-        default(child_or_new(scaler, "spec"), "minReplicas", 1);
+        let has_others = v1::has_other_metrics(scaler);
+        let spec = child_or_new(scaler, "spec");
+        default(spec, "minReplicas", 1);
+        if !has_others {
+            default(spec, "targetCPUUtilizationPercentage", DEFAULT_CPU_UTILIZATION);
+        }
     }
 
     fn prepare_for_create(&self, object: &mut Value) {
@@ -84,4 +89,22 @@ fn default_behavior(spec: &mut Map<String, Value>) {
     let down = child_or_new(behavior, "scaleDown");
     default(down, "selectPolicy", "Max");
     default(down, "policies", json!([double]));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_scaler_aims_at_the_default_unless_it_has_other_metrics() {
+        let defaulted = |annotations: Value| {
+            let mut scaler = json!({"metadata": {"annotations": annotations}, "spec": {"maxReplicas": 3}});
+            AutoscalerV1.default(&mut scaler);
+            scaler["spec"]["targetCPUUtilizationPercentage"].clone()
+        };
+        assert_eq!(defaulted(json!({})), 80);
+        assert_eq!(defaulted(json!({"autoscaling.alpha.kubernetes.io/metrics": "[]"})), 80);
+        let other = r#"[{"type":"Resource","resource":{"name":"memory","targetAverageUtilization":50}}]"#;
+        assert_eq!(defaulted(json!({"autoscaling.alpha.kubernetes.io/metrics": other})), Value::Null);
+    }
 }

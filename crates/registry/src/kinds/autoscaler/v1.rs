@@ -91,6 +91,13 @@ impl Conversion for AutoscalersOfV2 {
     }
 }
 
+/// Whether a scaler of v1 has metrics that v1 has no field for.
+pub(super) fn has_other_metrics(scaler: &Map<String, Value>) -> bool {
+    let text = scaler.get("metadata").and_then(|metadata| metadata["annotations"].get(METRICS)?.as_str());
+    let metrics = text.and_then(|text| serde_json::from_str::<Vec<Value>>(text).ok());
+    metrics.is_some_and(|metrics| !metrics.is_empty())
+}
+
 /// Takes the annotations of this conversion off the object.
 fn take_annotations(scaler: &mut Map<String, Value>) -> Map<String, Value> {
     let mut taken = Map::new();
