@@ -23,6 +23,7 @@ mod zero;
 pub use conform::{ConformError, Conformed, conform};
 pub use defaults::apply_defaults;
 pub use encode::{encode_json, encode_yaml};
+pub use go_json::syntax_error;
 pub use json::decode_json;
 pub use rejection::{
     cannot_be_handled, no_map, strict_decoding_error, strict_warnings, type_meta, undecodable, unrecognized,

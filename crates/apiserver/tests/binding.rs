@@ -39,6 +39,12 @@ async fn a_bound_pod_has_the_zone_of_its_node_and_what_the_binding_says() {
     assert_eq!(code, 500, "{refused}");
     let words = "[target.kind: Unsupported value: \"Pod\": supported values: \"Node\", \"<empty>\", target.name: Required value]";
     assert_eq!(refused["message"], words);
+    let elsewhere = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "p", "namespace": "other"},
+        "target": {"kind": "Node", "name": "n"}});
+    let (code, refused) = send(&service, Method::POST, &format!("{PODS}/p/binding"), JSON, elsewhere.to_string()).await;
+    assert_eq!(code, 400, "{refused}");
+    let words = "the namespace of the provided object does not match the namespace sent on the request";
+    assert_eq!(refused["message"], words);
     let (code, answer) = bind(json!({"kind": "Node", "name": "n"})).await;
     assert_eq!(code, 201, "{answer}");
     let (_, pod) = send(&service, Method::GET, &format!("{PODS}/p"), JSON, "").await;

@@ -1,4 +1,4 @@
-//! What Go's JSON decoder says of broken JSON. Used only where a body is already known to be broken.
+//! What Go's JSON decoder says of broken JSON. Used only where a text is already known to be broken.
 
 use crate::field::go_quote;
 
@@ -50,7 +50,7 @@ pub(super) fn depth(body: &[u8]) -> usize {
 }
 
 /// The first syntax error, if there is one.
-pub(super) fn syntax_error(body: &[u8]) -> Option<String> {
+pub fn syntax_error(body: &[u8]) -> Option<String> {
     Scanner { body, at: 0, open: Vec::new() }.run().err()
 }
 

@@ -70,6 +70,7 @@ pub async fn create(call: &mut Call<'_>) -> Result<Answer, Status> {
     let row = call.row.clone();
     let mut object = decode::object(call, wanted(&row), decode::schema_of(&row)?)?;
     if !row.verbs.contains(&"get") {
+        check_namespace(call, &mut object)?;
         if &*row.plural == "bindings" {
             let name = object.name().to_owned();
             return super::subresource::bind_pod(call, &name, object).await;

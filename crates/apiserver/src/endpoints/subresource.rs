@@ -37,7 +37,9 @@ pub(super) fn body(call: &mut Call<'_>, subresource: Subresource) -> Result<Valu
     let (group, version, kind) = row.subresource_kind(subresource);
     let definition = api::schema::definition_for(group, version, &kind).and_then(api::schema::builtin);
     let schema = definition.ok_or_else(|| Status::internal(format!("no schema for {kind}")))?;
-    decode::object(call, Wanted { group, version, kind: &kind }, schema)
+    let mut object = decode::object(call, Wanted { group, version, kind: &kind }, schema)?;
+    create::check_namespace(call, &mut object)?;
+    Ok(object)
 }
 
 /// What a creating subresource answers that makes nothing to show.

@@ -48,6 +48,7 @@ impl ServiceAccountTokens {
             .reader
             .get("", "serviceaccounts", &request.namespace, &request.name)
             .ok_or_else(|| not_found("serviceaccounts", &request.name))?;
+        check_uid(request, body, &account)?;
         let spec = &body["spec"];
         let expiration = spec["expirationSeconds"].as_i64().unwrap_or(DEFAULT_EXPIRATION_SECONDS);
         check_expiration(expiration)?;
@@ -135,6 +136,16 @@ fn check_names(request: &RequestInfo, body: &Value) -> Result<(), Status> {
         }
     }
     Ok(())
+}
+
+/// A uid in the body is a precondition.
+fn check_uid(request: &RequestInfo, body: &Value, account: &Value) -> Result<(), Status> {
+    let (asked, own) = (text(&body["metadata"]["uid"]), text(&account["metadata"]["uid"]));
+    if asked.is_empty() || asked == own {
+        return Ok(());
+    }
+    let why = format!("the UID in the token request ({asked}) does not match the UID of the service account ({own})");
+    Err(Status::conflict(&Subject { group: GROUP, resource: "TokenRequest", name: &request.name }, &why))
 }
 
 /// `ValidateTokenRequest`

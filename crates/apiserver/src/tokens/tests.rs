@@ -161,6 +161,19 @@ fn refused(spec: Value, want: Expect) {
 }
 
 #[test]
+fn a_uid_in_the_request_is_that_of_the_account() {
+    let create = |uid: &str| {
+        let info = RequestInfo::new(&Method::POST, "/api/v1/namespaces/a/serviceaccounts/robot/token", "");
+        cluster().tokens.create(&info, &json!({"metadata": {"uid": uid}, "spec": {}}))
+    };
+    assert!(create("sa-1").is_ok());
+    let refused = create("sa-2").unwrap_err();
+    assert_eq!(refused.code, 409);
+    expect![[r#"Operation cannot be fulfilled on TokenRequest.authentication.k8s.io "robot": the UID in the token request (sa-2) does not match the UID of the service account (sa-1)"#]]
+        .assert_eq(&refused.message);
+}
+
+#[test]
 fn refusals() {
     refused(
         json!({"expirationSeconds": 10}),

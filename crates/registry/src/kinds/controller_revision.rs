@@ -14,8 +14,11 @@ impl Strategy for ControllerRevision {
         let mut errors = ErrorList::new();
         let revision = At::root(object);
         revision.at("revision").nonnegative(&mut errors);
-        if !revision.at("data").exists() {
-            errors.push(revision.at("data").required("data is mandatory"));
+        let data = revision.at("data");
+        if !data.exists() {
+            errors.push(data.required("data is mandatory"));
+        } else if !data.value().is_some_and(Value::is_object) {
+            errors.push(data.invalid_value("<value omitted>", "data must be a valid JSON object"));
         }
         errors
     }

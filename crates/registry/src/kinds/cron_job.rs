@@ -76,7 +76,10 @@ fn validate_time_zone(zone: &At, errors: &mut ErrorList) {
         let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
         errors.push(zone.invalid(detail));
     }
-    if zone.str() != "Local" && !is_time_zone(zone.str()) {
+    // what could lead out of the directory of zones is not looked for
+    if zone.str().contains("..") || zone.str().starts_with(['/', '\\']) {
+        errors.push(zone.invalid("time: invalid location name"));
+    } else if zone.str() != "Local" && !is_time_zone(zone.str()) {
         errors.push(zone.invalid(format!("unknown time zone {}", zone.str())));
     }
 }

@@ -141,11 +141,8 @@ fn validate_json(value: &At, errors: &mut ErrorList) {
             };
             format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}")
         }
-        Err(error) if error.is_eof() => "unexpected end of JSON input".to_owned(),
-        Err(error) => {
-            let at = bytes.get(error.column().saturating_sub(1)).copied().unwrap_or(b' ');
-            format!("invalid character '{}' looking for beginning of value", char::from(at))
-        }
+        // what is wrong for us alone has no words of Go's
+        Err(error) => api::codec::syntax_error(&bytes).unwrap_or_else(|| error.to_string()),
     };
     errors.push(value.invalid_value("<secret contents redacted>", wrong));
 }

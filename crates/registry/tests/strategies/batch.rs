@@ -276,7 +276,7 @@ fn cron_jobs() {
         spec.schedule: Invalid value: "*/0 * * * *": step of range should be a positive number: */0
         spec.schedule: Invalid value: "1/2/3 * * * *": too many slashes: 1/2/3
         spec.schedule: Invalid value: "x * * * *": failed to parse int from x: strconv.Atoi: parsing "x": invalid syntax"#]].assert_eq(&all.join("\n"));
-    let zones: Vec<String> = ["", "Local", "local", "Mars/Base", "europe/zurich"]
+    let zones: Vec<String> = ["", "Local", "local", "Mars/Base", "europe/zurich", "../etc"]
         .iter()
         .map(|zone| wrong(json!({"timeZone": zone})))
         .collect();
@@ -286,7 +286,8 @@ fn cron_jobs() {
         spec.timeZone: Invalid value: "local": timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones
         spec.timeZone: Invalid value: "local": unknown time zone local
         spec.timeZone: Invalid value: "Mars/Base": unknown time zone Mars/Base
-        spec.timeZone: Invalid value: "europe/zurich": unknown time zone europe/zurich"#]].assert_eq(&zones.join("\n"));
+        spec.timeZone: Invalid value: "europe/zurich": unknown time zone europe/zurich
+        spec.timeZone: Invalid value: "../etc": time: invalid location name"#]].assert_eq(&zones.join("\n"));
     expect![[r#"
         spec.startingDeadlineSeconds: Invalid value: -1: must be greater than or equal to 0
         spec.concurrencyPolicy: Unsupported value: "Never": supported values: "Allow", "Forbid", "Replace"
@@ -306,4 +307,25 @@ fn cron_jobs() {
     expect![[r#"spec.schedule: Invalid value: "TZ=UTC 0 0 * * *": cannot use both timeZone field and TZ or CRON_TZ in schedule"#]].assert_eq(&updated(CRON_JOBS, &zoned, &json!({"spec": {"timeZone": "UTC"}})));
     let mars = cron(json!({"timeZone": "Mars/Base"}));
     assert_eq!(updated(CRON_JOBS, &mars, &json!({"spec": {"suspend": true}})), "ok");
+}
+
+#[test]
+fn pods_of_indexed_jobs_have_names_on_the_network() {
+    let named = |length: usize, completions: u32| {
+        let name = json!({"metadata": {"name": "j".repeat(length)}, "spec": {"completions": completions}});
+        created(JOBS, &with(&indexed(json!({"parallelism": completions})), name))
+    };
+    assert_eq!((named(61, 10).as_str(), named(61, 0).as_str()), ("ok", "ok"));
+    let name = "j".repeat(61);
+    let words = "will not able to create pod with invalid DNS label";
+    assert_eq!(named(61, 11), format!("metadata.name: Invalid value: \"{name}\": {words}: {name}-10"));
+}
+
+#[test]
+fn labels_that_a_job_writes_itself_are_not_written_over() {
+    let labels = json!({"batch.kubernetes.io/job-name": "other", "controller-uid": "u-1"});
+    let job = json!({"metadata": {"name": "x", "uid": "u-1"}, "spec": {"template": with(&template(), json!({"metadata": {"labels": labels}}))}});
+    expect![[r#"
+        spec.template.metadata.labels[batch.kubernetes.io/job-name]: Invalid value: {"a":"b","batch.kubernetes.io/controller-uid":"u-1","batch.kubernetes.io/job-name":"other","controller-uid":"u-1","job-name":"x"}: must be 'x'"#]]
+    .assert_eq(&created(JOBS, &job));
 }

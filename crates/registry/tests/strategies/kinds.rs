@@ -184,3 +184,25 @@ fn nodes() {
         spec.podCIDRs[0]: IPv6 CIDR value "2001:DB8::/64" should be in RFC 5952 canonical format ("2001:db8::/64")"#]]
     .assert_eq(&warned("v1/nodes", &node));
 }
+
+#[test]
+fn credentials_of_registries_are_json() {
+    let secret = |text: &str| {
+        let secret = json!({"type": "kubernetes.io/dockercfg", "stringData": {".dockercfg": text}});
+        let errors = created("v1/secrets", &secret);
+        errors.replace("data[.dockercfg]: Invalid value: \"<secret contents redacted>\": ", "")
+    };
+    let all = ["{}", "null", "{} x", r#"{"a" 1}"#, r#"{"a":1 "b":2}"#, "[1 2]", "tru", "", "[]", "1"].map(secret);
+    expect![[r#"
+        ok
+        ok
+        invalid character 'x' after top-level value
+        invalid character '1' after object key
+        invalid character '"' after object key:value pair
+        invalid character '2' after array element
+        unexpected end of JSON input
+        unexpected end of JSON input
+        json: cannot unmarshal array into Go value of type map[string]interface {}
+        json: cannot unmarshal number into Go value of type map[string]interface {}"#]]
+    .assert_eq(&all.join("\n"));
+}

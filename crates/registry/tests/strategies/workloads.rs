@@ -102,3 +102,14 @@ fn status_of_replica_sets() {
         status.availableReplicas: Invalid value: 3: cannot be greater than readyReplicas"#]]
     .assert_eq(&status_updated("apps/v1/replicasets", &set, &status));
 }
+
+#[test]
+fn revisions_hold_an_object() {
+    let revision = |data: Value| created("apps/v1/controllerrevisions", &json!({"revision": 1, "data": data}));
+    assert_eq!(revision(json!({"a": 1})), "ok");
+    expect!["data: Required value: data is mandatory"].assert_eq(&revision(Value::Null));
+    for other in [json!("text"), json!(0), json!([1]), json!(true)] {
+        expect![[r#"data: Invalid value: "<value omitted>": data must be a valid JSON object"#]]
+            .assert_eq(&revision(other));
+    }
+}

@@ -36,7 +36,8 @@ impl Strategy for Job {
         label_like_template(job);
     }
 
-    /// Unless told otherwise a job selects its pods by its own uid, which the generic path has set by now.
+    /// Unless told otherwise a job selects its pods by its own uid, which the generic path has set by now. Labels that are
+    /// there already stay: validation says that they are wrong.
     fn prepare_for_create(&self, object: &mut Value) {
         reset_status(object, json!({}));
         let Value::Object(job) = object else { return };
@@ -51,10 +52,10 @@ impl Strategy for Job {
             for (label, value) in
                 [(UID_LABEL, &uid), (OLD_UID_LABEL, &uid), (NAME_LABEL, &name), (OLD_NAME_LABEL, &name)]
             {
-                labels.insert(label.to_owned(), value.as_str().into());
+                labels.entry(label).or_insert_with(|| value.as_str().into());
             }
             let selector = child_or_new(child_or_new(spec, "selector"), "matchLabels");
-            selector.insert(UID_LABEL.to_owned(), uid.into());
+            selector.entry(UID_LABEL).or_insert_with(|| uid.into());
         }
     }
 
@@ -70,6 +71,7 @@ impl Strategy for Job {
         validate::validate_generated_selector(&job, &mut errors);
         validate_job_spec(&spec, &mut errors);
         validate::validate_selector(&spec, &mut errors);
+        validate::validate_hostnames(&job, &mut errors);
         errors
     }
 

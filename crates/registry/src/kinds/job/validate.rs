@@ -55,6 +55,20 @@ pub(super) fn validate_generated_selector(job: &At, errors: &mut ErrorList) {
     }
 }
 
+/// The pods of an Indexed job are called by the job's name and their index on the network: the longest must be a label.
+pub(super) fn validate_hostnames(job: &At, errors: &mut ErrorList) {
+    let (spec, metadata) = (job.at("spec"), job.at("metadata"));
+    let completions = spec.at("completions").int().unwrap_or(0);
+    if spec.at("completionMode").str() != "Indexed" || completions <= 0 {
+        return;
+    }
+    let name = metadata.at("name");
+    let last = format!("{}-{}", name.str(), completions - 1);
+    if !crate::names::dns1123_label(&last).is_empty() {
+        errors.push(name.invalid(format!("will not able to create pod with invalid DNS label: {last}")));
+    }
+}
+
 /// The selector must select the job's own pods.
 pub(super) fn validate_selector(spec: &At, errors: &mut ErrorList) {
     let selector = spec.at("selector");
