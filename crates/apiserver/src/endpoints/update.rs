@@ -247,7 +247,10 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     if !errors.is_empty() {
         return Err(Status::invalid(&call.kind_subject(&change.name), &errors).into());
     }
-    call.warnings.extend(row.strategy.warnings(&new, Some(&old)));
+    if change.subresource != Some(Subresource::Status) {
+        // what the spec is warned of, its writer has heard
+        call.warnings.extend(row.strategy.warnings(&new, Some(&old)));
+    }
     let mut new = create::admit(call, Operation::Update, subresource, new, &old, Phase::Validating).await?;
     api::apply::retain_timestamps(&old, &mut new);
     if new == old {

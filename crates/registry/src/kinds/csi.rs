@@ -5,7 +5,7 @@ use crate::labels::{LABEL_SELECTOR, validate_label_selector};
 use crate::object::{child, default, validate_immutable, validate_immutable_struct};
 use crate::pod::old_label;
 use crate::quantity::Amount;
-use crate::{At, Strategy, Update, names};
+use crate::{At, Strategy, Subresource, Update, names};
 use api::field::{Error, ErrorList};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -49,6 +49,18 @@ impl Strategy for CsiDriver {
         default(spec, "seLinuxMount", false);
     }
 
+    fn prepare_for_create(&self, object: &mut Value) {
+        drop_scheduling(object, &Value::Null);
+    }
+
+    fn prepare_for_update(&self, new: &mut Value, old: &Value, _subresource: Option<Subresource>) {
+        drop_scheduling(new, old);
+        if MUTABLE_FIELDS.iter().any(|field| new["spec"][field] != old["spec"][field]) {
+            let before = old["metadata"]["generation"].as_i64().unwrap_or(0);
+            new["metadata"]["generation"] = (before + 1).into();
+        }
+    }
+
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         let driver = At::root(object);
@@ -73,6 +85,11 @@ impl Strategy for CsiDriver {
         if period.int().is_some_and(|seconds| seconds < 10) {
             errors.push(period.invalid("must be greater than or equal to 10 seconds"));
         }
+        let in_secrets = spec.at("serviceAccountTokenInSecrets");
+        if in_secrets.exists() && spec.at("tokenRequests").is_empty() {
+            let why = "serviceAccountTokenInSecrets is set but no tokenRequests are specified";
+            errors.push(in_secrets.invalid(why));
+        }
         errors
     }
 
@@ -94,6 +111,24 @@ impl Strategy for CsiDriver {
         }
         let why = "is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes";
         vec![format!("spec.serviceAccountTokenInSecrets {why}")]
+    }
+}
+
+/// What counts in a driver's generation, which starts at none.
+const MUTABLE_FIELDS: [&str; 5] = [
+    "tokenRequests",
+    "requiresRepublish",
+    "seLinuxMount",
+    "nodeAllocatableUpdatePeriodSeconds",
+    "serviceAccountTokenInSecrets",
+];
+
+/// Scheduling by where drivers are is an alpha feature (VolumeLimitScaling), off in v1.36.
+fn drop_scheduling(new: &mut Value, old: &Value) {
+    const FIELD: &str = "preventPodSchedulingIfMissing";
+    if let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut).filter(|_| old["spec"].get(FIELD).is_none())
+    {
+        spec.remove(FIELD);
     }
 }
 

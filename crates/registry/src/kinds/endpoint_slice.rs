@@ -174,10 +174,7 @@ fn validate_endpoint(endpoint: &At, kind: &str, errors: &mut ErrorList) {
         }
         match kind {
             "IPv4" | "IPv6" => validate_non_special_ip(&address, errors),
-            "FQDN" => {
-                let wrong = names::dns1123_subdomain(address.str());
-                errors.extend(wrong.into_iter().map(|w| addresses.invalid_value(address.str(), w)));
-            }
+            "FQDN" => errors.extend(wrong_domain(&address)),
             _ => {}
         }
     }
@@ -191,6 +188,24 @@ fn validate_endpoint(endpoint: &At, kind: &str, errors: &mut ErrorList) {
         endpoint.at("hostname").check(errors, names::dns1123_label);
     }
     validate_hints(&endpoint.at("hints"), errors);
+}
+
+/// `IsFullyQualifiedDomainName`: the first thing that is wrong. A trailing dot is left out of account.
+fn wrong_domain(address: &At) -> Option<api::field::Error> {
+    if address.is_empty() {
+        return Some(address.required(""));
+    }
+    let name = address.str().strip_suffix('.').unwrap_or(address.str());
+    let wrong = names::dns1123_subdomain(name);
+    if !wrong.is_empty() {
+        return Some(address.invalid_value(name, wrong.join(",")));
+    }
+    if !name.contains('.') {
+        return Some(address.invalid_value(name, "should be a domain with at least two segments separated by dots"));
+    }
+    let labels = name.split('.').map(|label| (label, names::dns1123_label(label)));
+    let mut long = labels.filter(|(_, wrong)| !wrong.is_empty());
+    long.next().map(|(label, wrong)| address.invalid_value(label, wrong.join(",")))
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use crate::object::{child, default, reset_status, validate_immutable};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::{Error, ErrorList};
 use serde_json::{Value, json};
-use std::net::IpAddr;
 
 /// Names the class of ingresses of old.
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
@@ -46,6 +45,7 @@ impl Strategy for Ingress {
             validate_addresses(&new.at("status").at("loadBalancer"), &mut errors);
         } else {
             validate_spec(&new.at("spec"), &mut errors);
+            tolerate_old(&At::root(update.old).at("spec"), &mut errors);
         }
         errors
     }
@@ -58,6 +58,18 @@ impl Strategy for Ingress {
     }
 }
 
+/// Rules that are younger than stored ingresses: one that broke them may go on to.
+fn tolerate_old(old: &At, errors: &mut ErrorList) {
+    let secrets = old.at("tls");
+    if secrets.items().any(|tls| !is_secret_name(&tls.at("secretName"))) {
+        errors.retain(|error| !(error.field.starts_with("spec.tls[") && error.field.ends_with("].secretName")));
+    }
+}
+
+fn is_secret_name(name: &At) -> bool {
+    name.is_empty() || names::dns1123_subdomain(name.str()).is_empty()
+}
+
 /// `ValidateIngressLoadBalancerStatus`
 fn validate_addresses(balancer: &At, errors: &mut ErrorList) {
     for ingress in balancer.at("ingress").items() {
@@ -67,7 +79,7 @@ fn validate_addresses(balancer: &At, errors: &mut ErrorList) {
         }
         if !host.is_empty() {
             host.check(errors, names::dns1123_subdomain);
-            if host.str().parse::<IpAddr>().is_ok() {
+            if names::parse_ip_sloppy(host.str()).is_some() {
                 errors.push(host.invalid("must be a DNS name, not an IP address"));
             }
         }
@@ -119,7 +131,7 @@ fn validate_host(host: &At, errors: &mut ErrorList) {
     if host.is_empty() {
         return;
     }
-    if host.str().parse::<IpAddr>().is_ok() {
+    if names::parse_ip_sloppy(host.str()).is_some() {
         errors.push(host.invalid("must be a DNS name, not an IP address"));
     }
     let rule: fn(&str) -> Vec<String> =

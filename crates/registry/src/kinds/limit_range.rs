@@ -1,7 +1,7 @@
 //! Limit ranges.
 
 use crate::object::{child_or_new, children, str_at};
-use crate::pod::validate_resource_name;
+use crate::pod::{validate_container_resource_name, validate_resource_name};
 use crate::quantity::Amount;
 use crate::{At, Strategy, Update, names};
 use api::field::ErrorList;
@@ -75,7 +75,11 @@ fn validate_item(item: &At, errors: &mut ErrorList) {
             continue;
         }
         for (name, amount) in amounts.entries() {
-            validate_resource_name(name, &amount.path(), errors);
+            if matches!(item.at("type").str(), "Pod" | "Container") {
+                validate_container_resource_name(name, &amount.path(), errors);
+            } else {
+                validate_resource_name(name, &amount.path(), errors);
+            }
             resources.insert(name);
         }
     }

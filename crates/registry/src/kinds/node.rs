@@ -39,13 +39,25 @@ impl Strategy for Node {
         errors
     }
 
-    fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
-        let kept = if subresource == Some(Subresource::Status) { "spec" } else { "status" };
-        keep(new, old, kept);
+    fn prepare_for_create(&self, object: &mut Value) {
+        drop_config(object, "spec", "configSource", &Value::Null);
+        drop_config(object, "status", "config", &Value::Null);
     }
 
+    fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
+        if subresource == Some(Subresource::Status) {
+            keep(new, old, "spec");
+            drop_config(new, "status", "config", old);
+        } else {
+            keep(new, old, "status");
+            drop_config(new, "spec", "configSource", old);
+        }
+    }
+
+    /// An update of the node itself is also looked at as a new node would be.
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
-        let mut errors = ErrorList::new();
+        let is_status = update.subresource == Some(Subresource::Status);
+        let mut errors = if is_status { ErrorList::new() } else { self.validate(update.new) };
         let (node, old) = (At::root(update.new), At::root(update.old));
         validate_resources(&node, &mut errors);
         let status = node.at("status");
@@ -94,6 +106,13 @@ impl Strategy for Node {
     fn selectable_fields(&self, object: &Value) -> Vec<(Cow<'static, str>, String)> {
         let cordoned = At::root(object).at("spec").at("unschedulable").bool();
         vec![("spec.unschedulable".into(), cordoned.to_string())]
+    }
+}
+
+/// Kubelets' configuration from the cluster went with v1.24: only nodes that have it keep it.
+fn drop_config(node: &mut Value, part: &str, field: &str, old: &Value) {
+    if let Some(part) = node.get_mut(part).and_then(Value::as_object_mut).filter(|_| old[part].get(field).is_none()) {
+        part.remove(field);
     }
 }
 

@@ -50,6 +50,7 @@ impl Strategy for PersistentVolumeClaim {
             return validate_status(&new);
         }
         let mut errors = self.validate(update.new);
+        tolerate_old_groups(&old, &mut errors);
         if !takes_class_of_annotation(&new, &old) && beta_class(&new) != beta_class(&old) {
             let metadata = new.at("metadata");
             let annotations = metadata.at("annotations");
@@ -205,6 +206,15 @@ fn prepare_sources(spec: &mut Map<String, Value>, old: Option<&Map<String, Value
         drop_unknown_source(spec);
     }
     normalize_sources(spec);
+}
+
+/// The group of a source is looked at since v1.27 only: a claim that had one may keep whatever it is.
+fn tolerate_old_groups(old: &At, errors: &mut ErrorList) {
+    const SOURCES: [&str; 2] = ["dataSource", "dataSourceRef"];
+    let spec = old.at("spec");
+    if SOURCES.iter().any(|source| spec.at(source).at("apiGroup").exists()) {
+        errors.retain(|error| SOURCES.iter().all(|source| error.field != format!("spec.{source}.apiGroup")));
+    }
 }
 
 fn str_of<'v>(object: &'v Value, field: &str) -> &'v str {

@@ -70,22 +70,31 @@ fn validate_amounts(amounts: &At, errors: &mut ErrorList) {
 
 /// `IsStandardQuotaResourceName`
 fn is_quota_resource(name: &str) -> bool {
-    let plain = name.strip_prefix("requests.").or_else(|| name.strip_prefix("limits.")).unwrap_or(name);
     is_compute(name)
-        || plain.starts_with("hugepages-")
+        || is_ephemeral_storage(name)
+        || name.strip_prefix("requests.").unwrap_or(name).starts_with("hugepages-")
         || name == "requests.storage"
         || matches!(name, "pods" | "services" | "replicationcontrollers" | "resourcequotas" | "secrets")
         || matches!(name, "configmaps" | "persistentvolumeclaims" | "services.nodeports" | "services.loadbalancers")
 }
 
-fn is_compute(name: &str) -> bool {
-    let plain = name.strip_prefix("requests.").or_else(|| name.strip_prefix("limits.")).unwrap_or(name);
-    matches!(plain, "cpu" | "memory" | "ephemeral-storage")
+/// The resource itself, asked for or limited.
+fn of_pods(name: &str) -> &str {
+    name.strip_prefix("requests.").or_else(|| name.strip_prefix("limits.")).unwrap_or(name)
 }
 
-/// Whether a scope can narrow what is counted.
+fn is_ephemeral_storage(name: &str) -> bool {
+    of_pods(name) == "ephemeral-storage"
+}
+
+fn is_compute(name: &str) -> bool {
+    matches!(of_pods(name), "cpu" | "memory")
+}
+
+/// `IsResourceQuotaScopeValidForResource`: whether a scope can narrow what is counted. What no one knows may be.
 fn scope_fits(scope: &str, resource: &str) -> bool {
     match scope {
+        _ if !is_quota_resource(resource) => true,
         "BestEffort" => resource == "pods",
         "Terminating" | "NotTerminating" | "NotBestEffort" | "PriorityClass" | "CrossNamespacePodAffinity" => {
             resource == "pods" || is_compute(resource)
@@ -101,42 +110,60 @@ fn validate_scopes(spec: &At, errors: &mut ErrorList) {
         if !SCOPES.contains(&scope) {
             errors.push(scopes.invalid("unsupported scope"));
         }
-        for (name, _) in hard.entries() {
-            if is_quota_resource(name) && !scope_fits(scope, name) {
-                errors.push(scopes.invalid("unsupported scope applied to resource"));
-            }
+        for _ in hard.entries().filter(|(name, _)| !scope_fits(scope, name)) {
+            errors.push(scopes.invalid("unsupported scope applied to resource"));
         }
     }
-    let listed: BTreeSet<&str> = scopes.strings().collect();
-    for _ in OPPOSITES.iter().filter(|(a, b)| listed.contains(a) && listed.contains(b)) {
+    for _ in opposites(&scopes.strings().collect()) {
         errors.push(scopes.invalid("conflicting scopes"));
     }
 }
 
+fn opposites(listed: &BTreeSet<&str>) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    OPPOSITES.iter().filter(|(a, b)| listed.contains(a) && listed.contains(b))
+}
+
+/// `validateScopedResourceSelectorRequirement`. Errors name the list, whichever expression is wrong.
 fn validate_selector(spec: &At, errors: &mut ErrorList) {
-    let selector = spec.at("scopeSelector");
+    let (hard, selector) = (spec.at("hard"), spec.at("scopeSelector"));
     let expressions = selector.at("matchExpressions");
     for expression in expressions.items() {
-        let (scope, operator) = (expression.at("scopeName").str(), expression.at("operator").str());
-        let values = expressions.elsewhere("values", expression.at("values").value());
+        let scope = expression.at("scopeName").str();
         if !SCOPES.contains(&scope) {
             errors.push(expressions.at("scopeName").invalid_value(scope, "unsupported scope"));
         }
-        if !matches!(scope, "PriorityClass" | "VolumeAttributesClass") && operator != "Exists" {
-            let detail = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
-            errors.push(expressions.at("operator").invalid_value(operator, detail));
+        for _ in hard.entries().filter(|(name, _)| !scope_fits(scope, name)) {
+            let quoted = selector.go_text("io.k8s.api.core.v1.ScopeSelector");
+            errors.push(expressions.invalid("unsupported scope applied to resource").printed_as(quoted));
         }
-        match operator {
-            "In" | "NotIn" if values.is_empty() => {
-                let detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector";
-                errors.push(values.required(detail));
-            }
-            "Exists" | "DoesNotExist" if !values.is_empty() => {
-                let detail = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector";
-                errors.push(values.invalid(detail));
-            }
-            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-            other => errors.push(expressions.at("operator").invalid_value(other, "not a valid selector operator")),
+        validate_operator(&expressions, &expression, errors);
+    }
+    let listed = expressions.items().map(|expression| expression.at("scopeName").str()).collect();
+    for _ in opposites(&listed) {
+        // Upstream quotes the other list.
+        let scopes = expressions.elsewhere("", spec.at("scopes").value());
+        errors.push(Error { field: expressions.path().to_string(), ..scopes.invalid("conflicting scopes") });
+    }
+}
+
+fn validate_operator(expressions: &At, expression: &At, errors: &mut ErrorList) {
+    let (scope, operator) = (expression.at("scopeName").str(), expression.at("operator").str());
+    let values = expressions.elsewhere("values", expression.at("values").value());
+    let of_pods = !matches!(scope, "PriorityClass" | "VolumeAttributesClass") && SCOPES.contains(&scope);
+    if of_pods && operator != "Exists" {
+        let detail = "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
+        errors.push(expressions.at("operator").invalid_value(operator, detail));
+    }
+    match operator {
+        "In" | "NotIn" if values.is_empty() => {
+            let detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector";
+            errors.push(values.required(detail));
         }
+        "Exists" | "DoesNotExist" if !values.is_empty() => {
+            let detail = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector";
+            errors.push(values.invalid(detail));
+        }
+        "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
+        other => errors.push(expressions.at("operator").invalid_value(other, "not a valid selector operator")),
     }
 }

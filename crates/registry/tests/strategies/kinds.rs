@@ -176,13 +176,31 @@ fn budgets() {
 }
 
 #[test]
-fn nodes() {
-    let node = json!({"spec": {"externalID": "x", "configSource": {}, "podCIDRs": ["2001:DB8::/64"]}});
-    expect![[r#"
-        spec.configSource: the feature is removed
-        spec.externalID: this field is deprecated, and is unused by Kubernetes
-        spec.podCIDRs[0]: IPv6 CIDR value "2001:DB8::/64" should be in RFC 5952 canonical format ("2001:db8::/64")"#]]
-    .assert_eq(&warned("v1/nodes", &node));
+fn ingresses_keep_old_names_of_secrets() {
+    const PATH: &str = "networking.k8s.io/v1/ingresses";
+    let backend = json!({"service": {"name": "s", "port": {"number": 80}}});
+    let ingress = |secret: &str| json!({"spec": {"defaultBackend": backend, "tls": [{"secretName": secret}]}});
+    assert!(updated(PATH, &ingress("ok"), &ingress("A_")).starts_with("spec.tls[0].secretName: Invalid value"));
+    assert_eq!(updated(PATH, &ingress("A_"), &json!({"metadata": {"labels": {"a": "b"}}})), "ok");
+}
+
+#[test]
+fn endpoints_by_name_are_domains() {
+    let wrong = |name: &str| {
+        created(
+            "discovery.k8s.io/v1/endpointslices",
+            &json!({"addressType": "FQDN", "endpoints": [{"addresses": [name]}]}),
+        )
+    };
+    assert_eq!(wrong("a.example.com."), "ok");
+    expect![[r#"endpoints[0].addresses[0]: Invalid value: "local": should be a domain with at least two segments separated by dots"#]]
+    .assert_eq(&wrong("local"));
+    expect!["endpoints[0].addresses[0]: Required value"].assert_eq(&wrong(""));
+    let label = "a".repeat(64);
+    assert_eq!(
+        wrong(&format!("{label}.com")),
+        format!("endpoints[0].addresses[0]: Invalid value: \"{label}\": must be no more than 63 characters")
+    );
 }
 
 #[test]

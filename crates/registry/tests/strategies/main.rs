@@ -8,6 +8,8 @@ mod batch;
 mod definitions;
 mod devices;
 mod kinds;
+mod limits;
+mod nodes;
 mod policies;
 mod services;
 mod volumes;

@@ -224,3 +224,11 @@ fn statuses_of_claims() {
     .assert_eq(&status(json!({"capacity": {"storage": "-1"}, "allocatedResources": {"cpu": "1", "storage": "-2"},
         "allocatedResourceStatuses": {"storage": "Soon"}})));
 }
+
+#[test]
+fn a_claim_may_keep_the_group_of_its_source() {
+    let source = json!({"apiGroup": "A_", "kind": "K", "name": "n"});
+    let old = claim(json!({"dataSource": source, "dataSourceRef": source}));
+    assert!(created("v1/persistentvolumeclaims", &old).contains("dataSourceRef.apiGroup"));
+    assert_eq!(updated("v1/persistentvolumeclaims", &old, &json!({"metadata": {"labels": {"a": "b"}}})), "ok");
+}

@@ -12,7 +12,6 @@ use crate::pod::validate_port as validate_port_or_name;
 use api::field::{Error, ErrorList};
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 /// A client stays with its endpoint for a day at most.
 const MAX_CLIENT_IP_TIMEOUT_SECONDS: i64 = 24 * 60 * 60;
@@ -251,7 +250,7 @@ pub(super) fn validate_load_balancer(service: &At, errors: &mut ErrorList) {
         }
         if !hostname.is_empty() {
             hostname.check(errors, names::dns1123_subdomain);
-            if hostname.str().parse::<IpAddr>().is_ok() {
+            if names::parse_ip_sloppy(hostname.str()).is_some() {
                 errors.push(hostname.invalid("must be a DNS name, not an IP address"));
             }
         }

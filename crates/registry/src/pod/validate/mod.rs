@@ -26,7 +26,8 @@ mod windows;
 pub(crate) use affinity::validate_node_selector;
 pub(crate) use handler::validate_port;
 pub(crate) use requirements::{
-    is_extended_resource, is_native_resource, validate_overhead, validate_quantity, validate_resource_name,
+    is_extended_resource, is_native_resource, validate_container_resource_name, validate_overhead, validate_quantity,
+    validate_resource_name,
 };
 pub(crate) use scheduling::{validate_taint_effect, validate_tolerations};
 

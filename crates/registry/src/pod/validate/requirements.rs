@@ -63,7 +63,7 @@ pub(crate) fn validate_overhead(overhead: &At, errors: &mut ErrorList) {
     let limits = overhead.elsewhere("limits", overhead.value());
     for (name, amount) in limits.entries() {
         let path = amount.path();
-        validate_container_name(name, &path, errors);
+        validate_container_resource_name(name, &path, errors);
         validate_quantity(name, amount.str(), &path, errors);
     }
 }
@@ -112,7 +112,7 @@ fn validate_name_and_quantity(name: &str, amount: &At, names: Names, errors: &mu
     }
     let path = amount.path();
     match names {
-        Names::Container => validate_container_name(name, &path, errors),
+        Names::Container => validate_container_resource_name(name, &path, errors),
         Names::PodLevel => {
             let before = errors.len();
             validate_resource_name(name, &path, errors);
@@ -149,7 +149,7 @@ pub(crate) fn validate_resource_name(name: &str, path: &Path, errors: &mut Error
 }
 
 /// `validateContainerResourceName`
-fn validate_container_name(name: &str, path: &Path, errors: &mut ErrorList) {
+pub(crate) fn validate_container_resource_name(name: &str, path: &Path, errors: &mut ErrorList) {
     validate_resource_name(name, path, errors);
     if !name.contains('/') {
         if !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_page_resource(name) {
@@ -210,7 +210,7 @@ fn is_integer_resource(name: &str) -> bool {
 fn is_standard_resource(name: &str) -> bool {
     let plain = name.strip_prefix("requests.").or_else(|| name.strip_prefix("limits.")).unwrap_or(name);
     matches!(plain, "cpu" | "memory" | "ephemeral-storage")
-        || is_huge_page_resource(plain)
+        || is_huge_page_resource(name.strip_prefix("requests.").unwrap_or(name))
         || name == "requests.storage"
         || name == "storage"
         || matches!(name, "pods" | "services" | "replicationcontrollers" | "resourcequotas" | "secrets")
