@@ -1,6 +1,8 @@
 //! NodeRestriction: a node's own credentials change its own objects only, and only in the ways a kubelet does
 //! (`k8s.io/kubernetes/plugin/pkg/admission/noderestriction`).
 
+mod certificates;
+mod claims;
 mod labels;
 mod pods;
 mod tokens;
@@ -39,10 +41,18 @@ impl Plugin for NodeRestriction {
             ("", "pods", "") => pods::object(&self.reader, node, attributes),
             ("", "pods", "status") => pods::status(node, attributes),
             ("", "pods", "eviction") => pods::eviction(&self.reader, node, attributes),
+            ("", "pods", other) if attributes.operation != Operation::Connect => {
+                let why = format!("unexpected pod subresource {other:?}, only 'status' and 'eviction' are allowed");
+                Err(forbidden(attributes, &why))
+            }
+            ("", "persistentvolumeclaims", "status") => claims::status(node, attributes),
+            ("", "persistentvolumeclaims", _) => Err(forbidden(attributes, "may only update PVC status")),
             ("", "nodes", _) => own_node(node, attributes),
             ("", "serviceaccounts", "token") => tokens::create(&self.reader, &self.rbac, node, attributes),
             ("coordination.k8s.io", "leases", _) => lease(node, attributes),
             ("storage.k8s.io", "csinodes", _) => own_name(node, attributes, "CSINode"),
+            ("resource.k8s.io", "resourceslices", _) => own_slice(node, attributes),
+            ("certificates.k8s.io", "certificatesigningrequests", "") => certificates::own_name(attributes),
             _ => Ok(()),
         }
     }
@@ -83,6 +93,20 @@ fn own_name(node: &str, attributes: &Attributes<'_>, what: &str) -> Result<(), S
         return Ok(());
     }
     Err(forbidden(attributes, &format!("can only access {what} with the same name as the requesting node")))
+}
+
+/// What a node offers bears its name; which node that is never changes.
+fn own_slice(node: &str, attributes: &Attributes<'_>) -> Result<(), Status> {
+    let (slice, verb) = match attributes.operation {
+        Operation::Create => (&attributes.object, "create"),
+        Operation::Delete => (attributes.old, "delete"),
+        _ => return Ok(()),
+    };
+    if slice["spec"]["nodeName"] == node {
+        return Ok(());
+    }
+    let why = format!("can only {verb} ResourceSlice with the same NodeName as the requesting node");
+    Err(forbidden(attributes, &why))
 }
 
 fn lease(node: &str, attributes: &Attributes<'_>) -> Result<(), Status> {

@@ -44,6 +44,7 @@ struct Case<'a> {
 fn row(plural: &str) -> &'static Resource {
     let groups = [
         ("", "v1"),
+        ("certificates.k8s.io", "v1"),
         ("coordination.k8s.io", "v1"),
         ("rbac.authorization.k8s.io", "v1"),
         ("resource.k8s.io", "v1"),
@@ -322,4 +323,45 @@ fn pods_are_labelled_with_the_zone_and_region_of_their_node() {
     for other in [binding("", "zoned"), binding("Node", "n1"), binding("Node", "absent")] {
         assert_eq!(labels(other), "null");
     }
+}
+
+#[test]
+fn nodes_write_of_claims_slices_and_certificates_only_what_is_theirs() {
+    let update = |plural, subresource, object, old| Case {
+        operation: Operation::Update,
+        old,
+        ..node(plural, subresource, object)
+    };
+    let claim = |capacity: &str, phase: &str| json!({"metadata": {"name": "c"}, "status": {"capacity": {"storage": capacity}, "phase": phase}});
+    update("persistentvolumeclaims", "status", claim("2Gi", "Bound"), claim("1Gi", "Bound")).refused(expect!["fine"]);
+    update("persistentvolumeclaims", "status", claim("2Gi", "Lost"), claim("1Gi", "Bound")).refused(expect![[r#"403 persistentvolumeclaims "c" is forbidden: node "n1" is not allowed to update fields other than status.quantity and status.conditions"#]]);
+    update("persistentvolumeclaims", "", claim("2Gi", "Bound"), claim("1Gi", "Bound"))
+        .refused(expect![[r#"403 persistentvolumeclaims "c" is forbidden: may only update PVC status"#]]);
+    let slice = |node: &str| json!({"metadata": {"name": "s"}, "spec": {"driver": "d", "nodeName": node}});
+    node("resourceslices", "", slice("n1")).refused(expect!["fine"]);
+    node("resourceslices", "", slice("n2")).refused(expect![[r#"403 resourceslices.resource.k8s.io "s" is forbidden: can only create ResourceSlice with the same NodeName as the requesting node"#]]);
+    let delete =
+        Case { operation: Operation::Delete, old: slice("n2"), name: "s", ..node("resourceslices", "", Value::Null) };
+    delete.refused(expect![[r#"403 resourceslices.resource.k8s.io "s" is forbidden: can only delete ResourceSlice with the same NodeName as the requesting node"#]]);
+    let key = certs::private_key().unwrap();
+    let request = |name: &str, signer: &str| {
+        use base64::Engine as _;
+        let made = certs::certificate_request(name, Some("system:nodes"), &[], &key).unwrap();
+        let request = base64::engine::general_purpose::STANDARD.encode(made.request_pem);
+        node(
+            "certificatesigningrequests",
+            "",
+            json!({"metadata": {"name": "r"}, "spec": {"request": request, "signerName": signer}}),
+        )
+    };
+    let serving = "kubernetes.io/kubelet-serving";
+    request("system:node:n1", serving).refused(expect!["fine"]);
+    request("system:node:n2", "example.com/any").refused(expect!["fine"]);
+    request("system:node:n2", serving).refused(expect![[r#"403 certificatesigningrequests.certificates.k8s.io "r" is forbidden: can only create a node CSR with CN=system:node:n1"#]]);
+    let claimed = |claims: Value| json!({"metadata": {"name": "mine"}, "spec": {"nodeName": "n1"}, "status": {"resourceClaimStatuses": claims}});
+    let theirs = claimed(json!([{"name": "x", "resourceClaimName": "theirs"}]));
+    update("pods", "status", theirs, claimed(json!([])))
+        .refused(expect![[r#"403 pods "mine" is forbidden: node "n1" cannot update resource claim statuses"#]]);
+    let added = json!({"metadata": {"name": "mine"}, "spec": {"nodeName": "n1"}});
+    update("pods", "ephemeralcontainers", added.clone(), added).refused(expect![[r#"403 pods "mine" is forbidden: unexpected pod subresource "ephemeralcontainers", only 'status' and 'eviction' are allowed"#]]);
 }

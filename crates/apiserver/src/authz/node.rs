@@ -103,13 +103,36 @@ impl NodeAuthorizer {
         }
     }
 
-    fn token(&self, node: &str, request: &RequestInfo) -> Decision {
+    /// Accounts are read for credential providers of the kubelet (KEP-4412); otherwise tokens are made of them.
+    fn account(&self, node: &str, request: &RequestInfo) -> Decision {
+        if request.verb == "get" && request.subresource.is_empty() {
+            return self.related(node, request);
+        }
         if request.verb != "create" || request.name.is_empty() {
             no("can only create tokens for individual service accounts")
         } else if request.subresource != "token" {
             no("can only create token subresource of serviceaccount")
         } else {
             self.related(node, request)
+        }
+    }
+
+    /// What the devices of a node are: written by its drivers, in its name.
+    fn slice(&self, node: &str, request: &RequestInfo) -> Decision {
+        if !request.subresource.is_empty() {
+            return no("cannot authorize ResourceSlice subresources");
+        }
+        match request.verb.as_str() {
+            // a create has no content yet: NodeRestriction looks at it
+            "create" => yes(),
+            "get" | "update" | "patch" | "delete" => self.related(node, request),
+            "list" | "watch" | "deletecollection" if selects(request, "spec.nodeName", node) => yes(),
+            "list" | "watch" | "deletecollection" => {
+                no("can only list/watch/deletecollection resourceslices with nodeName field selector")
+            }
+            _ => no(
+                "only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection",
+            ),
         }
     }
 
@@ -121,10 +144,7 @@ impl NodeAuthorizer {
                 if gone { yes() } else { self.related(node, request) }
             }
             ("", "list" | "watch") => {
-                let selector = request.query.get("fieldSelector").unwrap_or_default();
-                let own = format!("spec.nodeName={node}");
-                let own_again = format!("spec.nodeName=={node}");
-                if selector.split(',').any(|term| term == own || term == own_again) {
+                if selects(request, "spec.nodeName", node) {
                     yes()
                 } else if request.name.is_empty() {
                     no("can only list/watch pods with spec.nodeName field selector")
@@ -135,6 +155,13 @@ impl NodeAuthorizer {
             _ => by_rules(request),
         }
     }
+}
+
+/// Whether a list asks for what has this value alone.
+fn selects(request: &RequestInfo, field: &str, value: &str) -> bool {
+    let selector = request.query.get("fieldSelector").unwrap_or_default();
+    let own = [format!("{field}={value}"), format!("{field}=={value}")];
+    selector.split(',').any(|term| own.iter().any(|own| own == term))
 }
 
 /// Leases and CSINodes bear the name of their node.
@@ -196,11 +223,13 @@ impl Authorizer for NodeAuthorizer {
             ("", "secrets" | "configmaps") => self.read_namespaced(node, request),
             ("", "persistentvolumeclaims") => self.claim(node, request),
             ("", "persistentvolumes") | ("storage.k8s.io", "volumeattachments") => self.get_only(node, request),
-            ("", "serviceaccounts") => self.token(node, request),
+            ("", "serviceaccounts") => self.account(node, request),
             ("", "pods") => self.pod(node, request),
             ("", "nodes") => own_node(node, request),
             ("coordination.k8s.io", "leases") => lease(node, request),
             ("storage.k8s.io", "csinodes") => csi_node(node, request),
+            ("resource.k8s.io", "resourceclaims") => self.get_only(node, request),
+            ("resource.k8s.io", "resourceslices") => self.slice(node, request),
             _ => by_rules(request),
         }
     }

@@ -33,6 +33,21 @@ fn cluster() -> Arc<Objects> {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "a"}, "spec": {"nodeName": "n1",
             "serviceAccountName": "robot", "containers": [{"env": [{"valueFrom": {"secretKeyRef": {"name": "s"}}}]}],
             "volumes": [{"configMap": {"name": "c"}}, {"projected": {"sources": [{"secret": {"name": "t"}}]}}]}}),
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "d", "namespace": "a"}, "spec": {"nodeName": "n1",
+            "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "claim"}}],
+            "resourceClaims": [{"name": "x", "resourceClaimName": "gpu"}, {"name": "y", "resourceClaimTemplateName": "t"}]},
+            "status": {"resourceClaimStatuses": [{"name": "y", "resourceClaimName": "d-y"}]}}),
+        json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v"}, "spec": {
+            "claimRef": {"namespace": "a", "name": "claim"}, "csi": {"driver": "d",
+                "nodeStageSecretRef": {"namespace": "system", "name": "stage"},
+                "controllerPublishSecretRef": {"namespace": "system", "name": "control"}}}}),
+        json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "w"}, "spec": {
+            "claimRef": {"namespace": "a", "name": "other"}, "csi": {"driver": "d",
+                "nodeStageSecretRef": {"namespace": "system", "name": "unused"}}}}),
+        json!({"apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "metadata": {"name": "own"},
+            "spec": {"nodeName": "n1"}}),
+        json!({"apiVersion": "resource.k8s.io/v1", "kind": "ResourceSlice", "metadata": {"name": "other"},
+            "spec": {"nodeName": "n2"}}),
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "q", "namespace": "a"}, "spec": {"nodeName": "n2",
             "volumes": [{"secret": {"secretName": "theirs"}}]}}),
     ])
@@ -185,6 +200,42 @@ fn nodes_reach_what_their_pods_refer_to() {
     node("n1", Method::PATCH, "/api/v1/nodes/n1/status", expect!["yes "]);
     node("n1", Method::POST, "/api/v1/namespaces/z/events", expect!["yes "]);
     node("n1", Method::PUT, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1", expect!["yes "]);
+}
+
+#[test]
+fn nodes_reach_the_devices_and_the_secrets_of_volumes_that_their_pods_use() {
+    let slices = "/apis/resource.k8s.io/v1/resourceslices";
+    let claims = "/apis/resource.k8s.io/v1/namespaces/a/resourceclaims";
+    for path in [
+        "/api/v1/namespaces/system/secrets/stage",
+        "/api/v1/namespaces/a/serviceaccounts/robot",
+        "/api/v1/persistentvolumes/v",
+        &format!("{claims}/gpu"),
+        &format!("{claims}/d-y"),
+        &format!("{slices}/own"),
+        &format!("{slices}?fieldSelector=spec.nodeName%3Dn1"),
+    ] {
+        node("n1", Method::GET, path, expect!["yes "]);
+    }
+    node("n1", Method::POST, slices, expect!["yes "]);
+    node("n1", Method::DELETE, &format!("{slices}/own"), expect!["yes "]);
+    let refused = |path: &str, why: &str| {
+        let user = UserInfo::new("system:node:n1", &["system:nodes"]);
+        let answer = ask(&user, Method::GET, path);
+        assert!(answer.contains(why), "{path}: {answer}");
+    };
+    let unrelated = "no relationship found between node 'n1' and this object";
+    for path in [
+        "/api/v1/namespaces/system/secrets/control",
+        "/api/v1/namespaces/system/secrets/unused",
+        "/api/v1/namespaces/a/serviceaccounts/other",
+        &format!("{claims}/theirs"),
+        &format!("{slices}/other"),
+    ] {
+        refused(path, unrelated);
+    }
+    refused(slices, "can only list/watch/deletecollection resourceslices with nodeName field selector");
+    refused(claims, "can only get individual resources of this type");
 }
 
 #[test]

@@ -46,6 +46,8 @@ fn mirror(reader: &SharedReader, node: &str, attributes: &Attributes<'_>) -> Res
         format!("node {node:?} can not create pods that reference configmaps")
     } else if list(&spec["volumes"]).any(|volume| volume["persistentVolumeClaim"].is_object()) {
         format!("node {node:?} can not create pods that reference persistentvolumeclaims")
+    } else if list(&spec["resourceClaims"]).next().is_some() {
+        format!("node {node:?} can not create pods that reference resourceclaims")
     } else {
         return Ok(());
     };
@@ -86,10 +88,17 @@ pub(super) fn status(node: &str, attributes: &Attributes<'_>) -> Result<(), Stat
         && attributes.object["metadata"]["labels"] != attributes.old["metadata"]["labels"]
     {
         format!("node {node:?} cannot update labels through pod status")
+    } else if claims(&attributes.object).ne(claims(attributes.old)) {
+        format!("node {node:?} cannot update resource claim statuses")
     } else {
         return Ok(());
     };
     Err(forbidden(attributes, &why))
+}
+
+/// The claims that were made for a pod: who could name others could read them.
+fn claims(pod: &Value) -> impl Iterator<Item = &Value> {
+    list(&pod["status"]["resourceClaimStatuses"])
 }
 
 pub(super) fn eviction(reader: &SharedReader, node: &str, attributes: &Attributes<'_>) -> Result<(), Status> {

@@ -11,6 +11,13 @@ pub(super) fn exist(reader: &SharedReader, node: &str, resource: &str, namespace
     match resource {
         "pods" => reader.get("", "pods", namespace, name).is_some_and(|pod| pod["spec"]["nodeName"] == node),
         "persistentvolumes" => volume_is_claimed(reader, node, name),
+        "resourceslices" => {
+            let slice = reader.get("resource.k8s.io", "resourceslices", "", name);
+            slice.is_some_and(|slice| slice["spec"]["nodeName"] == node)
+        }
+        "secrets" => {
+            pod_refers(reader, node, resource, namespace, name) || volume_refers(reader, node, namespace, name)
+        }
         "volumeattachments" => {
             let attachment = reader.get("storage.k8s.io", "volumeattachments", "", name);
             attachment.is_some_and(|attachment| attachment["spec"]["nodeName"] == node)
@@ -28,9 +35,36 @@ fn pod_refers(reader: &SharedReader, node: &str, resource: &str, namespace: &str
 }
 
 fn volume_is_claimed(reader: &SharedReader, node: &str, name: &str) -> bool {
-    let Some(volume) = reader.get("", "persistentvolumes", "", name) else {
-        return false;
-    };
+    let volume = reader.get("", "persistentvolumes", "", name);
+    volume.is_some_and(|volume| is_claimed(reader, node, &volume))
+}
+
+/// Whether a volume that something on the node has claimed needs the secret to be mounted there.
+fn volume_refers(reader: &SharedReader, node: &str, namespace: &str, secret: &str) -> bool {
+    let volumes = reader.list("", "persistentvolumes", None);
+    let needs = |volume: &&std::sync::Arc<Value>| volume_secrets(volume).contains(&(namespace, secret));
+    volumes.iter().filter(needs).any(|volume| is_claimed(reader, node, volume))
+}
+
+/// Namespace and name of the secrets that a kubelet needs for a volume (`pvutil.VisitPVSecretNames`). Those that are said
+/// without a namespace are of the claim's.
+fn volume_secrets(volume: &Value) -> Vec<(&str, &str)> {
+    let spec = &volume["spec"];
+    let own = spec["claimRef"]["namespace"].as_str().unwrap_or_default();
+    let file = &spec["azureFile"];
+    let references =
+        ["cephfs", "flexVolume", "rbd", "scaleIO", "iscsi", "storageos"].map(|driver| &spec[driver]["secretRef"]);
+    let of_csi = ["nodePublishSecretRef", "nodeStageSecretRef", "nodeExpandSecretRef"].map(|field| &spec["csi"][field]);
+    let mut all: Vec<(&Value, &Value)> = vec![(&file["secretNamespace"], &file["secretName"])];
+    all.extend(references.iter().chain(&of_csi).map(|reference| (&reference["namespace"], &reference["name"])));
+    let named = all.into_iter().filter_map(|(namespace, name)| {
+        let namespace = namespace.as_str().filter(|namespace| !namespace.is_empty()).unwrap_or(own);
+        Some((namespace, name.as_str()?))
+    });
+    named.collect()
+}
+
+fn is_claimed(reader: &SharedReader, node: &str, volume: &Value) -> bool {
     let claim = &volume["spec"]["claimRef"];
     match (claim["namespace"].as_str(), claim["name"].as_str()) {
         (Some(namespace), Some(claim)) => pod_refers(reader, node, "persistentvolumeclaims", namespace, claim),
@@ -54,8 +88,18 @@ pub(crate) fn refers(pod: &Value, resource: &str, name: &str) -> bool {
         }
         "secrets" => secret_names(spec).contains(&name),
         "configmaps" => config_map_names(spec).contains(&name),
+        "resourceclaims" => device_claims(pod).any(|claim| claim == name),
         _ => false,
     }
+}
+
+/// The claims of devices that a pod uses: those it names, and those that were made for it.
+fn device_claims(pod: &Value) -> impl Iterator<Item = &str> {
+    let (spec, status) = (&pod["spec"], &pod["status"]);
+    let named = list(&spec["resourceClaims"]).map(|claim| &claim["resourceClaimName"]);
+    let made = list(&status["resourceClaimStatuses"]).map(|claim| &claim["resourceClaimName"]);
+    let extended = &status["extendedResourceClaimStatus"]["resourceClaimName"];
+    named.chain(made).chain([extended]).filter_map(Value::as_str)
 }
 
 /// All secrets that a pod's spec names.
