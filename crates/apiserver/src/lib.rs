@@ -29,6 +29,7 @@ mod metrics;
 mod nonresource;
 mod observe;
 pub mod openapi;
+mod owner_references;
 mod pipeline;
 mod pretty;
 pub mod protobuf;

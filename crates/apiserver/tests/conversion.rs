@@ -83,6 +83,16 @@ async fn until_served(service: &InProcess, path: &str) {
     clock::timeout(&*clock, PATIENCE, asked).await.expect("the resource is served");
 }
 
+async fn until_gone(service: &InProcess, path: &str) {
+    let clock = clock::system();
+    let asked = async {
+        while send(service, Method::GET, path, JSON, "").await.0 != 404 {
+            clock.sleep(Duration::from_millis(20)).await;
+        }
+    };
+    clock::timeout(&*clock, PATIENCE, asked).await.expect("the version is gone");
+}
+
 async fn define(service: &InProcess, client: &Value) {
     let (code, body) = send(service, Method::POST, DEFINITIONS, JSON, definition(client).to_string()).await;
     assert_eq!(code, 201, "{body}");
@@ -273,5 +283,16 @@ async fn who_owns_what_is_judged_in_the_version_that_they_wrote() {
     let entries = shared["metadata"]["managedFields"].as_array().unwrap();
     let versions: Vec<&Value> = entries.iter().map(|entry| &entry["apiVersion"]).collect();
     assert_eq!(versions, ["example.com/v2", "example.com/v1"], "{shared}");
+    // A version that is no longer served is still one of the resource's.
+    let path = format!("{DEFINITIONS}/gadgets.example.com");
+    let (_, mut definition) = send(&service, Method::GET, &path, JSON, "").await;
+    definition["spec"]["versions"][1]["served"] = json!(false);
+    assert_eq!(send(&service, Method::PUT, &path, JSON, definition.to_string()).await.0, 200);
+    until_gone(&service, &gadgets("v2")).await;
+    let path = format!("{}/a?fieldManager=u", gadgets("v1"));
+    let (code, labelled) = send(&service, Method::PATCH, &path, MERGE, r#"{"metadata":{"labels":{"a":"b"}}}"#).await;
+    assert_eq!(code, 200, "{labelled}");
+    let entries = labelled["metadata"]["managedFields"].as_array().unwrap();
+    assert!(entries.iter().any(|entry| entry["apiVersion"] == "example.com/v2"), "{labelled}");
     server.shutdown().await;
 }

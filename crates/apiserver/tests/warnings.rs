@@ -97,3 +97,24 @@ async fn keys_that_come_twice_are_named_line_by_line() {
     assert_eq!(refused["message"], words);
     server.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn owners_that_are_named_twice_are_named_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"});
+    let metadata = json!({"name": "a", "ownerReferences": [owner, owner]});
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}).to_string();
+    let response = call(&admin, Method::POST, MAPS, JSON, map).await;
+    assert_eq!(response.status(), 201);
+    let said = warnings(&response);
+    assert!(said.len() == 1 && said[0].contains("contains duplicate entries; API server dedups"), "{said:?}");
+    let made: Value = serde_json::from_str(&text(response).await).unwrap();
+    assert_eq!(made["metadata"]["ownerReferences"], json!([owner]));
+    let again = json!([{"op": "add", "path": "/metadata/ownerReferences/-", "value": owner}]).to_string();
+    let response = call(&admin, Method::PATCH, &format!("{MAPS}/a"), "application/json-patch+json", again).await;
+    assert_eq!(response.status(), 200);
+    assert!(warnings(&response)[0].contains("after mutating admission happens"), "{:?}", warnings(&response));
+    server.shutdown().await;
+}

@@ -1,4 +1,4 @@
-//! Where watches begin, and what they say at their end.
+//! Where lists and watches begin, and what watches say at their end.
 
 mod harness;
 
@@ -33,6 +33,28 @@ async fn the_last_bookmark_comes_before_the_end() {
     let told = events(&text(watch).await);
     let made = made["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
     assert!(told.len() == 1 && told[0].0 == "BOOKMARK" && told[0].1 >= made, "{told:?}");
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_revision_comes_without_pages() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    for n in 0..3 {
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("m{n}")}}).to_string();
+        assert_eq!(send(&admin, Method::POST, MAPS, JSON, map).await.0, 201);
+    }
+    let listed = async |query: &str| {
+        let (_, list) = send(&admin, Method::GET, &format!("{MAPS}?limit=2{query}"), JSON, "").await;
+        (list["items"].as_array().unwrap().len(), list["metadata"].get("continue").is_some())
+    };
+    assert_eq!(listed("").await, (2, true));
+    assert_eq!(listed("&resourceVersion=0").await, (3, false));
+    assert_eq!(listed("&resourceVersion=0&resourceVersionMatch=NotOlderThan").await, (3, false));
+    let (code, late) = send(&admin, Method::GET, &format!("{MAPS}/m1?resourceVersion=99999999"), JSON, "").await;
+    assert_eq!(code, 504, "{late}");
+    assert!(late["message"].as_str().unwrap().starts_with("Timeout: Too large resource version: 99999999"), "{late}");
     server.shutdown().await;
 }
 

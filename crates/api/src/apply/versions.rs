@@ -71,19 +71,22 @@ pub(super) fn prune_in_versions(
     mine: &Entry,
 ) -> Value {
     let all = || entries.iter().chain([mine]);
-    let owned = |version: &str| {
-        let of_version = all().filter(|entry| writer.versions.is_none() || entry.api_version == version);
+    let owned_in = |version: Option<&str>| {
+        let of_version = all().filter(|entry| version.is_none_or(|version| entry.api_version == version));
         of_version.fold(Set::default(), |all, entry| all.union(entry.set.clone()))
     };
+    let owned = |version: &str| owned_in(Some(version));
     let is_foreign = |entry: &Entry| entry.api_version != writer.api_version;
     let own_typed = Typed::root(writer.schema);
     let Some(versions) = writer.versions.filter(|_| is_foreign(last) || entries.iter().any(is_foreign)) else {
-        return prune(own_typed, merged, &last.set, &owned(writer.api_version));
+        return prune(own_typed, merged, &last.set, &owned_in(None));
     };
     let convert = |object: &Value, version: &str| versions.convert(object, version);
     // Who does not know the version of the last configuration cannot tell what it had.
     let Some(schema) = versions.schema(&last.api_version) else { return merged };
-    let Some(at_last) = convert(&merged, &last.api_version) else { return merged };
+    let Some(at_last) = convert(&merged, &last.api_version) else {
+        return prune(own_typed, merged, &last.set, &owned_in(None));
+    };
     let mut pruned = prune(Typed::root(schema), at_last, &last.set, &owned(&last.api_version));
     let others: BTreeSet<&str> = all().map(|entry| entry.api_version.as_str()).collect();
     for version in others.into_iter().filter(|version| *version != last.api_version) {

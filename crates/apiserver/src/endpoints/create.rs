@@ -10,6 +10,7 @@ use crate::conversion;
 use crate::decode::{self, Wanted};
 use crate::dynamic;
 use crate::metadata;
+use crate::owner_references::{self, Moment};
 use crate::quota;
 use crate::raw_text;
 use crate::server::Api;
@@ -86,6 +87,7 @@ pub async fn create(call: &mut Call<'_>) -> Result<Answer, Status> {
     if !object.resource_version().is_empty() {
         return Err(Status::plain(500, "", "resourceVersion should not be set on objects to be created"));
     }
+    call.warnings.extend(owner_references::dedup(&mut object, Moment::Sent));
     apply_defaults(&row, &mut object)?;
     track(call, None, &mut object, "")?;
     forget_empty(&row, &mut object)?;
@@ -142,6 +144,7 @@ async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Writte
         metadata_mut(&mut object).insert("name".to_owned(), metadata::generate_name(&prefix).into());
     }
     let mut object = admit(call, Operation::Create, "", object, &Value::Null, Phase::Mutating).await?;
+    call.warnings.extend(owner_references::dedup(&mut object, Moment::Admitted));
     apply_defaults(&row, &mut object)?;
     if row.has_generation {
         metadata_mut(&mut object).insert("generation".to_owned(), 1.into());

@@ -112,7 +112,9 @@ pub async fn read(call: &Call<'_>, selection: &Selection) -> Result<Page, Status
         (snapshot, Some(at.start))
     };
     selection.prepare(call.api, &snapshot).await?;
-    let limit = if token.is_empty() && selection.is_of_one_name(&call.row) { 0 } else { limit };
+    // Upstream answers from its cache to one who takes any revision, and that has no pages.
+    let has_pages = !token.is_empty() || !(asked == "0" || selection.is_of_one_name(&call.row));
+    let limit = if has_pages { limit } else { 0 };
     Ok(cut(&snapshot, selection, start.as_deref(), usize::try_from(limit).unwrap_or(0)))
 }
 
@@ -125,12 +127,7 @@ async fn snapshot(call: &Call<'_>, asked: &str) -> Result<Snapshot, Status> {
     let revision: u64 = asked.parse().map_err(|_| {
         Status::bad_request(format!("invalid resource version: {}", options::bad_revision_words(asked)))
     })?;
-    if revision > call.api.cache.revision() {
-        let reached = clock::timeout(&*call.api.clock, FUTURE_REVISION_WAIT, call.api.cache.reached(revision)).await;
-        if reached.is_none() {
-            return Err(too_large(revision, call.api.cache.revision()));
-        }
-    }
+    reach(call, revision).await?;
     let limited = options::number(call, "limit")?.unwrap_or(0) > 0;
     // Upstream's oldest rule: a limit and a revision without a match mean exactly that revision.
     if matching == "Exact" || (limited && matching.is_empty() && revision > 0) {
@@ -144,8 +141,21 @@ async fn snapshot(call: &Call<'_>, asked: &str) -> Result<Snapshot, Status> {
     Ok(call.api.cache.snapshot(&shelf))
 }
 
+/// Waits for a revision that is yet to come.
+///
+/// # Errors
+/// 504 when it does not.
+pub async fn reach(call: &Call<'_>, revision: u64) -> Result<(), Status> {
+    let cache = &call.api.cache;
+    if revision <= cache.revision() {
+        return Ok(());
+    }
+    let reached = clock::timeout(&*call.api.clock, FUTURE_REVISION_WAIT, cache.reached(revision)).await;
+    if reached.is_none() { Err(too_large(revision, cache.revision())) } else { Ok(()) }
+}
+
 /// The 504 of a revision that did not come.
-pub fn too_large(asked: u64, current: u64) -> Status {
+fn too_large(asked: u64, current: u64) -> Status {
     let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
     let cause = json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
     Status { details: json!({"causes": [cause], "retryAfterSeconds": 1}), ..Status::plain(504, "Timeout", message) }

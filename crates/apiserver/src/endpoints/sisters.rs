@@ -22,6 +22,8 @@ const MAX_ROUNDS: usize = 8;
 #[derive(Debug)]
 pub struct Sisters {
     rows: BTreeMap<String, Arc<Resource>>,
+    /// The row of the path. It stands for versions that a definition has but that are not served.
+    own: Arc<Resource>,
     memo: Mutex<Memo>,
 }
 
@@ -45,7 +47,7 @@ impl Sisters {
         let prefix = call.row.storage_prefix();
         let all = call.api.rows.all().into_iter().filter(|row| row.storage_prefix() == prefix);
         let rows = all.map(|row| (row.api_version(), row)).collect();
-        Some(Arc::new(Self { rows, memo: Mutex::default() }))
+        Some(Arc::new(Self { rows, own: call.row.clone(), memo: Mutex::default() }))
     }
 
     fn memo(&self) -> std::sync::MutexGuard<'_, Memo> {
@@ -59,7 +61,9 @@ impl Sisters {
 
 impl Versions for Sisters {
     fn schema(&self, api_version: &str) -> Option<&Schema> {
-        self.rows.get(api_version)?.schema()
+        let is_declared = || self.own.custom.as_ref().is_some_and(|custom| custom.scales.contains_key(api_version));
+        let row = self.rows.get(api_version).or_else(|| is_declared().then_some(&self.own))?;
+        row.schema()
     }
 
     fn convert(&self, object: &Value, api_version: &str) -> Option<Value> {

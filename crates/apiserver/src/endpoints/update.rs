@@ -10,6 +10,7 @@ use crate::chain::Operation;
 use crate::conversion;
 use crate::decode;
 use crate::metadata;
+use crate::owner_references::{self, Moment};
 use crate::quota;
 use crate::raw_text;
 use api::meta::{ObjectMeta, metadata_mut};
@@ -79,6 +80,7 @@ pub async fn put(call: &mut Call<'_>, subresource: Option<Subresource>) -> Resul
     let mut object = decode::object(call, create::wanted(&row), decode::schema_of(&row)?)?;
     check_name(call, &object)?;
     create::check_namespace(call, &mut object)?;
+    call.warnings.extend(owner_references::dedup(&mut object, Moment::Sent));
     let make = |_: &Call<'_>, _: Option<&Value>| Ok(Made { object: object.clone(), tracked: false });
     let creates = row.create_on_update && subresource.is_none();
     let name = call.info.name.clone();
@@ -223,6 +225,7 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     }
     create::forget_empty(&row, &mut new)?;
     let mut new = create::admit(call, Operation::Update, subresource, new, &old, Phase::Mutating).await?;
+    call.warnings.extend(owner_references::dedup(&mut new, Moment::Admitted));
     create::apply_defaults(&row, &mut new)?;
     keep_other_parts(&mut new, &old, change.subresource, row.has(Subresource::Status));
     row.strategy.prepare_for_update(&mut new, &old, change.subresource);

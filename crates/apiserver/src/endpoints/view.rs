@@ -205,9 +205,10 @@ pub fn one_value(call: &Call<'_>, code: u16, object: Value) -> Result<Answer, St
 
 /// `GET` of one object.
 pub async fn get(call: &mut Call<'_>) -> Result<Answer, Status> {
-    let revision = call.info.query.get("resourceVersion").unwrap_or_default();
-    if !revision.is_empty() && revision.parse::<u64>().is_err() {
-        return Err(super::options::bad_revision(revision));
+    let asked = call.info.query.get("resourceVersion").unwrap_or_default();
+    if !asked.is_empty() {
+        let revision = asked.parse().map_err(|_| super::options::bad_revision(asked))?;
+        super::page::reach(call, revision).await?;
     }
     let entry = super::page::entry(call, &call.info.name)?;
     one(call, 200, &entry).await

@@ -18,14 +18,11 @@ use crate::conversion;
 use crate::selection::Selection;
 use api::field::{Error, Path};
 use api::status::Status;
-use std::time::Duration;
 use teller::{Beginning, Lasting, Teller};
 use watcher::{View, Watcher};
 
 /// A watch without `timeoutSeconds` lasts a random time between this and twice this (upstream's `--min-request-timeout`).
 const MIN_REQUEST_TIMEOUT_SECONDS: u64 = 1800;
-/// How long a watch waits for a revision that is not there yet.
-const FUTURE_REVISION_WAIT: Duration = Duration::from_secs(3);
 
 /// Begins a watch.
 pub async fn watch(call: &mut Call<'_>) -> Result<Answer, Status> {
@@ -72,11 +69,10 @@ async fn begin(call: &Call<'_>) -> Result<Result<Teller, Status>, Status> {
     let revision: u64 =
         if asked.is_empty() { 0 } else { asked.parse().map_err(|_| super::options::bad_revision(asked))? };
     // Who does not ask for what is there is just told of what comes after the revision, whenever that is.
-    if revision > call.api.cache.revision() && initial_events == Some(true) {
-        let reached = clock::timeout(&*call.api.clock, FUTURE_REVISION_WAIT, call.api.cache.reached(revision)).await;
-        if reached.is_none() {
-            return Ok(Err(page::too_large(revision, call.api.cache.revision())));
-        }
+    if initial_events == Some(true)
+        && let Err(too_large) = page::reach(call, revision).await
+    {
+        return Ok(Err(too_large));
     }
     let shelf = page::shelf(call);
     let wants_initial = initial_events.unwrap_or(revision == 0);
