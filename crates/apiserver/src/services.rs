@@ -6,6 +6,7 @@
 //! What not: defaulting and validation of Services; those are the registry's.
 
 mod claims;
+mod endpoints;
 mod families;
 mod ports;
 mod range;
@@ -170,6 +171,10 @@ impl Services {
         }
         let kept = new.map(holdings).unwrap_or_default();
         let free: Vec<Claim> = holdings(old).into_iter().filter(|claim| !kept.contains(claim)).collect();
-        self.claims.give_up_all(free, &Owner::of(old)).await;
+        let owner = Owner::of(old);
+        if new.is_none() {
+            self.remove_endpoints(&owner).await;
+        }
+        self.claims.give_up_all(free, &owner).await;
     }
 }

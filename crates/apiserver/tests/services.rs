@@ -81,3 +81,22 @@ async fn who_writes_the_status_is_not_warned_of_the_spec() {
         assert_eq!(response.headers().get_all("Warning").iter().count(), warnings, "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_go_with_their_service() {
+    const ENDPOINTS: &str = "/api/v1/namespaces/default/endpoints";
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    assert_eq!(create(&admin, "a", json!({"ports": [{"port": 1}]})).await.0, 201);
+    for name in ["a", "b"] {
+        let endpoints = json!({"metadata": {"name": name}, "subsets": [{"addresses": [{"ip": "10.0.0.1"}]}]});
+        assert_eq!(say(&admin, Method::POST, ENDPOINTS, JSON, endpoints).await.0, 201);
+    }
+    let delete = async |query: &str| send(&admin, Method::DELETE, &format!("{SERVICES}/a{query}"), JSON, "").await.0;
+    assert_eq!(delete("?dryRun=All").await, 200);
+    assert_eq!(send(&admin, Method::GET, &format!("{ENDPOINTS}/a"), JSON, "").await.0, 200);
+    assert_eq!(delete("").await, 200);
+    assert_eq!(send(&admin, Method::GET, &format!("{ENDPOINTS}/a"), JSON, "").await.0, 404);
+    assert_eq!(send(&admin, Method::GET, &format!("{ENDPOINTS}/b"), JSON, "").await.0, 200);
+}

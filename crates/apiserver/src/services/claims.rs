@@ -87,7 +87,7 @@ pub(super) struct Stored {
 pub struct Claims {
     cache: Arc<Cache>,
     rows: Arc<Rows>,
-    storage: Storage,
+    pub(super) storage: Storage,
     clock: SharedClock,
 }
 
