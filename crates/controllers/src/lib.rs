@@ -12,6 +12,7 @@ mod node_ipam;
 mod node_lifecycle;
 mod pod_gc;
 mod resource_quota;
+mod role_aggregation;
 mod root_ca;
 mod selection;
 mod service_account;
@@ -127,6 +128,12 @@ const CONTROLLERS: &[Controller] = &[
         "csrcleaner",
         "certificate-controller",
         |context, client| Box::pin(certificates::run_cleaning(context, client)),
+    ),
+    controller(
+        "clusterrole-aggregation-controller",
+        "clusterrole-aggregation",
+        "clusterrole-aggregation-controller",
+        |context, client| Box::pin(role_aggregation::run(context, client)),
     ),
     controller("bootstrap-signer-controller", "bootstrapsigner", "bootstrap-signer", |context, client| {
         Box::pin(bootstrap::run_signer(context, client))

@@ -68,7 +68,7 @@ impl FromStr for ControllerSelection {
 
 /// The names of upstream's other controllers, old and new: their work is done elsewhere here, or not yet.
 const UPSTREAM: &str = "
-    attachdetach persistentvolume-attach-detach-controller clusterrole-aggregation clusterrole-aggregation-controller
+    attachdetach persistentvolume-attach-detach-controller
     cloud-node-lifecycle cloud-node-lifecycle-controller cronjob cronjob-controller
     daemonset daemonset-controller deployment deployment-controller
     disruption disruption-controller endpoint endpoints-controller

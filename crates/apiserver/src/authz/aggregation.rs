@@ -1,24 +1,29 @@
 //! Aggregated ClusterRoles: the rules of all roles whose labels match are its rules, at once.
 //!
-//! Upstream's clusterrole-aggregation controller writes the same union into `rules`; it is for readers of the object.
+//! The clusterrole-aggregation controller writes the same union into `rules`, for readers of the object.
 
 use crate::authz::rule::Rule;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// The rules of a ClusterRole among all of them.
+/// The rules of a ClusterRole among all of them. Those that it gathers may gather others: what is for `view` is for
+/// `edit` and `admin` too.
 pub(crate) fn rules_of(role: &Value, all: &[Arc<Value>]) -> Vec<Rule> {
-    let mut rules = Rule::read_all(role);
-    let Some(selectors) = role["aggregationRule"]["clusterRoleSelectors"].as_array() else {
-        return rules;
-    };
-    for other in all {
-        let itself = other["metadata"]["name"] == role["metadata"]["name"];
-        if !itself && selectors.iter().any(|selector| matches(selector, &other["metadata"]["labels"])) {
-            for rule in Rule::read_all(other) {
-                if !rules.contains(&rule) {
-                    rules.push(rule);
-                }
+    let mut rules = Vec::new();
+    let mut gathered: Vec<&Value> = vec![role];
+    let mut next = 0;
+    while let Some(&role) = gathered.get(next) {
+        next += 1;
+        for rule in Rule::read_all(role) {
+            if !rules.contains(&rule) {
+                rules.push(rule);
+            }
+        }
+        let Some(selectors) = role["aggregationRule"]["clusterRoleSelectors"].as_array() else { continue };
+        for other in all {
+            let known = gathered.iter().any(|role| role["metadata"]["name"] == other["metadata"]["name"]);
+            if !known && selectors.iter().any(|selector| matches(selector, &other["metadata"]["labels"])) {
+                gathered.push(other);
             }
         }
     }

@@ -28,6 +28,12 @@ fn cluster() -> Arc<Objects> {
             "roleRef": {"kind": "ClusterRole", "name": "info"}, "subjects": [subject("Group", "system:authenticated")]}),
         json!({"apiVersion": rbac, "kind": "ClusterRole", "metadata": {"name": "sum"}, "rules": [],
             "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"to": "sum"}}]}}),
+        json!({"apiVersion": rbac, "kind": "ClusterRole", "metadata": {"name": "all"}, "rules": [],
+            "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"to": "all"}}]}}),
+        json!({"apiVersion": rbac, "kind": "ClusterRole", "metadata": {"name": "middle", "labels": {"to": "all"}},
+            "rules": [], "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"to": "sum"}}, {"matchLabels": {"to": "all"}}]}}),
+        json!({"apiVersion": rbac, "kind": "ClusterRoleBinding", "metadata": {"name": "all"},
+            "roleRef": {"kind": "ClusterRole", "name": "all"}, "subjects": [subject("User", "dave")]}),
         json!({"apiVersion": rbac, "kind": "ClusterRoleBinding", "metadata": {"name": "sum"},
             "roleRef": {"kind": "ClusterRole", "name": "sum"}, "subjects": [subject("User", "carol")]}),
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "a"}, "spec": {"nodeName": "n1",
@@ -127,6 +133,17 @@ fn rbac_allows() {
     );
     let boss = UserInfo::new("boss", &["system:masters"]);
     assert_eq!(ask(&boss, Method::DELETE, "/api/v1/nodes"), "yes ");
+}
+
+#[test]
+fn what_a_gathered_role_gathers_counts_too() {
+    let path = "/apis/apps/v1/namespaces/a/deployments/x/scale";
+    user(
+        "dave",
+        Method::PUT,
+        path,
+        expect![[r#"yes RBAC: allowed by ClusterRoleBinding "all" of ClusterRole "all" to User "dave""#]],
+    );
 }
 
 #[test]
