@@ -1,11 +1,13 @@
 //! Bodies: what comes in with a request, and the three kinds of what goes out: a buffer, a list put together while it
 //! is sent, and a stream.
 
+use crate::cache::Entry;
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use http_body::{Frame, SizeHint};
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// The body of a request, from the network or from a client in the same process.
@@ -18,9 +20,39 @@ const PIECE_BYTES: usize = 256 << 10;
 /// The body of an answer.
 pub struct Body(Kind);
 
+/// A piece of a list.
+pub enum Piece {
+    /// These bytes.
+    Bytes(Bytes),
+    /// [`Entry::json_without_type`], made when it is sent.
+    Item(Arc<Entry>),
+}
+
+impl Piece {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Item(entry) => entry.json_without_type_bytes(),
+        }
+    }
+
+    fn bytes(self) -> Bytes {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Item(entry) => entry.json_without_type(),
+        }
+    }
+}
+
+impl From<Bytes> for Piece {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
 enum Kind {
     Once(Option<Bytes>),
-    Pieces { pieces: std::vec::IntoIter<Bytes>, left: u64 },
+    Pieces { pieces: std::vec::IntoIter<Piece>, left: u64 },
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
 }
 
@@ -30,19 +62,20 @@ impl Body {
         Self(Kind::Once(None))
     }
 
-    /// Shared buffers, sent one after the other; small ones are put together on the way out.
-    pub fn pieces(pieces: Vec<Bytes>) -> Self {
+    /// Sent one after the other; small ones are put together on the way out.
+    pub fn pieces(pieces: Vec<Piece>) -> Self {
         let left = pieces.iter().map(|piece| piece.len() as u64).sum();
         Self(Kind::Pieces { pieces: pieces.into_iter(), left })
     }
 
-    /// The buffers of a body that is whole in memory; `None` for a stream.
-    pub fn into_pieces(self) -> Option<Vec<Bytes>> {
-        match self.0 {
-            Kind::Once(bytes) => Some(bytes.into_iter().collect()),
-            Kind::Pieces { pieces, .. } => Some(pieces.collect()),
-            Kind::Stream(_) => None,
-        }
+    /// The bytes of a body that is in memory, piece by piece; `None` for a stream.
+    pub fn into_pieces(self) -> Option<impl Iterator<Item = Bytes> + Send> {
+        let pieces = match self.0 {
+            Kind::Once(bytes) => bytes.into_iter().map(Piece::from).collect::<Vec<_>>().into_iter(),
+            Kind::Pieces { pieces, .. } => pieces,
+            Kind::Stream(_) => return None,
+        };
+        Some(pieces.map(Piece::bytes))
     }
 
     /// Bytes as they come, until the stream ends.
@@ -76,19 +109,15 @@ impl From<&'static str> for Body {
 }
 
 /// The next piece of at most about [`PIECE_BYTES`].
-fn gather(pieces: &mut std::vec::IntoIter<Bytes>) -> Option<Bytes> {
+fn gather(pieces: &mut std::vec::IntoIter<Piece>) -> Option<Bytes> {
     let first = pieces.next()?;
     if first.len() >= PIECE_BYTES || pieces.len() == 0 {
-        return Some(first);
+        return Some(first.bytes());
     }
     let mut buffer = BytesMut::with_capacity(PIECE_BYTES);
-    buffer.extend_from_slice(&first);
-    while let Some(next) = pieces.as_slice().first() {
-        if buffer.len() + next.len() > PIECE_BYTES {
-            break;
-        }
-        buffer.extend_from_slice(next);
-        pieces.next();
+    buffer.extend_from_slice(&first.bytes());
+    while pieces.as_slice().first().is_some_and(|next| buffer.len() + next.len() <= PIECE_BYTES) {
+        buffer.extend(pieces.next().map(Piece::bytes));
     }
     Some(buffer.freeze())
 }

@@ -1,5 +1,6 @@
 //! The watch cache: every object as the bytes that clients get, its recent changes, and who watches them.
 //!
+//! Bytes that are not new are held by what is their own (`packed`).
 //! One task follows the store and is the only writer. Readers clone a persistent map, so a list is an immutable
 //! snapshot that costs nothing and holds nobody up. What not: rules of resources; entries are bytes and a small header.
 
@@ -7,6 +8,7 @@ pub(crate) mod encode;
 mod entry;
 mod feed;
 mod forms;
+mod packed;
 mod queue;
 mod shelf;
 mod watchers;

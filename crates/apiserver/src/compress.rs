@@ -26,7 +26,7 @@ pub fn compress(response: Answer) -> Answer {
     let Some(pieces) = body.into_pieces() else { return Answer::from_parts(parts, Body::empty()) };
     let mut encoder = GzEncoder::new(Vec::with_capacity(MIN_BYTES), Compression::fast());
     // Writing into memory cannot fail.
-    pieces.iter().for_each(|piece| drop(encoder.write_all(piece)));
+    pieces.for_each(|piece| drop(encoder.write_all(&piece)));
     let bytes = encoder.finish().unwrap_or_default();
     parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     parts.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));

@@ -195,7 +195,7 @@ async fn convert_entries(
 fn batch_len(entries: &[&Entry]) -> usize {
     let mut bytes = 0;
     let fits = |entry: &&&Entry| {
-        bytes += entry.json().len();
+        bytes += entry.frame_bytes();
         bytes <= MAX_REVIEW_BYTES
     };
     entries.iter().take(MAX_REVIEW_OBJECTS).take_while(fits).count().max(1)

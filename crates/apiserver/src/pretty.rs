@@ -35,7 +35,7 @@ pub fn print(response: Answer) -> Answer {
     let (parts, body) = response.into_parts();
     let Some(pieces) = body.into_pieces() else { return Answer::from_parts(parts, Body::empty()) };
     let mut printer = Printer { out: Vec::new(), depth: 0, place: Place::Outside, after_opening: false };
-    let printed = pieces.into_iter().map(move |piece| printer.write(&piece));
+    let printed = pieces.map(move |piece| printer.write(&piece));
     Answer::from_parts(parts, Body::stream(futures::stream::iter(printed)))
 }
 
@@ -116,7 +116,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn printed(pieces: Vec<Bytes>) -> String {
-        let mut response = Answer::new(Body::pieces(pieces));
+        let mut response = Answer::new(Body::pieces(pieces.into_iter().map(Into::into).collect()));
         response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
         let all = print(response).into_body().collect().now_or_never().unwrap().unwrap();
         String::from_utf8(all.to_bytes().into()).unwrap()

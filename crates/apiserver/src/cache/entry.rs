@@ -1,7 +1,9 @@
 //! One object in the cache: the bytes that clients get, and the little that is looked at without parsing them.
 
+use super::ChangeKind;
 use super::encode::splice_revision;
 use super::forms::Forms;
+use super::packed::{Packed, Templates};
 use api::meta::ObjectMeta;
 use bytes::Bytes;
 use registry::Resource;
@@ -11,10 +13,16 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-const ADDED: &[u8] = b"{\"type\":\"ADDED\",\"object\":";
-const MODIFIED: &[u8] = b"{\"type\":\"MODIFIED\",\"object\":";
-const DELETED: &[u8] = b"{\"type\":\"DELETED\",\"object\":";
 const FRAME_END: &[u8] = b"}\n";
+
+/// How the frame of a watch begins.
+const fn prefix(kind: ChangeKind) -> &'static [u8] {
+    match kind {
+        ChangeKind::Added => b"{\"type\":\"ADDED\",\"object\":",
+        ChangeKind::Modified => b"{\"type\":\"MODIFIED\",\"object\":",
+        ChangeKind::Deleted => b"{\"type\":\"DELETED\",\"object\":",
+    }
+}
 
 /// What selectors and the generic path look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,9 +81,11 @@ pub struct Entry {
     pub revision: u64,
     /// What is looked at without parsing.
     pub header: Arc<Header>,
-    /// The whole watch frame of the change that made this; [`Entry::json`] is a part of it.
-    frame: Bytes,
-    prefix: usize,
+    /// The change that made this.
+    kind: ChangeKind,
+    /// Its whole watch frame; [`Entry::json`] is a part of it.
+    frame: Packed,
+    /// Where `metadata` begins in the JSON.
     metadata: usize,
     value: OnceLock<Arc<Value>>,
     /// Of custom resources that someone has read.
@@ -91,32 +101,24 @@ impl std::fmt::Debug for Entry {
 impl Entry {
     /// An entry of a new object: bytes in stored form and their revision.
     pub(super) fn added(key: Arc<str>, revision: u64, stored: &[u8], header: Arc<Header>) -> Self {
-        Self::framed(key, revision, stored, header, ADDED)
+        Self::framed(key, revision, stored, header, ChangeKind::Added)
     }
 
     /// The entry of its next state. The header is shared where it is the same, as that of a lease always is.
     pub(super) fn modified(&self, revision: u64, stored: &[u8], header: Arc<Header>) -> Self {
         let header = if *header == *self.header { self.header.clone() } else { header };
-        Self::framed(self.key.clone(), revision, stored, header, MODIFIED)
+        Self::framed(self.key.clone(), revision, stored, header, ChangeKind::Modified)
     }
 
     /// An entry that is not in the cache (any more).
     pub fn detached(key: &str, revision: u64, stored: &[u8], header: Arc<Header>) -> Self {
-        Self::framed(key.into(), revision, stored, header, MODIFIED)
+        Self::framed(key.into(), revision, stored, header, ChangeKind::Modified)
     }
 
-    fn framed(key: Arc<str>, revision: u64, stored: &[u8], header: Arc<Header>, prefix: &'static [u8]) -> Self {
-        let (frame, metadata) = splice_revision(stored, revision, prefix, FRAME_END);
-        Self {
-            key,
-            revision,
-            header,
-            frame,
-            prefix: prefix.len(),
-            metadata,
-            value: OnceLock::new(),
-            forms: OnceLock::new(),
-        }
+    fn framed(key: Arc<str>, revision: u64, stored: &[u8], header: Arc<Header>, kind: ChangeKind) -> Self {
+        let (frame, metadata) = splice_revision(stored, revision, prefix(kind), FRAME_END);
+        let frame = Packed::new(frame);
+        Self { key, revision, header, kind, frame, metadata, value: OnceLock::new(), forms: OnceLock::new() }
     }
 
     /// The last state of an object with the revision at which it was deleted, or left a selection: what a DELETED event
@@ -131,29 +133,36 @@ impl Entry {
             end += 1;
         }
         let stored = [&json[..start], json.get(end..).unwrap_or_default()].concat();
-        Self::framed(self.key.clone(), revision, &stored, self.header.clone(), DELETED)
+        Self::framed(self.key.clone(), revision, &stored, self.header.clone(), ChangeKind::Deleted)
     }
 
     /// The object as clients get it.
     pub fn json(&self) -> Bytes {
-        self.frame.slice(self.prefix..self.frame.len() - FRAME_END.len())
+        let frame = self.frame.bytes();
+        frame.slice(prefix(self.kind).len()..frame.len() - FRAME_END.len())
     }
 
     /// The object in a list of a built-in type: what follows `{"kind":…,"apiVersion":…,`. Put `{` before it.
     pub fn json_without_type(&self) -> Bytes {
-        self.frame.slice(self.prefix + self.metadata..self.frame.len() - FRAME_END.len())
+        self.json().slice(self.metadata..)
+    }
+
+    /// How long that is, without making it.
+    pub fn json_without_type_bytes(&self) -> usize {
+        self.frame.len() - prefix(self.kind).len() - FRAME_END.len() - self.metadata
     }
 
     /// The object's `metadata`, as it stands in [`Entry::json`].
-    pub fn json_of_metadata(&self) -> &str {
-        let json = &self.frame[self.prefix + self.metadata + b"\"metadata\":".len()..];
-        let first = serde_json::Deserializer::from_slice(json).into_iter::<&RawValue>().next();
-        first.and_then(Result::ok).map_or("{}", RawValue::get) // canonical bytes always parse
+    pub fn json_of_metadata(&self) -> Box<RawValue> {
+        let json = self.json_without_type();
+        let json = json.strip_prefix(b"\"metadata\":").unwrap_or_default();
+        let first = serde_json::Deserializer::from_slice(json).into_iter::<Box<RawValue>>().next();
+        first.and_then(Result::ok).unwrap_or_default() // canonical bytes always parse
     }
 
-    /// The watch frame of the change that made this entry, shared by all who watch it.
+    /// The watch frame of the change that made this entry, shared by all who watch it while it is new.
     pub fn frame(&self) -> Bytes {
-        self.frame.clone()
+        self.frame.bytes()
     }
 
     /// How long that is.
@@ -161,17 +170,22 @@ impl Entry {
         self.frame.len()
     }
 
+    /// Holds it by its difference to an object like it.
+    pub(super) fn pack(&self, templates: &mut Templates) {
+        self.frame.pack(templates);
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.frame.held_bytes()
+    }
+
     /// A watch frame of another type than that of the change: for objects that enter or leave a selection.
-    pub fn frame_as(&self, kind: super::ChangeKind) -> Bytes {
-        let prefix = match kind {
-            super::ChangeKind::Added => ADDED,
-            super::ChangeKind::Modified => MODIFIED,
-            super::ChangeKind::Deleted => DELETED,
-        };
-        if self.frame.starts_with(prefix) {
+    pub fn frame_as(&self, kind: ChangeKind) -> Bytes {
+        if self.kind == kind {
             return self.frame();
         }
-        Bytes::from([prefix, &self.json(), FRAME_END].concat())
+        Bytes::from([prefix(kind), &self.json(), FRAME_END].concat())
     }
 
     /// The object, parsed anew.

@@ -1,13 +1,14 @@
 //! One resource in the cache: its objects, its recent changes, its watchers.
 
 use super::entry::Entry;
+use super::packed::Templates;
 use super::queue::Changes;
 use super::watchers::Watchers;
 use imbl::OrdMap;
 use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Changes kept per resource. A watch or a page older than that gets 410 Expired.
 const MAX_CHANGES: usize = 10_000;
@@ -15,6 +16,9 @@ const MAX_CHANGES: usize = 10_000;
 /// With 5,000 nodes or 10,000 pods it is this that counts, for three resources that change all the time (pods, nodes,
 /// leases).
 const MAX_REPLACED_BYTES: usize = 8 << 20;
+
+/// The entries of this many of a resource's newest changes are whole: each watcher is about to send them.
+const WHOLE_CHANGES: usize = 128;
 
 type Map = OrdMap<Arc<str>, Arc<Entry>>;
 
@@ -144,12 +148,15 @@ pub struct Shelf {
     pub plural: Box<str>,
     generation: AtomicU64,
     state: RwLock<State>,
+    /// Of the one writer.
+    templates: Mutex<Templates>,
 }
 
 impl Shelf {
     pub(super) fn new(group: &str, plural: &str, compacted: u64) -> Self {
         let state = RwLock::new(State::new(Map::new(), compacted));
-        Self { group: group.into(), plural: plural.into(), generation: AtomicU64::new(0), state }
+        let (generation, templates) = (AtomicU64::new(0), Mutex::default());
+        Self { group: group.into(), plural: plural.into(), generation, state, templates }
     }
 
     /// A number that changes with every change.
@@ -210,6 +217,7 @@ impl Shelf {
 
     /// Takes these objects in the place of what is there. History begins at `revision`, and watches are cut off.
     pub(super) fn replace(&self, entries: Vec<Arc<Entry>>, revision: u64) {
+        self.pack(&entries);
         let map = entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         *state = State::new(map, revision);
@@ -244,70 +252,28 @@ impl Shelf {
         state.last = revision;
         state.replaced_bytes += change.replaced_bytes();
         state.changes.push_back(change.clone());
+        let mut settled = Vec::new();
+        if let Some(at) = state.changes.len().checked_sub(WHOLE_CHANGES + 1) {
+            settled.push(state.changes[at].entry.clone());
+        }
         while state.changes.len() > MAX_CHANGES || state.replaced_bytes > MAX_REPLACED_BYTES {
             let Some(gone) = state.changes.pop_front() else { break };
             state.replaced_bytes -= gone.replaced_bytes();
             state.compacted = gone.revision;
+            settled.push(gone.entry.clone());
         }
         state.watchers.publish(&change);
+        drop(state);
         self.generation.fetch_add(1, Ordering::Release);
+        self.pack(&settled);
         Some(change.entry.clone())
+    }
+
+    fn pack(&self, entries: &[Arc<Entry>]) {
+        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().for_each(|entry| entry.pack(&mut templates));
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Header;
-    use super::*;
-
-    type Make = fn(Option<&Entry>) -> Arc<Entry>;
-
-    fn put(shelf: &Shelf, key: &str, revision: u64, bytes: usize) {
-        let stored = format!(r#"{{"metadata":{{"name":"{key}"}},"data":"{}"}}"#, "x".repeat(bytes));
-        let make = |last: Option<&Entry>| {
-            Arc::new(match last {
-                None => Entry::added(key.into(), revision, stored.as_bytes(), Arc::new(Header::default())),
-                Some(last) => last.modified(revision, stored.as_bytes(), Arc::new(Header::default())),
-            })
-        };
-        shelf.apply(key, revision, Some(make));
-    }
-
-    #[test]
-    fn history_is_bounded_by_what_it_holds_beside_the_present() {
-        let shelf = Shelf::new("", "configmaps", 0);
-        let size = MAX_REPLACED_BYTES / 4;
-        for number in 1..=6 {
-            put(&shelf, &format!("m{number}"), number, size);
-        }
-        assert!(shelf.snapshot_at(0).unwrap().is_empty(), "objects that are there cost it nothing");
-        for number in 1..=6 {
-            put(&shelf, &format!("m{number}"), 6 + number, size);
-        }
-        let oldest = shelf.snapshot_at(0).unwrap_err().oldest;
-        assert!((6..12).contains(&oldest), "{oldest}");
-        assert_eq!(shelf.snapshot_at(oldest).unwrap().len(), 6);
-        shelf.apply("m1", 13, None::<Make>);
-        assert!(shelf.snapshot_at(12).unwrap().range(None, None).any(|entry| &*entry.key == "m1"));
-        let state = shelf.state.read().unwrap();
-        let held: usize = state.changes.iter().map(|change| change.replaced_bytes()).sum();
-        assert!(held == state.replaced_bytes && held <= MAX_REPLACED_BYTES);
-    }
-
-    /// Ten thousand clients come to a resource that never changes, and most of them go at once.
-    #[test]
-    fn watchers_who_have_gone_are_forgotten_although_nothing_changes() {
-        let shelf = Shelf::new("", "pods", 0);
-        let mut open = Vec::new();
-        for number in 0..10_000_u32 {
-            let field = (number % 2 == 0).then(|| ("spec.nodeName".into(), number.to_string().into()));
-            let subscription = shelf.watch(0, Interest { namespace: None, field }).unwrap();
-            if number % 100 < 2 {
-                open.push(subscription);
-            }
-        }
-        let remembered = shelf.state.read().unwrap().watchers.len();
-        assert!(remembered >= open.len(), "{remembered}");
-        assert!(remembered < 4 * open.len(), "{remembered} of {} that are open", open.len());
-    }
-}
+mod tests;

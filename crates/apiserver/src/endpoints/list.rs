@@ -4,7 +4,7 @@ use super::page::{self, Page};
 use super::view::{self, Include};
 use crate::accept::{Form, Media};
 use crate::answer::{self, Answer};
-use crate::body::Body;
+use crate::body::{Body, Piece};
 use crate::call::Call;
 use crate::conversion;
 use crate::selection::Selection;
@@ -37,13 +37,13 @@ fn concatenated(call: &Call<'_>, page: &Page) -> Body {
         page.metadata
     );
     let mut pieces = Vec::with_capacity(page.entries.len() * 2 + 2);
-    pieces.push(Bytes::from(head));
+    pieces.push(Bytes::from(head).into());
     for (at, entry) in page.entries.iter().enumerate() {
         // Items of built-in lists carry neither kind nor apiVersion.
-        pieces.push(Bytes::from_static(if at == 0 { b"{" } else { b",{" }));
-        pieces.push(entry.json_without_type());
+        pieces.push(Bytes::from_static(if at == 0 { b"{" } else { b",{" }).into());
+        pieces.push(Piece::Item(entry.clone()));
     }
-    pieces.push(Bytes::from_static(b"]}\n"));
+    pieces.push(Bytes::from_static(b"]}\n").into());
     Body::pieces(pieces)
 }
 
@@ -57,14 +57,14 @@ async fn concatenated_custom(call: &Call<'_>, page: Page) -> Result<Body, Status
         list["kind"], list["apiVersion"], list["metadata"]
     );
     let mut pieces = Vec::with_capacity(items.len() * 2 + 2);
-    pieces.push(Bytes::from(head));
+    pieces.push(Bytes::from(head).into());
     for (at, item) in items.into_iter().enumerate() {
         if at > 0 {
-            pieces.push(Bytes::from_static(b","));
+            pieces.push(Bytes::from_static(b",").into());
         }
-        pieces.push(item);
+        pieces.push(item.into());
     }
-    pieces.push(Bytes::from_static(b"]}\n"));
+    pieces.push(Bytes::from_static(b"]}\n").into());
     Ok(Body::pieces(pieces))
 }
 

@@ -163,7 +163,7 @@ pub async fn one(call: &Call<'_>, code: u16, entry: &Entry) -> Result<Answer, St
         }
         // Built-in versions differ in all but metadata.
         Form::Partial if call.accept.media == Media::Json && call.row.custom.is_none() => {
-            let json = partial_json(entry.json_of_metadata(), call.accept.meta_version);
+            let json = partial_json(entry.json_of_metadata().get(), call.accept.meta_version);
             Ok(answer::json(code, json.into()))
         }
         _ => one_value(call, code, conversion::served_value(call.api, &call.row, entry).await?),

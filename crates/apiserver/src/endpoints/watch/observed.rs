@@ -66,7 +66,7 @@ impl Observer {
         match self.partial {
             None => conversion::served_json(api, &self.row, entry).await,
             Some(version) if matches!(self.row.storage, Storage::Own) => {
-                Ok(view::partial_json(entry.json_of_metadata(), version).into())
+                Ok(view::partial_json(entry.json_of_metadata().get(), version).into())
             }
             Some(version) => {
                 let object = conversion::served_value(api, &self.row, entry).await?;

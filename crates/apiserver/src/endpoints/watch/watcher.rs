@@ -109,7 +109,7 @@ impl Watcher {
         let frame = match (view.form, &view.row.storage, view.media) {
             (Form::Object, Storage::Own, Media::Json) => entry.frame_as(kind),
             (Form::Partial, Storage::Own, Media::Json) => {
-                frame::partial(kind, view.meta_version, entry.json_of_metadata())
+                frame::partial(kind, view.meta_version, entry.json_of_metadata().get())
             }
             (Form::Object, Storage::Shared { .. }, Media::Json) => {
                 frame::of_json(kind, &conversion::served_json(self.teller.api(), &view.row, entry).await?)
