@@ -8,16 +8,18 @@ pub(crate) mod encode;
 mod entry;
 mod feed;
 mod forms;
+mod header;
 mod packed;
 mod queue;
 mod shelf;
 mod watchers;
 
 pub use encode::{canonical, canonical_with, splice_revision};
+pub use entry::Entry;
 pub(crate) use entry::key;
-pub use entry::{Entry, Header};
 pub(crate) use feed::store_key;
 pub use feed::{Fed, FeedError, follow};
+pub use header::Header;
 pub use queue::Changes;
 #[cfg(test)]
 pub(crate) use queue::{MAX_QUEUED_CHANGES, queue};

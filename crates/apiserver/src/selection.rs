@@ -89,8 +89,8 @@ impl Selection {
 
     fn matches_header(&self, entry: &Entry) -> bool {
         let header: &Header = &entry.header;
-        self.namespace.as_ref().is_none_or(|namespace| *namespace == header.namespace)
-            && self.name.as_ref().is_none_or(|name| *name == header.name)
+        self.namespace.as_ref().is_none_or(|namespace| **namespace == *header.namespace())
+            && self.name.as_ref().is_none_or(|name| **name == *header.name())
             && self.labels.matches_by(|key| header.label(key))
     }
 

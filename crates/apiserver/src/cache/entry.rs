@@ -3,14 +3,12 @@
 use super::ChangeKind;
 use super::encode::splice_revision;
 use super::forms::Forms;
+use super::header::Header;
 use super::packed::{Packed, Templates};
-use api::meta::ObjectMeta;
 use bytes::Bytes;
-use registry::Resource;
 use registry::custom::Custom;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 const FRAME_END: &[u8] = b"}\n";
@@ -21,50 +19,6 @@ const fn prefix(kind: ChangeKind) -> &'static [u8] {
         ChangeKind::Added => b"{\"type\":\"ADDED\",\"object\":",
         ChangeKind::Modified => b"{\"type\":\"MODIFIED\",\"object\":",
         ChangeKind::Deleted => b"{\"type\":\"DELETED\",\"object\":",
-    }
-}
-
-/// What selectors and the generic path look at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Header {
-    /// Empty for cluster scope.
-    pub namespace: Box<str>,
-    /// `metadata.name`
-    pub name: Box<str>,
-    /// `metadata.uid`
-    pub uid: Box<str>,
-    /// `metadata.labels`
-    pub labels: Box<[(Box<str>, Box<str>)]>,
-    /// The kind's selectable fields, without those of metadata.
-    pub fields: Box<[(Cow<'static, str>, Box<str>)]>,
-}
-
-impl Header {
-    /// Reads the header off an object in its stored form.
-    pub fn of(object: &Value, row: Option<&Resource>) -> Self {
-        let labels = object.labels().iter().filter_map(|(k, v)| Some((k.as_str().into(), v.as_str()?.into())));
-        let fields = row.map(|row| row.strategy.selectable_fields(object)).unwrap_or_default();
-        Self {
-            namespace: object.namespace().into(),
-            name: object.name().into(),
-            uid: object.uid().into(),
-            labels: labels.collect(),
-            fields: fields.into_iter().map(|(k, v)| (k, v.into())).collect(),
-        }
-    }
-
-    /// The value of a label.
-    pub fn label(&self, key: &str) -> Option<&str> {
-        self.labels.iter().find(|(name, _)| &**name == key).map(|(_, value)| &**value)
-    }
-
-    /// The value of a field of a field selector.
-    pub fn field(&self, name: &str) -> Option<&str> {
-        match name {
-            "metadata.name" => Some(&self.name),
-            "metadata.namespace" => Some(&self.namespace),
-            _ => self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| &**value),
-        }
     }
 }
 

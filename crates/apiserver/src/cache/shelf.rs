@@ -68,7 +68,7 @@ impl Interest {
     pub(super) fn wants(&self, change: &Change) -> bool {
         let matches =
             |entry: &Entry| self.field.as_ref().is_none_or(|(field, value)| entry.header.field(field) == Some(value));
-        self.namespace.as_ref().is_none_or(|namespace| *namespace == change.entry.header.namespace)
+        self.namespace.as_ref().is_none_or(|namespace| **namespace == *change.entry.header.namespace())
             && (matches(&change.entry) || change.old.as_deref().is_some_and(matches))
     }
 }

@@ -36,7 +36,7 @@ impl Fixture {
 }
 
 fn names(snapshot: &Snapshot) -> Vec<String> {
-    snapshot.range(None, None).map(|entry| format!("{}@{}", entry.header.name, entry.revision)).collect()
+    snapshot.range(None, None).map(|entry| format!("{}@{}", entry.header.name(), entry.revision)).collect()
 }
 
 #[tokio::test]

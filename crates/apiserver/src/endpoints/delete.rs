@@ -249,8 +249,8 @@ pub async fn collection(call: &mut Call<'_>) -> Result<Answer, Status> {
     let mut items = Vec::new();
     for entry in &page.entries {
         let mut info = call.info.clone();
-        info.namespace = entry.header.namespace.to_string();
-        info.name = entry.header.name.to_string();
+        info.namespace = entry.header.namespace().to_owned();
+        info.name = entry.header.name().to_owned();
         let mut one = Call {
             info: &info,
             row: call.row.clone(),
@@ -259,7 +259,7 @@ pub async fn collection(call: &mut Call<'_>) -> Result<Answer, Status> {
             sisters: None,
             ..*call
         };
-        match delete_object(&mut one, &entry.header.name, &options).await {
+        match delete_object(&mut one, entry.header.name(), &options).await {
             Ok(_) => items.push(conversion::served_value(call.api, &call.row, entry).await?),
             Err(status) if status.reason == "NotFound" => {} // someone else was faster
             Err(status) => return Err(status),

@@ -179,8 +179,9 @@ fn is_new_generation(row: &registry::Resource, new: &Value, old: &Value) -> bool
 fn check_identity(call: &Call<'_>, change: &Change<'_>, new: &Value, entry: &Entry) -> Result<(), Status> {
     let row = &call.row;
     let uid = new.uid();
-    if change.is_put && !uid.is_empty() && uid != &*entry.header.uid {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", entry.header.uid);
+    if change.is_put && !uid.is_empty() && uid != entry.header.uid() {
+        let why =
+            format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", entry.header.uid());
         return Err(Status::conflict(&call.subject(&change.name), &why));
     }
     let given = new.resource_version();

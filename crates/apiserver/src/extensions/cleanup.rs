@@ -63,17 +63,17 @@ async fn delete(api: &Arc<Api>, group: &str, plural: &str, entry: &Arc<Entry>) {
         // No version is served: nobody but the store knows the object.
         return remove(api, group, plural, entry).await;
     };
-    let namespace = match &*entry.header.namespace {
+    let namespace = match entry.header.namespace() {
         "" => String::new(),
         namespace => format!("/namespaces/{namespace}"),
     };
-    let path = format!("/apis/{group}/{}{namespace}/{plural}/{}", row.version, entry.header.name);
+    let path = format!("/apis/{group}/{}{namespace}/{plural}/{}", row.version, entry.header.name());
     let body = http_body_util::Empty::new().map_err(|never: std::convert::Infallible| match never {}).boxed_unsync();
     let Ok(request) = http::Request::delete(path).body(body) else { return };
     let user = UserInfo::new("system:apiserver", &[crate::user::SYSTEM_PRIVILEGED_GROUP]);
     let answer = pipeline::handle(api.clone(), request, Identity::User(Arc::new(user))).await;
     if answer.status().is_server_error() {
-        tracing::warn!(%group, %plural, name = %entry.header.name, status = %answer.status(), "an instance was not deleted");
+        tracing::warn!(%group, %plural, name = %entry.header.name(), status = %answer.status(), "an instance was not deleted");
     }
 }
 
