@@ -6,7 +6,7 @@
 //!
 //! Informers of one client and one selection are one: whoever starts the second joins the first, and shares its objects.
 
-use crate::lean::{Trim, WITHOUT_MANAGED_FIELDS};
+use crate::lean::{Share, Trim, WITHOUT_MANAGED_FIELDS};
 use crate::sharing::{self, Running};
 use crate::store::IndexFn;
 use crate::subscription::Mailbox;
@@ -47,6 +47,7 @@ pub struct InformerBuilder<K> {
 pub struct Informer<K> {
     store: Store<K>,
     listeners: Arc<Mutex<Listeners<K>>>,
+    share: Share<K>,
     synced: cell::Receiver<bool>,
     user: u64,
 }
@@ -55,6 +56,8 @@ pub struct Informer<K> {
 struct Listeners<K> {
     handlers: Vec<(u64, Handler<K>)>,
     mailboxes: Vec<(u64, Arc<Mailbox<K>>)>,
+    /// The newest object: others that come together with it are likely to be like it.
+    newest: Option<Arc<K>>,
     stopped: bool,
 }
 
@@ -63,6 +66,7 @@ impl<K> Clone for Informer<K> {
         Self {
             store: self.store.clone(),
             listeners: self.listeners.clone(),
+            share: self.share,
             synced: self.synced.clone(),
             user: self.user,
         }
@@ -129,11 +133,12 @@ impl<K: Object> InformerBuilder<K> {
     pub fn start(self, shutdown: Shutdown) -> Informer<K> {
         let Self { source, clock, indices, handlers, running, trim } = self;
         let key = sharing::Key::of::<K>(&source, trim);
-        let (informer, user) = running.join(key.clone(), |stopped| Informer::run(source, clock, stopped));
+        let share: Share<K> = trim.map_or(|_, _| {}, |trim| trim.share);
+        let (informer, user) = running.join(key.clone(), |stopped| Informer::run(source, clock, share, stopped));
         let (own_synced, synced) = cell::channel(false);
         let all_synced = informer.synced.clone();
-        let Informer { store, listeners, .. } = informer;
-        let own = Informer { store: store.join(user, indices), listeners, synced, user };
+        let Informer { store, listeners, share, .. } = informer;
+        let own = Informer { store: store.join(user, indices), listeners, share, synced, user };
         handlers.into_iter().for_each(|handler| own.add(handler));
         let leaving = own.clone();
         tokio::spawn(async move {
@@ -158,11 +163,11 @@ impl<K: Object> InformerBuilder<K> {
 }
 
 impl<K: Object> Informer<K> {
-    fn run(source: Source, clock: SharedClock, stopped: Shutdown) -> Self {
-        let listeners = Listeners { handlers: Vec::new(), mailboxes: Vec::new(), stopped: false };
+    fn run(source: Source, clock: SharedClock, share: Share<K>, stopped: Shutdown) -> Self {
+        let listeners = Listeners { handlers: Vec::new(), mailboxes: Vec::new(), newest: None, stopped: false };
         let (synced_sender, synced) = cell::channel(false);
         let listeners = Arc::new(Mutex::new(listeners));
-        let informer = Self { store: Store::new(), listeners, synced, user: 0 };
+        let informer = Self { store: Store::new(), listeners, share, synced, user: 0 };
         let runner = Runner { source, clock, informer: informer.clone(), synced_sender };
         tokio::spawn(async move {
             let stopped = stopped.cancelled_owned();
@@ -241,10 +246,18 @@ impl<K: Object> Informer<K> {
     fn apply(&self, object: K) {
         // A copy has lists of just their length; decoded ones have room for four: for containers and volumes of a pod that
         // is three quarters of it.
-        let new = Arc::new(object.clone());
+        let mut new = object.clone();
         drop(object);
-        let key = ObjectKey::of(&*new);
+        let key = ObjectKey::of(&new);
         let mut listeners = self.lock(); // held over both: a subscriber sees an object once, in the store or as a change
+        let before = self.store.get(&key);
+        if let Some(like) = before.as_ref().or(listeners.newest.as_ref()) {
+            (self.share)(&mut new, like);
+        }
+        let new = Arc::new(new);
+        if before.is_none() {
+            listeners.newest = Some(new.clone());
+        }
         let old = self.store.insert(new.clone());
         listeners.tell(&Change { key, old, new: Some(new) });
     }
@@ -276,6 +289,7 @@ impl<K: Object> Informer<K> {
         listeners.stopped = true;
         listeners.mailboxes.drain(..).for_each(|(_, mailbox)| mailbox.close());
         listeners.handlers.clear();
+        listeners.newest = None;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Listeners<K>> {

@@ -6,20 +6,27 @@ pub use pod::{Container, Pod, PodCondition, PodSpec, PodStatus, Requests};
 
 use crate::parts::{Fields, Part};
 use k8s_openapi::api::core::v1::Node;
-use std::marker::PhantomData;
 
 /// The parts of objects that are of use to any of an informer's users: the others are not even decoded.
 #[derive(Debug)]
 pub struct Trim<K> {
     pub(crate) name: &'static str,
     pub(crate) fields: &'static Fields<'static>,
-    of: PhantomData<fn(K)>,
+    pub(crate) share: Share<K>,
 }
+
+/// Lets an object hold together with another what is equal in both.
+pub(crate) type Share<K> = fn(&mut K, like: &K);
 
 impl<K> Trim<K> {
     /// The name tells trims apart.
     pub const fn new(name: &'static str, fields: &'static Fields<'static>) -> Self {
-        Self { name, fields, of: PhantomData }
+        Self { name, fields, share: |_, _| {} }
+    }
+
+    /// The same, with what an object may hold together with one like it.
+    const fn sharing(self, share: Share<K>) -> Self {
+        Self { share, ..self }
     }
 }
 
@@ -39,7 +46,7 @@ pub(crate) const WITHOUT_MANAGED_FIELDS: Fields<'static> = Fields {
 
 /// Pods as scheduler and controllers keep them; [`Pod`] says what of them. A component that comes to need more adds it there, and
 /// is still served by the informer of all.
-pub const CONTROL_PLANE_PODS: Trim<Pod> = Trim::new("control plane", &POD);
+pub const CONTROL_PLANE_PODS: Trim<Pod> = Trim::new("control plane", &POD).sharing(pod::share);
 
 /// Nodes as scheduler and controllers keep them: without what describes the machine and its volumes. The same rule.
 pub const CONTROL_PLANE_NODES: Trim<Node> = Trim::new("control plane", &NODE);
@@ -53,7 +60,7 @@ const NODE: Fields<'static> = Fields {
         (
             "status",
             Part::Fields(&Fields {
-                named: &[("allocatable", Part::Whole), ("conditions", Part::Whole), ("images", Part::Whole)],
+                named: &[("allocatable", Part::Whole), ("conditions", Part::Fields(&VERDICT)), ("images", Part::Whole)],
                 others: Part::Nothing,
             }),
         ),
@@ -61,13 +68,18 @@ const NODE: Fields<'static> = Fields {
     others: Part::Whole,
 };
 
+/// Of a condition, what it says, and not why.
+const VERDICT: Fields<'static> =
+    Fields { named: &[("message", Part::Nothing), ("reason", Part::Nothing)], others: Part::Whole };
+
 const POD: Fields<'static> = Fields { named: &[("metadata", Part::Fields(&METADATA))], others: Part::Whole };
 
 #[cfg(test)]
 mod tests {
-    use super::{CONTROL_PLANE_PODS, Pod};
+    use super::{CONTROL_PLANE_PODS, Pod, pod};
     use crate::parts;
     use serde_json::json;
+    use std::sync::Arc;
 
     /// What the informers hold of ten thousand pods: k8s-openapi's types have 2.4 kB, and 2.1 kB for a container.
     #[test]
@@ -94,7 +106,7 @@ mod tests {
             whole["spec"][kind][0]["resources"]["limits"] = json!({"cpu": "1"});
         }
         let read = |text: &str| parts::from_slice::<Pod>(text.as_bytes(), CONTROL_PLANE_PODS.fields).unwrap();
-        let pod = read(&whole.to_string());
+        let pod: Pod = read(&whole.to_string());
         assert_eq!(pod, read(&kept.to_string()));
         // Each of the fields was decoded: with any of them gone the pod is another.
         for (part, fields) in [("spec", 13), ("status", 2)] {
@@ -106,7 +118,18 @@ mod tests {
                 assert_ne!(pod, read(&without.to_string()), "{part}.{name}");
             }
         }
-        assert_eq!(pod.status.unwrap().conditions.unwrap()[0].observed_generation, Some(3));
+        assert_eq!(pod.status.as_ref().unwrap().conditions.as_ref().unwrap()[0].observed_generation, Some(3));
+        let mut again = read(&kept.to_string());
+        pod::share(&mut again, &pod);
+        let (own, like) = (again.spec.as_ref().unwrap(), pod.spec.as_ref().unwrap());
+        assert!(Arc::ptr_eq(&own.containers, &like.containers) && again == pod);
+        assert!(Arc::ptr_eq(own.tolerations.as_ref().unwrap(), like.tolerations.as_ref().unwrap()));
+        let mut other = kept.clone();
+        other["spec"]["containers"][0]["image"] = json!("j");
+        let mut other = read(&other.to_string());
+        let before = other.clone();
+        pod::share(&mut other, &pod);
+        assert!(other == before && other.spec.unwrap().containers[0].image.as_deref() == Some("j"));
         assert!(size_of::<Pod>() < 1024 && size_of::<super::Container>() < 128);
     }
 }

@@ -18,7 +18,7 @@ pub struct Store<K> {
 
 #[derive(Debug)]
 struct Inner<K> {
-    objects: HashMap<ObjectKey, Arc<K>>,
+    objects: HashMap<Arc<ObjectKey>, Arc<K>>,
     indices: Vec<Index<K>>,
 }
 
@@ -33,12 +33,12 @@ struct Index<K> {
 /// The objects under one value of an index: mostly one (a uid's), and a tree of one takes six hundred bytes.
 #[derive(Debug)]
 enum Keys {
-    One(ObjectKey),
-    Many(BTreeSet<ObjectKey>),
+    One(Arc<ObjectKey>),
+    Many(BTreeSet<Arc<ObjectKey>>),
 }
 
 impl Keys {
-    fn insert(&mut self, key: ObjectKey) {
+    fn insert(&mut self, key: Arc<ObjectKey>) {
         match self {
             Self::One(only) if *only == key => {}
             Self::One(only) => *self = Self::Many([only.clone(), key].into()),
@@ -49,7 +49,7 @@ impl Keys {
     /// Takes a key away. True: none is left.
     fn remove(&mut self, key: &ObjectKey) -> bool {
         match self {
-            Self::One(only) => only == key,
+            Self::One(only) => **only == *key,
             Self::Many(keys) => {
                 keys.remove(key);
                 keys.is_empty()
@@ -58,7 +58,7 @@ impl Keys {
     }
 
     /// In order.
-    fn iter(&self) -> impl Iterator<Item = &ObjectKey> {
+    fn iter(&self) -> impl Iterator<Item = &Arc<ObjectKey>> {
         let (one, many) = match self {
             Self::One(key) => (Some(key), None),
             Self::Many(keys) => (None, Some(keys)),
@@ -108,7 +108,7 @@ impl<K: Object> Store<K> {
 
     /// All keys, in no order.
     pub fn keys(&self) -> Vec<ObjectKey> {
-        self.read().objects.keys().cloned().collect()
+        self.read().objects.keys().map(|key| (**key).clone()).collect()
     }
 
     /// The objects that index `name` holds under `value`, ordered by key. An index that does not exist holds nothing.
@@ -134,6 +134,8 @@ impl<K: Object> Store<K> {
     pub(crate) fn insert(&self, object: Arc<K>) -> Option<Arc<K>> {
         let key = ObjectKey::of(&*object);
         let mut inner = self.write();
+        let held = inner.objects.get_key_value(&key).map(|(held, _)| held.clone());
+        let key = held.unwrap_or_else(|| Arc::new(key));
         let old = inner.objects.insert(key.clone(), object.clone());
         for index in &mut inner.indices {
             index.replace(&key, old.as_deref(), Some(&object));
@@ -143,9 +145,9 @@ impl<K: Object> Store<K> {
 
     pub(crate) fn remove(&self, key: &ObjectKey) -> Option<Arc<K>> {
         let mut inner = self.write();
-        let old = inner.objects.remove(key)?;
+        let (key, old) = inner.objects.remove_entry(key)?;
         for index in &mut inner.indices {
-            index.replace(key, Some(&old), None);
+            index.replace(&key, Some(&old), None);
         }
         Some(old)
     }
@@ -160,7 +162,7 @@ impl<K: Object> Store<K> {
 }
 
 impl<K> Index<K> {
-    fn replace(&mut self, key: &ObjectKey, old: Option<&K>, new: Option<&K>) {
+    fn replace(&mut self, key: &Arc<ObjectKey>, old: Option<&K>, new: Option<&K>) {
         let before = old.map(self.of).unwrap_or_default();
         let after = new.map(self.of).unwrap_or_default();
         if before == after {

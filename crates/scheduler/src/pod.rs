@@ -133,7 +133,11 @@ impl PodInfo {
 
 fn host_ports(pod: &Pod) -> Vec<HostPort> {
     let Some(spec) = &pod.spec else { return Vec::new() };
-    let sidecars = spec.init_containers.iter().flatten().filter(|c| c.restart_policy.as_deref() == Some("Always"));
+    let sidecars = spec
+        .init_containers
+        .iter()
+        .flat_map(|all| all.iter())
+        .filter(|c| c.restart_policy.as_deref() == Some("Always"));
     let ports = spec.containers.iter().chain(sidecars).flat_map(|container| container.ports.iter().flatten());
     ports
         .filter_map(|port| {
@@ -149,7 +153,7 @@ fn host_ports(pod: &Pod) -> Vec<HostPort> {
 
 fn images(pod: &Pod) -> Vec<String> {
     let Some(spec) = &pod.spec else { return Vec::new() };
-    let containers = spec.init_containers.iter().flatten().chain(&spec.containers);
+    let containers = spec.init_containers.iter().flat_map(|all| all.iter()).chain(spec.containers.iter());
     containers.filter_map(|container| container.image.as_deref().map(normalized_image)).collect()
 }
 

@@ -92,12 +92,12 @@ pub fn pod_non_zero_requests(pod: &Pod) -> Resources {
 fn effective(pod: &Pod, non_zero: bool) -> Resources {
     let Some(spec) = &pod.spec else { return Resources::default() };
     let mut running = Resources::default();
-    for container in &spec.containers {
+    for container in spec.containers.iter() {
         running.add(&container_requests(container, non_zero));
     }
     let mut sidecars = Resources::default();
     let mut starting = Resources::default();
-    for container in spec.init_containers.iter().flatten() {
+    for container in spec.init_containers.iter().flat_map(|all| all.iter()) {
         let mut wanted = container_requests(container, non_zero);
         if container.restart_policy.as_deref() == Some("Always") {
             sidecars.add(&wanted);

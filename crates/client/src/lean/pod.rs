@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Of a pod's conditions these are looked at: why it has no node, and whether it serves.
 const KEPT_CONDITIONS: [&str; 2] = ["PodScheduled", "Ready"];
@@ -37,9 +38,9 @@ pub struct PodSpec {
     pub affinity: Option<Box<Affinity>>,
     /// At least one.
     #[serde(default)]
-    pub containers: Vec<Container>,
+    pub containers: Arc<[Container]>,
     /// Those with `restartPolicy: Always` are sidecars.
-    pub init_containers: Option<Vec<Container>>,
+    pub init_containers: Option<Arc<[Container]>>,
     /// The node that it was given.
     pub node_name: Option<String>,
     /// Labels that a node must have.
@@ -57,7 +58,7 @@ pub struct PodSpec {
     /// Not placed before these are gone.
     pub scheduling_gates: Option<Vec<PodSchedulingGate>>,
     /// Taints that do not keep it away.
-    pub tolerations: Option<Vec<Toleration>>,
+    pub tolerations: Option<Arc<[Toleration]>>,
     /// How replicas are spread.
     pub topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
 }
@@ -111,6 +112,24 @@ pub struct PodCondition {
     /// Which condition.
     #[serde(rename = "type")]
     pub type_: String,
+}
+
+/// Pods of one workload ask for the same, and so does each state of a pod: what is equal to that of another is held once.
+pub(super) fn share(pod: &mut Pod, like: &Pod) {
+    let (Some(spec), Some(like)) = (&mut pod.spec, &like.spec) else { return };
+    hold_once(&mut spec.containers, &like.containers);
+    if let (Some(own), Some(like)) = (&mut spec.init_containers, &like.init_containers) {
+        hold_once(own, like);
+    }
+    if let (Some(own), Some(like)) = (&mut spec.tolerations, &like.tolerations) {
+        hold_once(own, like);
+    }
+}
+
+fn hold_once<T: PartialEq>(own: &mut Arc<[T]>, like: &Arc<[T]>) {
+    if own == like {
+        *own = like.clone();
+    }
 }
 
 fn kept_conditions<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<PodCondition>>, D::Error> {
