@@ -45,7 +45,7 @@ impl Strategy for Ingress {
             validate_addresses(&new.at("status").at("loadBalancer"), &mut errors);
         } else {
             validate_spec(&new.at("spec"), &mut errors);
-            tolerate_old(&At::root(update.old).at("spec"), &mut errors);
+            tolerate_old(&new.at("spec"), &At::root(update.old).at("spec"), &mut errors);
         }
         errors
     }
@@ -59,10 +59,18 @@ impl Strategy for Ingress {
 }
 
 /// Rules that are younger than stored ingresses: one that broke them may go on to.
-fn tolerate_old(old: &At, errors: &mut ErrorList) {
+fn tolerate_old(new: &At, old: &At, errors: &mut ErrorList) {
     let secrets = old.at("tls");
     if secrets.items().any(|tls| !is_secret_name(&tls.at("secretName"))) {
         errors.retain(|error| !(error.field.starts_with("spec.tls[") && error.field.ends_with("].secretName")));
+    }
+    let is_wild = |rule: &At| rule.at("host").str().contains('*');
+    let mut before = ErrorList::new();
+    old.at("rules").items().filter(is_wild).for_each(|rule| validate_rule(&rule, &mut before));
+    if !before.is_empty() {
+        let wild: Vec<String> =
+            new.at("rules").items().filter(is_wild).map(|rule| rule.at("http").path().to_string()).collect();
+        errors.retain(|error| !wild.iter().any(|path| error.field.starts_with(path)));
     }
 }
 
@@ -105,11 +113,7 @@ fn validate_spec(spec: &At, errors: &mut ErrorList) {
     }
     for rule in rules.items() {
         validate_host(&rule.at("host"), errors);
-        let http = rule.at("http");
-        if http.exists() && http.at("paths").is_empty() {
-            errors.push(http.at("paths").required(""));
-        }
-        http.at("paths").items().for_each(|path| validate_path(&path, errors));
+        validate_rule(&rule, errors);
     }
     for tls in spec.at("tls").items() {
         tls.at("hosts").items().for_each(|host| {
@@ -125,6 +129,15 @@ fn validate_spec(spec: &At, errors: &mut ErrorList) {
     if class.exists() {
         class.check(errors, names::dns1123_subdomain);
     }
+}
+
+/// `validateIngressRuleValue`
+fn validate_rule(rule: &At, errors: &mut ErrorList) {
+    let http = rule.at("http");
+    if http.exists() && http.at("paths").is_empty() {
+        errors.push(http.at("paths").required(""));
+    }
+    http.at("paths").items().for_each(|path| validate_path(&path, errors));
 }
 
 fn validate_host(host: &At, errors: &mut ErrorList) {

@@ -150,6 +150,10 @@ fn runtime_classes() {
         overhead.limits[gold]: Invalid value: "gold": must be a standard resource type or fully qualified
         overhead.limits[gold]: Invalid value: "gold": must be a standard resource for containers"#]]
     .assert_eq(&wrong(json!({"overhead": {"podFixed": {"cpu": "-1", "gold": "1"}}})));
+    expect![[r#"
+        overhead.limits[hugepages-2Mi]: Invalid value: "1Mi": 1Mi is not positive integer multiple of hugepages-2Mi
+        overhead: Forbidden: HugePages require cpu or memory"#]]
+    .assert_eq(&wrong(json!({"overhead": {"podFixed": {"hugepages-2Mi": "1Mi"}}})));
     let tolerations = json!([{"operator": "Exists", "value": "x"}]);
     expect![[r#"
         scheduling.nodeSelector: Invalid value: "a b": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')
@@ -182,6 +186,17 @@ fn ingresses_keep_old_names_of_secrets() {
     let ingress = |secret: &str| json!({"spec": {"defaultBackend": backend, "tls": [{"secretName": secret}]}});
     assert!(updated(PATH, &ingress("ok"), &ingress("A_")).starts_with("spec.tls[0].secretName: Invalid value"));
     assert_eq!(updated(PATH, &ingress("A_"), &json!({"metadata": {"labels": {"a": "b"}}})), "ok");
+    // The same of what stands below a host with a wildcard, and of that alone.
+    let rule = |host: &str, path: &str| json!({"host": host, "http": {"paths": [{"path": path, "pathType": "Exact", "backend": backend}]}});
+    let rules = |rules: Value| json!({"spec": {"rules": rules}});
+    let old = rules(json!([rule("*.a.b", "x")]));
+    assert_eq!(updated(PATH, &old, &rules(json!([rule("*.a.b", "y")]))), "ok");
+    expect![[r#"spec.rules[0].http.paths[0].path: Invalid value: "y": must be an absolute path"#]].assert_eq(&updated(
+        PATH,
+        &old,
+        &rules(json!([rule("a.b", "y"), rule("*.a.b", "y")])),
+    ));
+    assert!(updated(PATH, &rules(json!([rule("*.a.b", "/x")])), &old).contains("must be an absolute path"));
 }
 
 #[test]

@@ -65,6 +65,11 @@ pub(crate) fn validate_overhead(overhead: &At, errors: &mut ErrorList) {
         let path = amount.path();
         validate_container_resource_name(name, &path, errors);
         validate_quantity(name, amount.str(), &path, errors);
+        validate_huge_pages(name, &amount, errors);
+    }
+    let any = |test: fn(&str) -> bool| limits.entries().any(|(name, _)| test(name));
+    if any(is_huge_page_resource) && !any(|name| matches!(name, "cpu" | "memory")) {
+        errors.push(overhead.forbidden("HugePages require cpu or memory"));
     }
 }
 
