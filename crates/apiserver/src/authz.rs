@@ -11,7 +11,7 @@ pub(crate) mod rule;
 pub use node::NodeAuthorizer;
 pub(crate) use node::{NODE_LEASE_NAMESPACE, node_name};
 pub use rbac::Rbac;
-pub(crate) use rbac::{GROUP as RBAC_GROUP, RoleRef};
+pub(crate) use rbac::{GROUP as RBAC_GROUP, RoleRef, service_account};
 
 use crate::chain::{Authorizer, Decision};
 use crate::request::RequestInfo;

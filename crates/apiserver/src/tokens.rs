@@ -3,6 +3,7 @@
 
 mod claims;
 mod discovery;
+mod legacy;
 mod request;
 
 pub use discovery::{jwks, openid_configuration};
@@ -68,13 +69,23 @@ impl ServiceAccountTokens {
     pub(crate) fn authenticate(&self, token: &str, audiences: &[String]) -> Result<UserInfo, Refused> {
         let claims = self.verified(token)?;
         let wanted = if audiences.is_empty() { &self.audiences } else { audiences };
-        let own: Vec<String> = claims["aud"].as_array().into_iter().flatten().map(claims::text).collect();
+        let is_legacy = claims["iss"] == legacy::ISSUER;
+        let own = match claims["aud"].as_array() {
+            Some(own) => own.iter().map(claims::text).collect(),
+            // those of secrets are for the server alone
+            None if is_legacy => self.audiences.clone(),
+            None => Vec::new(),
+        };
         if !own.iter().any(|own| wanted.contains(own)) {
             let (own, wanted) = (go_quoted(&own), go_quoted(wanted));
             let why = format!("token audiences {own} is invalid for the target audiences {wanted}");
             return Err(Refused::Because(why));
         }
-        claims::user(&claims, &self.reader, self.clock.now()).map_err(Refused::Because)
+        let user = match is_legacy {
+            true => legacy::user(token, &claims, &self.reader),
+            false => claims::user(&claims, &self.reader, self.clock.now()),
+        };
+        user.map_err(Refused::Because)
     }
 
     /// Which of the audiences a token is good for.
@@ -92,7 +103,8 @@ impl ServiceAccountTokens {
     /// The claims of a token with our issuer and signature.
     fn verified(&self, token: &str) -> Result<Arc<Value>, Refused> {
         // The unverified issuer first: other tokens are not worth the arithmetic.
-        let is_ours = TokenVerifier::peek(token).is_ok_and(|claims| claims["iss"] == *self.issuer);
+        let known = |claims: Value| claims["iss"] == *self.issuer || claims["iss"] == legacy::ISSUER;
+        let is_ours = TokenVerifier::peek(token).is_ok_and(known);
         if !is_ours {
             return Err(Refused::Unknown);
         }

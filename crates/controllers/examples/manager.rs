@@ -25,6 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client_for = move |name: &'static str| as_user(format!("system:serviceaccount:kube-system:{name}"));
     let settings = Settings {
         signing: None,
+        token_signer: None,
         selection: controllers::ControllerSelection::all(),
         cluster_cidr: "10.244.0.0/16".to_owned(),
         node_cidr_mask_size: 24,

@@ -4,6 +4,7 @@
 //! what is missing. What a controller decides is a pure function in its directory; the rest is a thin shell. What not:
 //! nothing here reaches state but through the API, under an identity of its own.
 
+mod account_tokens;
 mod bootstrap;
 mod certificates;
 mod garbage_collector;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub root_ca: String,
     /// `--cluster-signing-*`; `None`: certificate requests are not signed.
     pub signing: Option<Signing>,
+    /// `--service-account-private-key-file`; `None`: secrets get no tokens of accounts.
+    pub token_signer: Option<Arc<certs::TokenSigner>>,
     /// `--controllers`: which run.
     pub selection: ControllerSelection,
 }
@@ -83,6 +86,12 @@ const CONTROLLERS: &[Controller] = &[
     controller("serviceaccount-controller", "serviceaccount", "service-account-controller", |context, client| {
         Box::pin(service_account::run(context, client))
     }),
+    controller(
+        "serviceaccount-token-controller",
+        "serviceaccount-token",
+        "service-account-controller",
+        |context, client| Box::pin(account_tokens::run(context, client)),
+    ),
     controller(
         "root-ca-certificate-publisher-controller",
         "root-ca-cert-publisher",

@@ -80,7 +80,7 @@ const UPSTREAM: &str = "
     replicaset replicaset-controller replicationcontroller replicationcontroller-controller
     resource-claim-controller resourceclaim-controller resourcequota resourcequota-controller
     route node-route-controller selinux-warning-controller service
-    service-lb-controller service-cidr-controller serviceaccount-token serviceaccount-token-controller
+    service-lb-controller service-cidr-controller
     statefulset statefulset-controller legacy-serviceaccount-token-cleaner-controller storageversion-garbage-collector
     storageversion-garbage-collector-controller storage-version-migrator-controller device-taint-eviction-controller ttl
     ttl-controller ttl-after-finished ttl-after-finished-controller validatingadmissionpolicy-status-controller

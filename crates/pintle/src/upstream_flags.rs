@@ -82,7 +82,7 @@ const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "kube-controller-manager",
-        harmless: "cluster-name service-account-private-key-file configure-cloud-routes! cloud-provider
+        harmless: "cluster-name configure-cloud-routes! cloud-provider
             concurrent-cron-job-syncs concurrent-deployment-syncs concurrent-endpoint-syncs
             concurrent-ephemeralvolume-syncs concurrent-gc-syncs concurrent-horizontal-pod-autoscaler-syncs
             concurrent-job-syncs concurrent-namespace-syncs concurrent-rc-syncs concurrent-replicaset-syncs

@@ -212,3 +212,37 @@ fn refusals() {
         ]],
     );
 }
+
+#[test]
+fn a_token_of_a_secret_goes_with_the_secret_and_the_account() {
+    use base64::Engine as _;
+    let cluster = cluster();
+    let claims = |uid: &str| {
+        json!({"iss": "kubernetes/serviceaccount", "sub": "system:serviceaccount:a:robot",
+            "kubernetes.io/serviceaccount/namespace": "a", "kubernetes.io/serviceaccount/secret.name": "s",
+            "kubernetes.io/serviceaccount/service-account.name": "robot",
+            "kubernetes.io/serviceaccount/service-account.uid": uid})
+    };
+    let token = cluster.tokens.signer.sign(&claims("sa-1")).unwrap();
+    cluster.refused(&token, expect!["Token has been invalidated"]);
+    let secret = |token: &str| {
+        let token = base64::engine::general_purpose::STANDARD.encode(token);
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": "a", "name": "s"}, "data": {"token": token}})
+    };
+    cluster.objects.put(secret("other"));
+    cluster.refused(&token, expect!["token does not match server's copy"]);
+    cluster.objects.put(secret(&token));
+    let user = cluster.tokens.authenticate(&token, &[]).unwrap();
+    assert_eq!((user.name.as_str(), user.uid.as_str()), ("system:serviceaccount:a:robot", "sa-1"));
+    assert_eq!(cluster.tokens.matching_audiences(&token, &[]), ["https://issuer"]);
+    let wanted = cluster.tokens.authenticate(&token, &["vault".to_owned()]).unwrap_err();
+    assert_eq!(
+        wanted,
+        Refused::Because(
+            r#"token audiences ["https://issuer"] is invalid for the target audiences ["vault"]"#.to_owned()
+        )
+    );
+    let stale = cluster.tokens.signer.sign(&claims("sa-0")).unwrap();
+    cluster.objects.put(secret(&stale));
+    cluster.refused(&stale, expect!["ServiceAccount UID (sa-1) does not match claim (sa-0)"]);
+}

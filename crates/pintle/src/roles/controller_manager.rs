@@ -49,6 +49,9 @@ pub struct ControllerManagerFlags {
     /// Published in every namespace, so that pods can verify the API server.
     #[arg(long, value_name = "FILE")]
     root_ca_file: Option<PathBuf>,
+    /// Signs the tokens that secrets of service accounts hold.
+    #[arg(long, value_name = "FILE")]
+    service_account_private_key_file: Option<PathBuf>,
     /// The authority that signs certificate requests.
     #[arg(long, value_name = "FILE", requires = "cluster_signing_key_file")]
     cluster_signing_cert_file: Option<PathBuf>,
@@ -109,6 +112,13 @@ fn settings(flags: &ControllerManagerFlags) -> Result<Settings, Box<dyn Error>> 
         }),
         _ => None,
     };
+    let token_signer = match &flags.service_account_private_key_file {
+        Some(path) => {
+            let wrong = |error| format!("--service-account-private-key-file: {error}");
+            Some(Arc::new(certs::TokenSigner::from_pem(&read(path)?).map_err(wrong)?))
+        }
+        None => None,
+    };
     let root_ca = match &flags.root_ca_file {
         Some(path) => read(path)?,
         None => String::new(),
@@ -125,6 +135,7 @@ fn settings(flags: &ControllerManagerFlags) -> Result<Settings, Box<dyn Error>> 
         node_cidr_mask_size: flags.node_cidr_mask_size_ipv4,
         root_ca,
         signing,
+        token_signer,
         selection,
     })
 }

@@ -81,6 +81,7 @@ pub(super) fn start(
             node_cidr_mask_size: NODE_CIDR_MASK_SIZE,
             root_ca: pki.authority.certificate_pem().to_owned(),
             signing: Some(signing(pki)?),
+            token_signer: Some(Arc::new(certs::TokenSigner::from_pem(&std::fs::read_to_string(pki.paths.key("sa"))?)?)),
             selection: controllers::ControllerSelection::all(),
         };
         let (clock, client) = (place.clock.clone(), informers.clone());
