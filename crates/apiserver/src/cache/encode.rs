@@ -19,6 +19,8 @@ pub fn canonical(object: &Value) -> Bytes {
 pub fn canonical_with(object: &Value, text: Option<(&str, &str)>) -> Bytes {
     let mut out = Vec::with_capacity(USUAL_BYTES);
     write(object, text, &mut out);
+    // They are held for a while, by the store's history for one: the room that a lease does not need would be four times it.
+    out.shrink_to_fit();
     out.into()
 }
 
