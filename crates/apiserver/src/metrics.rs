@@ -96,7 +96,7 @@ impl Metrics {
     /// Counts an answer to a request with these [`labels`].
     pub fn request(&self, labels: String, code: u16, took: Duration) {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        if requests.len() >= MAX_SERIES {
+        if requests.len() >= MAX_SERIES && !requests.contains_key(&labels) {
             return;
         }
         let seconds = took.as_secs_f64();
@@ -218,6 +218,17 @@ mod tests {
         let info = RequestInfo::new(&Method::GET, "/api/v1/anything/goes", "");
         let unknown = r#"dry_run="",group="",resource="",scope="",subresource="",verb="GET",version="""#;
         assert_eq!(labels(&info, "", false), expected(unknown));
+    }
+
+    #[test]
+    fn series_are_bounded_and_those_that_are_there_go_on() {
+        let metrics = Metrics::default();
+        let count = |labels: String| metrics.request(labels, 200, Duration::ZERO);
+        (0..=MAX_SERIES).for_each(|number| count(format!("x=\"{number}\"")));
+        count("x=\"0\"".to_owned());
+        let text = metrics.of_requests();
+        assert!(text.contains("apiserver_request_total{code=\"200\",x=\"0\"} 2\n"));
+        assert!(!text.contains(&format!("x=\"{MAX_SERIES}\"")));
     }
 
     #[test]
