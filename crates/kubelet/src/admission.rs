@@ -24,6 +24,9 @@ pub struct AdmissionInput<'a> {
     pub allowed_unsafe_sysctls: &'a [String],
 }
 
+/// The reason of a refusal that depends on the node's labels.
+pub const NODE_AFFINITY: &str = "NodeAffinity";
+
 /// Whether the node takes the pod; else the reason and the words of its status.
 pub fn admit(input: &AdmissionInput<'_>) -> Result<(), Failure> {
     check_sysctls(input)?;
@@ -105,7 +108,7 @@ fn check_node_affinity(input: &AdmissionInput<'_>) -> Result<(), Failure> {
         .and_then(|a| a.node_affinity.as_ref())
         .and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref());
     let matches = required.is_none_or(|r| r.node_selector_terms.iter().any(|term| term_matches(input, term)));
-    if selected && matches { Ok(()) } else { Err(failure("NodeAffinity", "Predicate NodeAffinity failed")) }
+    if selected && matches { Ok(()) } else { Err(failure(NODE_AFFINITY, "Predicate NodeAffinity failed")) }
 }
 
 fn term_matches(input: &AdmissionInput<'_>, term: &NodeSelectorTerm) -> bool {

@@ -1,15 +1,17 @@
 //! The kubelet put together: sources of pods, workers, statuses, mirrors, the node.
 
+mod admitting;
 mod orphans;
 #[cfg(test)]
 mod simulation;
 mod static_pods;
+#[cfg(test)]
+mod tests;
 
-use crate::admission::{self, AdmissionInput};
 use crate::allocation::AllocationManager;
 use crate::api_access::KubeletApi;
 use crate::config::Config;
-use crate::events::{EventSink, LogSink, PodEvents, node_reference};
+use crate::events::{EventSink, LogSink, node_reference};
 use crate::eviction;
 use crate::image_gc;
 use crate::log_rotation;
@@ -20,9 +22,9 @@ use crate::pod::{self, FullName, PodUid};
 use crate::pod_workers::PodWorkers;
 use crate::shared::{NoServices, NodeFacts, ObservedCache, SandboxIndex, ServiceLister, Shared};
 use crate::sources::{self, Source, SourceUpdate};
-use crate::status::{self, Failure};
 use crate::status_manager::StatusManager;
 use crate::watches::ObjectWatches;
+use admitting::LabelReader;
 use client::{
     Change, Client, EventRecorder, EventSource, EventType, Informer, InformerBuilder, RecorderTask, Selection, Shutdown,
 };
@@ -75,6 +77,7 @@ pub struct Kubelet {
     /// Pods that ran before this kubelet started, as far as the runtime knows them; they are not admitted anew.
     adopted: Mutex<BTreeMap<PodUid, Arc<Pod>>>,
     manifests: Mutex<static_pods::Manifests>,
+    labels: LabelReader,
 }
 
 #[derive(Debug)]
@@ -144,6 +147,7 @@ impl Kubelet {
             sources_ready,
             adopted: Mutex::default(),
             manifests: Mutex::default(),
+            labels: LabelReader::default(),
         })
     }
 
@@ -182,6 +186,7 @@ impl Kubelet {
         tasks.spawn(log_rotation::run(self.shared.clone(), shutdown.clone()));
         let mut pods = None;
         if let Some(client) = self.client.clone() {
+            let api = client.clone();
             let informer = self.start_api(client, &mut tasks, &shutdown);
             pods = Some(informer.subscribe());
             let (synced, done) = (informer.clone(), mpsc::channel::<()>(1));
@@ -192,6 +197,8 @@ impl Kubelet {
                 }
             });
             let mut api_ready = false;
+            let (labels_sender, mut labels_read) = mpsc::channel(1);
+            tasks.spawn(admitting::read_labels(api, self.clone(), labels_sender));
             let mut subscription = pods.take();
             loop {
                 let next = async {
@@ -212,6 +219,7 @@ impl Kubelet {
                         self.source_update(update);
                         self.check_sources(expected.is_empty() && api_ready);
                     }
+                    Some(read) = labels_read.recv() => self.look_again(&read, informer.store()),
                     Some(()) = api_synced.recv() => {
                         // the subscription has been told of all pods before: `biased` has them first
                         api_ready = true;
@@ -323,89 +331,14 @@ impl Kubelet {
         if pod::is_mirror(new) {
             self.mirrors.look(&pod::full_name(new));
         } else {
-            self.api_pod(new);
+            self.api_pod(new, None);
         }
-    }
-
-    fn api_pod(&self, pod: &Arc<Pod>) {
-        let uid = pod::uid(pod);
-        let known = self.workers.get(&uid);
-        if let Some(known) = &known
-            && !asks_for_more(&known.pod, pod)
-        {
-            return;
-        }
-        let seen = known.as_ref().and_then(|d| pod::annotation(&d.pod, pod::CONFIG_SEEN).map(str::to_owned));
-        let pod = Arc::new(annotated(pod, seen.unwrap_or_else(|| self.shared.clock.now().to_string())));
-        let refused = self.shared.statuses.get(&uid).and_then(|s| s.phase).is_some_and(|phase| phase == "Failed");
-        if known.is_none() && refused && pod.metadata.deletion_timestamp.is_none() {
-            // its object does not show it yet
-            return;
-        }
-        let over = pod::is_terminal_phase(&pod) || pod.metadata.deletion_timestamp.is_some();
-        let _deciding = self.shared.allocations.decide();
-        if known.is_none()
-            && !over
-            && let Err(failure) = self.admission(&pod)
-        {
-            return self.reject(&pod, &failure);
-        }
-        self.workers.update(pod);
-    }
-
-    /// Whether the node takes a new pod.
-    fn admission(&self, pod: &Pod) -> Result<(), Failure> {
-        if self.lock_adopted().contains_key(&pod::uid(pod)) {
-            return Ok(());
-        }
-        let node = self.shared.node();
-        let active = self.shared.allocations.active();
-        admission::admit(&AdmissionInput {
-            pod,
-            active: &active,
-            allocatable: &node.allocatable,
-            labels: &node.labels,
-            node_name: &self.shared.config.node_name,
-            allowed_unsafe_sysctls: &self.shared.config.allowed_unsafe_sysctls,
-        })
-    }
-
-    /// The status of a pod that the node does not take says why.
-    fn reject(&self, pod: &Arc<Pod>, failure: &Failure) {
-        PodEvents { sink: &*self.shared.events, pod }.pod_warning(&failure.reason, &failure.message);
-        let old = pod.status.clone().unwrap_or_default();
-        let status = status::rejected(pod, &old, failure, self.shared.clock.now());
-        self.shared.statuses.set(pod, status);
     }
 
     /// The names of all static pods, for tests and the log.
     pub fn static_pod_names(&self) -> Vec<FullName> {
         self.workers.static_pods().iter().map(|pod| pod::full_name(pod)).collect()
     }
-}
-
-/// Whether a changed object asks the worker for anything: its own status updates do not.
-fn asks_for_more(known: &Pod, new: &Pod) -> bool {
-    let (old_meta, new_meta) = (&known.metadata, &new.metadata);
-    let mut annotations = old_meta.annotations.clone().unwrap_or_default();
-    annotations.remove(pod::CONFIG_SEEN);
-    annotations.remove(pod::CONFIG_SOURCE);
-    old_meta.deletion_timestamp != new_meta.deletion_timestamp
-        || old_meta.deletion_grace_period_seconds != new_meta.deletion_grace_period_seconds
-        || old_meta.generation != new_meta.generation
-        || old_meta.labels != new_meta.labels
-        || annotations != new_meta.annotations.clone().unwrap_or_default()
-        || known.spec != new.spec
-        || (!pod::spec(new).readiness_gates.as_deref().unwrap_or_default().is_empty() && known.status != new.status)
-}
-
-/// What the kubelet notes on the pods that it gets from the API; the downward API shows it.
-fn annotated(pod: &Pod, seen: String) -> Pod {
-    let mut pod = pod.clone();
-    let annotations = pod.metadata.annotations.get_or_insert_default();
-    annotations.insert(pod::CONFIG_SEEN.to_owned(), seen);
-    annotations.insert(pod::CONFIG_SOURCE.to_owned(), "api".to_owned());
-    pod
 }
 
 /// Wakes the worker of each container that something happened to.

@@ -4,6 +4,7 @@
 //! comes when its place is free.
 
 use super::Kubelet;
+use super::admitting::{Asker, Labels, Verdict};
 use crate::events::node_reference;
 use crate::pod::{self, FullName, PodUid};
 use crate::sources::{Source, SourceUpdate};
@@ -30,23 +31,25 @@ impl Kubelet {
         self.report_problems(&update);
         let pods: Vec<Arc<Pod>> = update.pods.into_iter().map(Arc::new).collect();
         self.wind_up_predecessors(update.source, &pods);
-        let all: Vec<Arc<Pod>> = {
-            let mut manifests = self.manifests();
-            manifests.wanted.insert(update.source, pods);
-            manifests.wanted.values().flatten().cloned().collect()
-        };
+        self.manifests().wanted.insert(update.source, pods);
+        self.lay_over(None);
+    }
+
+    /// Lays what all sources said last over what runs; `read` are the node's labels as of just now, where they were read.
+    pub(super) fn lay_over(&self, read: Option<&Labels>) {
+        let all: Vec<Arc<Pod>> = self.manifests().wanted.values().flatten().cloned().collect();
         let uids: BTreeSet<PodUid> = all.iter().map(|pod| pod::uid(pod)).collect();
         let (mut known, gone): (Vec<Arc<Pod>>, Vec<Arc<Pod>>) =
             self.workers.static_pods().into_iter().partition(|pod| uids.contains(&pod::uid(pod)));
         gone.iter().for_each(|pod| self.workers.remove(&pod::uid(pod)));
         self.forget_rejected(&uids);
         for pod in all {
-            self.want(pod, &mut known);
+            self.want(pod, &mut known, read);
         }
     }
 
     /// Takes one pod in, or what has changed of it.
-    fn want(&self, pod: Arc<Pod>, known: &mut Vec<Arc<Pod>>) {
+    fn want(&self, pod: Arc<Pod>, known: &mut Vec<Arc<Pod>>, read: Option<&Labels>) {
         let (uid, name) = (pod::uid(&pod), pod::full_name(&pod));
         match known.iter_mut().find(|known| pod::uid(known) == uid || pod::full_name(known) == name) {
             Some(known) if pod::uid(known) != uid || pod::full_name(known) != name => {
@@ -61,13 +64,14 @@ impl Kubelet {
             Some(_) => {}
             None => {
                 let _deciding = self.shared.allocations.decide();
-                match self.admission(&pod) {
-                    Ok(()) => {
+                match self.admission(&pod, Asker::Manifest, read) {
+                    Verdict::Admitted => {
                         self.manifests().rejected.remove(&uid);
                         known.push(pod.clone());
                         self.workers.update(pod);
                     }
-                    Err(failure) => {
+                    Verdict::Unsure => {}
+                    Verdict::Refused(failure) => {
                         let told = self.manifests().rejected.insert(uid, failure.clone());
                         if told.as_ref() != Some(&failure) {
                             self.reject(&pod, &failure);

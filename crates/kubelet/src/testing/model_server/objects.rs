@@ -173,6 +173,20 @@ impl Objects {
         }
     }
 
+    /// The scheduler binds a new pod to the node.
+    pub(crate) fn pod_is_bound(&mut self, pod: Value) {
+        self.create("api/v1/pods".to_owned(), "default".to_owned(), pod);
+    }
+
+    /// `kubectl label node`, also before its kubelet has come up for the first time.
+    pub(crate) fn user_labels_node(&mut self, name: &str, label: (&str, &str)) {
+        let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}});
+        let key = ("api/v1/nodes".to_owned(), String::new(), name.to_owned());
+        self.create(key.0.clone(), String::new(), node); // it may be there
+        let node = self.objects[&key].clone();
+        self.patch(key, &node, None, &json!({"metadata": {"labels": {label.0: label.1}}}));
+    }
+
     /// Somebody else writes a pod's status.
     pub(crate) fn other_writes(&mut self, name: &str, status: &Value) {
         let key = pod_key(name);
