@@ -14,7 +14,6 @@ pub mod patch;
 mod scale;
 mod scale_managers;
 pub mod sisters;
-mod status_metadata;
 pub mod subresource;
 pub mod update;
 pub mod view;

@@ -74,6 +74,25 @@ pub(crate) fn keep(new: &mut Value, old: &Value, field: &str) {
     }
 }
 
+/// All of metadata that a client may change.
+pub(crate) const WRITABLE_METADATA: [&str; 4] = ["labels", "annotations", "finalizers", "ownerReferences"];
+
+/// Keeps these fields of metadata where it is the status that is written: some kinds' endpoint for it puts them back
+/// (`ResetObjectMetaForStatus`), most let it change them.
+pub(crate) fn keep_metadata_of_status(
+    new: &mut Value,
+    old: &Value,
+    subresource: Option<crate::Subresource>,
+    fields: &[&str],
+) {
+    if subresource != Some(crate::Subresource::Status) {
+        return;
+    }
+    if let (Some(new), Some(old)) = (new.get_mut("metadata"), old.get("metadata")) {
+        fields.iter().for_each(|field| keep(new, old, field));
+    }
+}
+
 /// Sets `status` of a new object to what Go writes for an empty one.
 pub(crate) fn reset_status(object: &mut Value, zero: Value) {
     if let Value::Object(map) = object {

@@ -2,7 +2,7 @@
 
 use super::create::{self, Phase, Written, storage_error};
 use super::sisters::{self, Sisters};
-use super::{delete, options, ownership, page, status_metadata};
+use super::{delete, options, ownership, page};
 use crate::answer::Answer;
 use crate::cache::Entry;
 use crate::call::Call;
@@ -229,9 +229,6 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     call.warnings.extend(owner_references::dedup(&mut new, Moment::Admitted));
     create::apply_defaults(&row, &mut new)?;
     keep_other_parts(&mut new, &old, change.subresource, row.has(Subresource::Status));
-    if change.subresource == Some(Subresource::Status) {
-        status_metadata::keep(&row, &mut new, &old);
-    }
     row.strategy.prepare_for_update(&mut new, &old, change.subresource);
     let occasion = registry::Occasion { now: &call.now(), user: call.user.as_requestor() };
     row.strategy.stamp(&mut new, Some(&old), &occasion);

@@ -1,6 +1,6 @@
 //! APIServices: which group-versions there are, and who serves them. The server's own are registered at its start.
 
-use crate::object::{child_or_new, default_int, reset_status};
+use crate::object::{WRITABLE_METADATA, child_or_new, default_int, keep_metadata_of_status, reset_status};
 use crate::{At, Strategy, Subresource, Update, names};
 use api::field::ErrorList;
 use base64::Engine as _;
@@ -18,6 +18,10 @@ const MANAGED_LABEL: &str = "kube-aggregator.kubernetes.io/automanaged";
 pub(crate) struct ApiService;
 
 impl Strategy for ApiService {
+    fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
+        keep_metadata_of_status(new, old, subresource, &WRITABLE_METADATA);
+    }
+
     fn default(&self, object: &mut Value) {
         let Value::Object(service) = object else { return };
         if let Some(backend) = child_or_new(service, "spec").get_mut("service").and_then(Value::as_object_mut) {

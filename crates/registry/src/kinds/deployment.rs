@@ -5,7 +5,7 @@ use super::workload::{
     validate_collisions, validate_count_order, validate_counts, validate_selector, validate_selector_kept,
     validate_template,
 };
-use crate::object::{child_or_new, default, default_str, reset_status, str_at};
+use crate::object::{child_or_new, default, default_str, keep_metadata_of_status, reset_status, str_at};
 use crate::pod::{default_pod_template, workload_warnings};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
@@ -16,6 +16,10 @@ use serde_json::{Value, json};
 pub(crate) struct Deployment;
 
 impl Strategy for Deployment {
+    fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
+        keep_metadata_of_status(new, old, subresource, &["labels"]);
+    }
+
     fn default(&self, object: &mut Value) {
         let Value::Object(deployment) = object else { return };
         let spec = child_or_new(deployment, "spec");

@@ -1,7 +1,7 @@
 //! Flow schemas: which requests go to which priority level (`k8s.io/kubernetes/pkg/apis/flowcontrol/validation`).
 
 use super::flow_bootstrap;
-use crate::object::{child_or_new, default_int};
+use crate::object::{WRITABLE_METADATA, child_or_new, default_int, keep_metadata_of_status};
 use crate::{At, Strategy, Subresource, Update, names};
 use api::field::ErrorList;
 use serde_json::Value;
@@ -19,6 +19,10 @@ const SUBJECT_KINDS: [(&str, &str); 3] = [("Group", "group"), ("ServiceAccount",
 pub(crate) struct FlowSchema;
 
 impl Strategy for FlowSchema {
+    fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
+        keep_metadata_of_status(new, old, subresource, &WRITABLE_METADATA);
+    }
+
     fn default(&self, object: &mut Value) {
         if let Value::Object(schema) = object {
             default_int(child_or_new(schema, "spec"), "matchingPrecedence", DEFAULT_PRECEDENCE);

@@ -2,7 +2,9 @@
 
 use super::flow_bootstrap;
 use super::flow_schema::validate_conditions;
-use crate::object::{child, child_or_new, default, default_int, reset_status};
+use crate::object::{
+    WRITABLE_METADATA, child, child_or_new, default, default_int, keep_metadata_of_status, reset_status,
+};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Value, json};
@@ -16,6 +18,10 @@ const MAX_HASH_BITS: u32 = 60;
 pub(crate) struct PriorityLevel;
 
 impl Strategy for PriorityLevel {
+    fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
+        keep_metadata_of_status(new, old, subresource, &WRITABLE_METADATA);
+    }
+
     fn default(&self, object: &mut Value) {
         let Value::Object(level) = object else { return };
         let spec = child_or_new(level, "spec");

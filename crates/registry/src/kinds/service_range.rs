@@ -1,6 +1,6 @@
 //! Ranges of service addresses and the addresses taken from them (KEP-1880).
 
-use crate::object::{reset_status, validate_immutable_struct};
+use crate::object::{WRITABLE_METADATA, keep_metadata_of_status, reset_status, validate_immutable_struct};
 use crate::{At, Strategy, Subresource, Update, names};
 use api::field::ErrorList;
 use serde_json::{Value, json};
@@ -15,6 +15,10 @@ const IMMUTABLE: &str = "field is immutable";
 pub(crate) struct ServiceCidr;
 
 impl Strategy for ServiceCidr {
+    fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
+        keep_metadata_of_status(new, old, subresource, &WRITABLE_METADATA);
+    }
+
     fn prepare_for_create(&self, object: &mut Value) {
         reset_status(object, json!({}));
     }

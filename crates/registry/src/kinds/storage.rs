@@ -2,9 +2,12 @@
 
 use super::csi::validate_driver_name;
 use super::persistent_volume::validate_inline_volume;
-use crate::object::{default_str, reset_status, validate_immutable, validate_immutable_struct};
+use crate::object::{
+    WRITABLE_METADATA, default_str, keep_metadata_of_status, reset_status, validate_immutable,
+    validate_immutable_struct,
+};
 use crate::pod::old_label;
-use crate::{At, Strategy, Update, names};
+use crate::{At, Strategy, Subresource, Update, names};
 use api::field::{Error, ErrorList};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +62,10 @@ impl Strategy for StorageClass {
 pub(crate) struct VolumeAttachment;
 
 impl Strategy for VolumeAttachment {
+    fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
+        keep_metadata_of_status(new, old, subresource, &WRITABLE_METADATA);
+    }
+
     fn prepare_for_create(&self, object: &mut Value) {
         reset_status(object, json!({"attached": false}));
     }

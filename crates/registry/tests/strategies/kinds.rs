@@ -239,3 +239,30 @@ fn credentials_of_registries_are_json() {
         json: cannot unmarshal number into Go value of type map[string]interface {}"#]]
     .assert_eq(&all.join("\n"));
 }
+
+/// Of those, the endpoint of the status changes no metadata; of others it does.
+#[test]
+fn some_kinds_put_metadata_back_where_the_status_is_written() {
+    let after = |path: &str, subresource: Option<Subresource>| {
+        let old = json!({"metadata": {"labels": {"own": "1"}}, "spec": {}});
+        let mut new = json!({"metadata": {"labels": {"x": "1"}, "annotations": {"x": "1"}}, "spec": {}});
+        row(path).strategy.prepare_for_update(&mut new, &old, subresource);
+        new["metadata"].clone()
+    };
+    let changed = json!({"labels": {"x": "1"}, "annotations": {"x": "1"}});
+    for path in [
+        "admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+        "apiregistration.k8s.io/v1/apiservices",
+        "flowcontrol.apiserver.k8s.io/v1/flowschemas",
+        "flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations",
+        "networking.k8s.io/v1/servicecidrs",
+        "resource.k8s.io/v1/resourceclaims",
+        "storage.k8s.io/v1/volumeattachments",
+    ] {
+        assert_eq!(after(path, Some(Subresource::Status)), json!({"labels": {"own": "1"}}), "{path}");
+        assert_eq!(after(path, None), changed, "{path}");
+    }
+    let labels_only = json!({"labels": {"own": "1"}, "annotations": {"x": "1"}});
+    assert_eq!(after("apps/v1/deployments", Some(Subresource::Status)), labels_only);
+    assert_eq!(after("batch/v1/jobs", Some(Subresource::Status)), changed);
+}

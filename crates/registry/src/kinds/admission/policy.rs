@@ -25,6 +25,10 @@ const PATCH_TYPES: [&str; 2] = ["ApplyConfiguration", "JSONPatch"];
 pub(crate) struct Policy(pub(crate) Phase);
 
 impl Strategy for Policy {
+    fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
+        crate::object::keep_metadata_of_status(new, old, subresource, &crate::object::WRITABLE_METADATA);
+    }
+
     fn default(&self, object: &mut Value) {
         let Value::Object(policy) = object else { return };
         let spec = child_or_new(policy, "spec");

@@ -3,7 +3,7 @@
 use super::claim_spec::{default_spec, validate_spec};
 use super::claim_status::{drop_released_devices, validate_status_update};
 use crate::labels::{validate_annotations, validate_labels};
-use crate::object::{child, reset_status, validate_immutable_struct};
+use crate::object::{WRITABLE_METADATA, child, keep_metadata_of_status, reset_status, validate_immutable_struct};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Value, json};
@@ -37,6 +37,7 @@ impl Strategy for ResourceClaim {
     }
 
     fn prepare_for_update(&self, new: &mut Value, old: &Value, subresource: Option<Subresource>) {
+        keep_metadata_of_status(new, old, subresource, &WRITABLE_METADATA);
         if subresource == Some(Subresource::Status) {
             drop_released_devices(new, old);
         }
