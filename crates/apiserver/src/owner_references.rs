@@ -3,6 +3,7 @@
 
 use api::meta::{ObjectMeta, metadata_mut};
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// When it is looked at: what a client has sent, or what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,20 +17,22 @@ pub enum Moment {
 /// Takes equal entries out; the warning, if there were any. Entries that only have the same uid all stay.
 pub fn dedup(object: &mut Value, moment: Moment) -> Option<String> {
     let owners = object.metadata().get("ownerReferences")?.as_array()?;
-    let is_again = |at: &usize| owners[..*at].contains(&owners[*at]);
-    let again: Vec<usize> = (1..owners.len()).filter(is_again).collect();
+    if owners.len() < 2 {
+        return None;
+    }
+    let mut seen = HashSet::with_capacity(owners.len());
+    let (kept, again): (Vec<&Value>, Vec<&Value>) = owners.iter().partition(|owner| seen.insert(*owner));
     if again.is_empty() {
         return None;
     }
-    let uids: Vec<&str> = again.iter().map(|at| owners[*at]["uid"].as_str().unwrap_or_default()).collect();
+    let uids: Vec<&str> = again.iter().map(|owner| owner["uid"].as_str().unwrap_or_default()).collect();
     let when = if moment == Moment::Admitted { " after mutating admission happens" } else { "" };
     let warning = format!(
         ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may \
          reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
         uids.join(", ")
     );
-    let kept = owners.iter().enumerate().filter(|(at, _)| !again.contains(at)).map(|(_, owner)| owner.clone());
-    let kept: Vec<Value> = kept.collect();
+    let kept: Vec<Value> = kept.into_iter().cloned().collect();
     metadata_mut(object).insert("ownerReferences".to_owned(), kept.into());
     Some(warning)
 }
