@@ -12,7 +12,7 @@ pub(crate) use request::apply_defaults as apply_request_defaults;
 use crate::SharedReader;
 use crate::authz::rule::go_quoted;
 use crate::user::UserInfo;
-use certs::{TokenSigner, TokenVerifier};
+use certs::{TokenSigner, TokenVerifier, legacy_token};
 use clock::SharedClock;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -69,7 +69,7 @@ impl ServiceAccountTokens {
     pub(crate) fn authenticate(&self, token: &str, audiences: &[String]) -> Result<UserInfo, Refused> {
         let claims = self.verified(token)?;
         let wanted = if audiences.is_empty() { &self.audiences } else { audiences };
-        let is_legacy = claims["iss"] == legacy::ISSUER;
+        let is_legacy = claims["iss"] == legacy_token::ISSUER;
         let own = match claims["aud"].as_array() {
             Some(own) => own.iter().map(claims::text).collect(),
             // those of secrets are for the server alone
@@ -103,7 +103,7 @@ impl ServiceAccountTokens {
     /// The claims of a token with our issuer and signature.
     fn verified(&self, token: &str) -> Result<Arc<Value>, Refused> {
         // The unverified issuer first: other tokens are not worth the arithmetic.
-        let known = |claims: Value| claims["iss"] == *self.issuer || claims["iss"] == legacy::ISSUER;
+        let known = |claims: Value| claims["iss"] == *self.issuer || claims["iss"] == legacy_token::ISSUER;
         let is_ours = TokenVerifier::peek(token).is_ok_and(known);
         if !is_ours {
             return Err(Refused::Unknown);

@@ -12,6 +12,7 @@ mod identity;
 mod jws;
 mod jwt;
 mod kubeconfig;
+pub mod legacy_token;
 mod pki;
 mod renewal;
 mod request;

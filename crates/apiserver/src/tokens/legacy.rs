@@ -7,12 +7,9 @@ use crate::authz::service_account;
 use crate::user::UserInfo;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use certs::legacy_token;
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// Their issuer, whatever that of other tokens is.
-pub(super) const ISSUER: &str = "kubernetes/serviceaccount";
-const CLAIM: &str = "kubernetes.io/serviceaccount";
 
 /// The user of a token with these claims.
 ///
@@ -20,17 +17,17 @@ const CLAIM: &str = "kubernetes.io/serviceaccount";
 /// Why it does not hold, in upstream's words.
 pub(super) fn user(token: &str, claims: &Value, reader: &SharedReader) -> Result<UserInfo, String> {
     let claim = |name: &str, word: &str| {
-        let value = text(&claims[format!("{CLAIM}/{name}")]);
+        let value = text(&claims[name]);
         if value.is_empty() { Err(format!("{word} claim is missing")) } else { Ok(value) }
     };
     let subject = text(&claims["sub"]);
     if subject.is_empty() {
         return Err("sub claim is missing".to_owned());
     }
-    let namespace = claim("namespace", "namespace")?;
-    let secret = claim("secret.name", "secretName")?;
-    let name = claim("service-account.name", "serviceAccountName")?;
-    let uid = claim("service-account.uid", "serviceAccountUID")?;
+    let namespace = claim(legacy_token::NAMESPACE, "namespace")?;
+    let secret = claim(legacy_token::SECRET_NAME, "secretName")?;
+    let name = claim(legacy_token::ACCOUNT_NAME, "serviceAccountName")?;
+    let uid = claim(legacy_token::ACCOUNT_UID, "serviceAccountUID")?;
     if service_account(&subject) != Some((namespace.as_str(), name.as_str())) {
         return Err("sub claim is invalid".to_owned());
     }

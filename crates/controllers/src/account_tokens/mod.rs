@@ -4,7 +4,7 @@
 //! What not: tokens of pods, which the API server makes when they are asked for.
 
 use crate::Context;
-use certs::{JwtError, TokenSigner};
+use certs::{JwtError, TokenSigner, legacy_token};
 use client::{
     Client, DeleteParams, InformerBuilder, ObjectKey, Outcome, Preconditions, Selection, WorkQueue, run_workers,
 };
@@ -16,10 +16,6 @@ use std::sync::Arc;
 const TYPE: &str = "kubernetes.io/service-account-token";
 const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
 const ACCOUNT_UID: &str = "kubernetes.io/service-account.uid";
-/// The issuer of these tokens, whatever that of others is.
-const ISSUER: &str = "kubernetes/serviceaccount";
-/// Before the names of what such a token claims.
-const CLAIM: &str = "kubernetes.io/serviceaccount";
 /// Namespaces worked on at once.
 const WORKERS: usize = 1;
 
@@ -147,11 +143,11 @@ fn plan(
 fn token(secret: &Secret, account: &ServiceAccount, signer: &TokenSigner) -> Result<String, JwtError> {
     let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
     let name = account.metadata.name.as_deref().unwrap_or_default();
-    let mut claims = json!({"iss": ISSUER, "sub": format!("system:serviceaccount:{namespace}:{name}")});
-    claims[format!("{CLAIM}/namespace")] = namespace.into();
-    claims[format!("{CLAIM}/secret.name")] = secret.metadata.name.clone().into();
-    claims[format!("{CLAIM}/service-account.name")] = name.into();
-    claims[format!("{CLAIM}/service-account.uid")] = account.metadata.uid.clone().into();
+    let mut claims = json!({"iss": legacy_token::ISSUER, "sub": format!("system:serviceaccount:{namespace}:{name}")});
+    claims[legacy_token::NAMESPACE] = namespace.into();
+    claims[legacy_token::SECRET_NAME] = secret.metadata.name.clone().into();
+    claims[legacy_token::ACCOUNT_NAME] = name.into();
+    claims[legacy_token::ACCOUNT_UID] = account.metadata.uid.clone().into();
     signer.sign(&claims)
 }
 
