@@ -258,8 +258,8 @@ impl<K: Object> Informer<K> {
         if before.is_none() {
             listeners.newest = Some(new.clone());
         }
-        let old = self.store.insert(new.clone());
-        listeners.tell(&Change { key, old, new: Some(new) });
+        self.store.insert(&key, new.clone());
+        listeners.tell(&Change { key, old: before, new: Some(new) });
     }
 
     fn remove(&self, key: ObjectKey) {

@@ -76,7 +76,7 @@ const POD: Fields<'static> = Fields { named: &[("metadata", Part::Fields(&METADA
 
 #[cfg(test)]
 mod tests {
-    use super::{CONTROL_PLANE_PODS, Pod, pod};
+    use super::{CONTROL_PLANE_NODES, CONTROL_PLANE_PODS, Node, Pod, pod};
     use crate::parts;
     use serde_json::json;
     use std::sync::Arc;
@@ -131,5 +131,15 @@ mod tests {
         pod::share(&mut other, &pod);
         assert!(other == before && other.spec.unwrap().containers[0].image.as_deref() == Some("j"));
         assert!(size_of::<Pod>() < 1024 && size_of::<super::Container>() < 128);
+    }
+
+    #[test]
+    fn of_a_nodes_conditions_what_they_say_stays() {
+        let whole = json!({"metadata": {"name": "n"}, "status": {"nodeInfo": {"machineID": "m"}, "conditions": [
+            {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "all is well"}]}});
+        let node: Node = parts::from_slice(whole.to_string().as_bytes(), CONTROL_PLANE_NODES.fields).unwrap();
+        let condition = &node.status.unwrap().conditions.unwrap()[0];
+        assert_eq!((&*condition.type_, &*condition.status), ("Ready", "True"));
+        assert_eq!((&condition.reason, &condition.message), (&None, &None));
     }
 }

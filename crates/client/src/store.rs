@@ -130,17 +130,15 @@ impl<K: Object> Store<K> {
         self.len() == 0
     }
 
-    /// Puts `object` in, and returns what was there.
-    pub(crate) fn insert(&self, object: Arc<K>) -> Option<Arc<K>> {
-        let key = ObjectKey::of(&*object);
+    /// Puts the object of this key in the place of the one before.
+    pub(crate) fn insert(&self, key: &ObjectKey, object: Arc<K>) {
         let mut inner = self.write();
-        let held = inner.objects.get_key_value(&key).map(|(held, _)| held.clone());
-        let key = held.unwrap_or_else(|| Arc::new(key));
+        let held = inner.objects.get_key_value(key).map(|(held, _)| held.clone());
+        let key = held.unwrap_or_else(|| Arc::new(key.clone()));
         let old = inner.objects.insert(key.clone(), object.clone());
         for index in &mut inner.indices {
             index.replace(&key, old.as_deref(), Some(&object));
         }
-        old
     }
 
     pub(crate) fn remove(&self, key: &ObjectKey) -> Option<Arc<K>> {

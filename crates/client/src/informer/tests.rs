@@ -1,6 +1,7 @@
 //! Informers and the recorder against a tiny API server: scripted answers, requests recorded.
 
 use super::*;
+use crate::lean;
 use crate::parts::{Fields, Part};
 use crate::recorder::{EventRecorder, EventSource, EventType};
 use clock::ManualClock;
@@ -273,4 +274,29 @@ async fn informers_of_one_selection_share_their_objects_but_not_their_listeners(
     second_stop.cancel();
     assert_eq!(show(of_second.next().await), "end");
     assert_eq!(script.requests(2).await.len(), 2, "one list and one watch");
+}
+
+/// Listed or watched: pods of one workload have their containers together, and so have two states of a pod.
+#[tokio::test]
+async fn what_is_equal_in_pods_is_held_once() {
+    let pod = |name: &str, version: u32, image: &str| {
+        json!({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name, "namespace": "ns", "resourceVersion": version.to_string()},
+            "spec": {"containers": [{"name": "c", "image": image}]}})
+    };
+    let script = Script::default();
+    script.list("10", &[pod("a", 5, "i"), pod("b", 6, "i")]);
+    let watch = script.stream();
+    let shutdown = Shutdown::new();
+    let informer = InformerBuilder::<lean::Pod>::new(&script.client(), manual(), Selection::namespace("ns"))
+        .trim(lean::CONTROL_PLANE_PODS)
+        .start(shutdown.clone());
+    let mut changes = informer.subscribe();
+    let mut next = async || changes.next().await.unwrap().new.unwrap().spec.clone().unwrap().containers;
+    let (first, second) = (next().await, next().await);
+    assert!(Arc::ptr_eq(&first, &second));
+    watch.send(event("MODIFIED", &pod("b", 11, "i"))).unwrap();
+    assert!(Arc::ptr_eq(&first, &next().await));
+    watch.send(event("ADDED", &pod("c", 12, "other"))).unwrap();
+    assert_eq!(next().await[0].image.as_deref(), Some("other"));
+    shutdown.cancel();
 }
