@@ -15,13 +15,15 @@ pub struct Header {
     labels: u32,
 }
 
+/// Room for most, so that the buffer does not grow step by step; what is kept has no more than it needs.
+const USUAL_BYTES: usize = 512;
 /// Words before the labels.
 const FIXED: usize = 3;
 
 impl Header {
     /// Reads the header off an object in its stored form.
     pub fn of(object: &Value, row: Option<&Resource>) -> Self {
-        let mut words = Vec::new();
+        let mut words = Vec::with_capacity(USUAL_BYTES);
         [object.namespace(), object.name(), object.uid()].iter().for_each(|word| push(&mut words, word));
         let mut labels = 0;
         for (key, value) in object.labels().iter().filter_map(|(key, value)| Some((key, value.as_str()?))) {
