@@ -42,14 +42,16 @@ pub(crate) trait Plugin: Send + Sync {
     }
 }
 
-/// The plugins that are on.
-pub struct AdmissionChain(Vec<Box<dyn Plugin>>);
+/// The plugins that are on, and what stands between them and the storage of roles and bindings.
+pub struct AdmissionChain {
+    plugins: Vec<Box<dyn Plugin>>,
+    escalation: rbac_escalation::RbacEscalation,
+}
 
 impl AdmissionChain {
-    /// Those that are on by default, and NodeRestriction. Upstream checks escalation in its storage layer; here it is
-    /// the last plugin.
+    /// Those that are on by default, and NodeRestriction.
     pub fn standard(reader: SharedReader, rbac: Arc<Rbac>) -> Self {
-        Self(vec![
+        let plugins: Vec<Box<dyn Plugin>> = vec![
             Box::new(namespace_lifecycle::NamespaceLifecycle::new(reader.clone())),
             Box::new(limit_ranger::LimitRanger::new(reader.clone())),
             Box::new(service_account::ServiceAccount::new(reader.clone())),
@@ -65,18 +67,22 @@ impl AdmissionChain {
             Box::new(device_claims::DeviceClaims::new(reader.clone(), rbac.clone())),
             Box::new(certificates::Certificates::new(rbac.clone())),
             Box::new(pod_topology_labels::PodTopologyLabels::new(reader)),
-            Box::new(rbac_escalation::RbacEscalation::new(rbac)),
-        ])
+        ];
+        Self { plugins, escalation: rbac_escalation::RbacEscalation::new(rbac) }
     }
 }
 
 impl Admission for AdmissionChain {
     fn admit(&self, attributes: &mut Attributes<'_>) -> Result<(), Status> {
-        self.0.iter().try_for_each(|plugin| plugin.admit(attributes))
+        self.plugins.iter().try_for_each(|plugin| plugin.admit(attributes))
+    }
+
+    fn guard(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
+        self.escalation.check(attributes)
     }
 
     fn validate(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
-        self.0.iter().try_for_each(|plugin| plugin.validate(attributes))
+        self.plugins.iter().try_for_each(|plugin| plugin.validate(attributes))
     }
 }
 
@@ -96,9 +102,10 @@ fn name_of<'a>(attributes: &'a Attributes<'_>) -> &'a str {
     }
 }
 
-/// `admission.NewForbidden`
+/// `admission.NewForbidden`: before it has a name, an object goes by the beginning of it.
 pub(crate) fn forbidden(attributes: &Attributes<'_>, why: &str) -> Status {
-    let name = name_of(attributes);
+    let prefix = text(&attributes.object["metadata"]["generateName"]);
+    let name = [name_of(attributes), prefix].into_iter().find(|name| !name.is_empty()).unwrap_or("Unknown");
     Status::forbidden(&Subject { group: &attributes.resource.group, resource: &attributes.resource.plural, name }, why)
 }
 

@@ -68,7 +68,7 @@ pub enum Operation {
 pub struct Attributes<'a> {
     /// What is going to happen.
     pub operation: Operation,
-    /// The request. For `create` with `generateName` its name is empty; the object has the generated one.
+    /// The request.
     pub request: &'a RequestInfo,
     /// The row of the resource.
     pub resource: &'a Resource,
@@ -76,7 +76,7 @@ pub struct Attributes<'a> {
     pub subresource: &'a str,
     /// Who asks.
     pub user: &'a UserInfo,
-    /// The name of the object.
+    /// The name of the object as the client gave it: none where it is generated, which the object has later.
     pub name: String,
     /// Its namespace; empty for cluster scope.
     pub namespace: String,
@@ -97,7 +97,13 @@ pub trait Admission: Send + Sync {
     /// May change the object, or refuse.
     fn admit(&self, attributes: &mut Attributes<'_>) -> Result<(), Status>;
 
-    /// After all mutation, before validation: may only refuse.
+    /// After all mutation, before the object's fields are looked at: what a kind's storage keeps from its writer.
+    fn guard(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
+        let _ = attributes;
+        Ok(())
+    }
+
+    /// After validation: may only refuse.
     fn validate(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
         let _ = attributes;
         Ok(())

@@ -1,5 +1,6 @@
 //! The generic path: one function per verb, for every row of the resource table.
 
+pub mod asked;
 pub mod component_status;
 mod continuation;
 pub mod create;

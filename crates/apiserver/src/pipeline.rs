@@ -8,6 +8,7 @@ use crate::chain::{Decision, Operation};
 use crate::compress;
 use crate::deadline;
 use crate::endpoints;
+use crate::endpoints::asked::{self, Phase, Question};
 use crate::pretty;
 use crate::request::RequestInfo;
 use crate::server::Api;
@@ -258,9 +259,10 @@ async fn connect(call: &mut Call<'_>, request: Request<RequestBody>) -> Answer {
     if call.info.subresource != "log" {
         let old = endpoints::page::entry(call, &call.info.name).map_or(Value::Null, |entry| entry.value());
         let subresource = call.info.subresource.clone();
-        let both = endpoints::create::Phase::Both;
-        let asked = endpoints::create::admit(call, Operation::Connect, &subresource, Value::Null, &old, both);
-        if let Err(status) = asked.await {
+        let question =
+            Question { operation: Operation::Connect, subresource: &subresource, old: &old, phase: Phase::Both };
+        let name = call.info.name.clone();
+        if let Err(status) = asked::admit(call, &name, question, Value::Null).await {
             return endpoints::error(&status);
         }
     }

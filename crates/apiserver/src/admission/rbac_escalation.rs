@@ -1,7 +1,7 @@
 //! Roles and bindings grant only what their writer has, unless the writer may `escalate` or `bind`
 //! (`k8s.io/kubernetes/pkg/registry/rbac/*/policybased`).
 
-use super::{Plugin, forbidden, text};
+use super::text;
 use crate::authz::{Rbac, escalation, rule::Rule};
 use crate::chain::{Attributes, Authorizer, Decision, Operation};
 use crate::request::RequestInfo;
@@ -20,13 +20,13 @@ impl RbacEscalation {
     }
 
     /// Whether the writer has a special verb on a role.
-    fn may(&self, attributes: &Attributes<'_>, verb: &str, resource: &str, namespace: &str, name: &str) -> bool {
+    fn may(&self, attributes: &Attributes<'_>, verb: &str, (group, resource): (&str, &str), name: &str) -> bool {
         let question = RequestInfo {
             is_resource_request: true,
             verb: verb.to_owned(),
-            api_group: GROUP.to_owned(),
+            api_group: group.to_owned(),
             resource: resource.to_owned(),
-            namespace: namespace.to_owned(),
+            namespace: attributes.namespace.clone(),
             name: name.to_owned(),
             ..RequestInfo::default()
         };
@@ -37,7 +37,7 @@ impl RbacEscalation {
         let (new, old) = (&attributes.object, attributes.old);
         // the name of the request: who may escalate a role of that name may not make it
         let (resource, name) = (&*attributes.resource.plural, &attributes.request.name);
-        if only_for_collection(new, old) || self.may(attributes, "escalate", resource, &attributes.namespace, name) {
+        if only_for_collection(new, old) || self.may(attributes, "escalate", (GROUP, resource), name) {
             return Ok(());
         }
         let confirm = |rules: &[Rule]| escalation::confirm(&self.rbac, attributes.user, &attributes.namespace, rules);
@@ -70,8 +70,16 @@ impl RbacEscalation {
             "Role" => "roles",
             kind => return Err(Status::unreasoned(format!("unsupported role reference kind: {kind:?}"))),
         };
-        if self.may(attributes, "bind", resource, &attributes.namespace, &role.name) {
+        // The group is judged as it stands: validation, which would refuse another, comes later.
+        let group = text(&new["roleRef"]["apiGroup"]);
+        if self.may(attributes, "bind", (group, resource), &role.name) {
             return Ok(());
+        }
+        if resource == "roles" && attributes.namespace.is_empty() {
+            return Err(Status::bad_request("Namespace parameter required."));
+        }
+        if role.name.is_empty() {
+            return Err(Status::bad_request("Name parameter required."));
         }
         let Some(rules) = self.rbac.role_rules(&role, &attributes.namespace) else {
             let resource = &*attributes.resource.plural;
@@ -97,8 +105,15 @@ fn only_for_collection(new: &Value, old: &Value) -> bool {
 
 const GROUP: &str = crate::authz::RBAC_GROUP;
 
-impl Plugin for RbacEscalation {
-    fn validate(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
+/// Unlike a plugin's refusal this knows an object only by a name of its own.
+fn forbidden(attributes: &Attributes<'_>, why: &str) -> Status {
+    let name = text(&attributes.object["metadata"]["name"]);
+    Status::forbidden(&Subject { group: GROUP, resource: &attributes.resource.plural, name }, why)
+}
+
+impl RbacEscalation {
+    /// Whether the writer of a role or binding may grant what it grants.
+    pub fn check(&self, attributes: &Attributes<'_>) -> Result<(), Status> {
         let write = matches!(attributes.operation, Operation::Create | Operation::Update);
         if !write || &*attributes.resource.group != GROUP || attributes.user.in_group(SYSTEM_PRIVILEGED_GROUP) {
             return Ok(());

@@ -72,6 +72,7 @@ impl Case<'_> {
             warnings: Vec::new(),
         };
         chain.admit(&mut attributes)?;
+        chain.guard(&attributes)?;
         chain.validate(&attributes)?;
         Ok(attributes.object)
     }
@@ -245,7 +246,10 @@ fn roles_grant_what_their_writer_has() {
     write(alice(), rules("get"), Value::Null).refused(expect![[r#"
         403 roles.rbac.authorization.k8s.io "r" is forbidden: user "alice" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:
         {APIGroups:[""], Resources:["pods"], Verbs:["get"]}"#]]);
-    let binding = json!({"metadata": {"name": "b"}, "roleRef": {"kind": "Role", "name": "absent"}});
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "absent"});
+    let binding = json!({"metadata": {"name": "b"}, "roleRef": role});
+    let everywhere = Case { user: alice(), ..admin("clusterrolebindings", "", binding.clone()) };
+    everywhere.refused(expect![[r#"400 Namespace parameter required."#]]);
     let case = Case { user: alice(), ..admin("rolebindings", "a", binding) };
     case.refused(expect![[r#"404 rolebindings.rbac.authorization.k8s.io "absent" not found"#]]);
     let odd = json!({"metadata": {"name": "b"}, "roleRef": {"kind": "Rule", "name": "absent"}});

@@ -60,8 +60,7 @@ pub(super) fn request(attributes: &Attributes<'_>, version: &Version) -> Value {
         put("subResource", attributes.subresource.into());
         put("requestSubResource", attributes.subresource.into());
     }
-    let is_named = attributes.operation != Operation::Create || attributes.object["metadata"]["generateName"].is_null();
-    if is_named && !attributes.name.is_empty() {
+    if !attributes.name.is_empty() {
         put("name", attributes.name.as_str().into());
     }
     if !attributes.namespace.is_empty() {

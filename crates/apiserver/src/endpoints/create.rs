@@ -1,19 +1,17 @@
 //! `POST` of a new object, and the creation that a `PUT` or an apply may amount to.
 
+use super::asked::{Phase, Question, admit, named};
 use super::ownership::track;
 use super::{options, page, view};
 use crate::answer::{self, Answer};
 use crate::cache::Entry;
 use crate::call::Call;
-use crate::chain::{Attributes, Operation};
 use crate::conversion;
 use crate::decode::{self, Wanted};
-use crate::dynamic;
 use crate::metadata;
 use crate::owner_references::{self, Moment};
 use crate::quota;
 use crate::raw_text;
-use crate::server::Api;
 use crate::services::Allocation;
 use api::meta::{ObjectMeta, metadata_mut};
 use api::status::Status;
@@ -96,7 +94,8 @@ pub async fn create(call: &mut Call<'_>) -> Result<Answer, Status> {
 
 /// Questions are answered, not stored.
 pub async fn review(call: &mut Call<'_>, object: Value, subresource: &str) -> Result<Answer, Status> {
-    let object = admit(call, Operation::Create, subresource, object, &Value::Null, Phase::Both).await?;
+    let name = named(call, &object);
+    let object = admit(call, &name, Question { subresource, ..Question::create(Phase::Both) }, object).await?;
     let answered = call.api.chain.reviews.review(call.user, call.info, &call.row, &object);
     let value = answered.unwrap_or_else(|| Err(answer::no_such_resource()))?;
     Ok(answer::object(201, call.accept.media, &value))
@@ -119,32 +118,35 @@ pub fn check_namespace(call: &Call<'_>, object: &mut Value) -> Result<(), Status
     Ok(())
 }
 
-/// From a decoded, defaulted and tracked object to a stored one.
-pub async fn new_object(call: &mut Call<'_>, object: Value) -> Result<Written, Status> {
+/// From a decoded, defaulted and tracked object to a stored one. What may change it sees it once, before it has a uid, a
+/// time and the name that is generated.
+pub async fn new_object(call: &mut Call<'_>, mut object: Value) -> Result<Written, Status> {
+    check_namespace(call, &mut object)?;
+    let given = object.name().to_owned();
+    let mut object = admit(call, &given, Question::create(Phase::Mutating), object).await?;
+    call.warnings.extend(owner_references::dedup(&mut object, Moment::Admitted));
     let generates = object.name().is_empty() && !object.meta_str("generateName").is_empty();
     if !generates {
-        return attempt_create(call, object).await;
+        return attempt_create(call, &given, object).await;
     }
     let mut attempt = 1;
     loop {
-        match attempt_create(call, object.clone()).await {
+        match attempt_create(call, &given, object.clone()).await {
             Err(status) if status.reason == "AlreadyExists" && attempt < MAX_NAME_ATTEMPTS => attempt += 1,
             other => return other,
         }
     }
 }
 
-async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Written, Status> {
+/// `given` is the name that the client gave: later admission knows the object by it.
+async fn attempt_create(call: &mut Call<'_>, given: &str, mut object: Value) -> Result<Written, Status> {
     let row = call.row.clone();
-    check_namespace(call, &mut object)?;
     let now = call.now();
     metadata::fill_system_fields(&mut object, &now);
     let prefix = object.meta_str("generateName").to_owned();
     if object.name().is_empty() && !prefix.is_empty() {
         metadata_mut(&mut object).insert("name".to_owned(), metadata::generate_name(&prefix).into());
     }
-    let mut object = admit(call, Operation::Create, "", object, &Value::Null, Phase::Mutating).await?;
-    call.warnings.extend(owner_references::dedup(&mut object, Moment::Admitted));
     apply_defaults(&row, &mut object)?;
     if row.has_generation {
         metadata_mut(&mut object).insert("generation".to_owned(), 1.into());
@@ -160,7 +162,7 @@ async fn attempt_create(call: &mut Call<'_>, mut object: Value) -> Result<Writte
         return Err(Status::invalid(&call.kind_subject(&name), &errors));
     }
     call.warnings.extend(row.strategy.warnings(&object, None));
-    let object = admit(call, Operation::Create, "", object, &Value::Null, Phase::Validating).await?;
+    let object = admit(call, given, Question::create(Phase::Validating), object).await?;
     let charge = quota::charge(call, "", &object, &Value::Null).await?;
     let mut object = object;
     row.strategy.read_back(&mut object);
@@ -199,66 +201,6 @@ fn exists(call: &Call<'_>, name: &str) -> Status {
         status.message = format!("object is being deleted: {}", status.message);
     }
     status
-}
-
-/// What is asked of admission: before validation of the object it may change it, afterwards only refuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// May change the object.
-    Mutating,
-    /// May only refuse.
-    Validating,
-    /// One after the other: of what has no validation in between.
-    Both,
-}
-
-/// Asks admission about an object, and gives it back as admission left it.
-pub async fn admit(
-    call: &mut Call<'_>,
-    operation: Operation,
-    subresource: &str,
-    object: Value,
-    old: &Value,
-    phase: Phase,
-) -> Result<Value, Status> {
-    let (row, named) = (call.row.clone(), if object.is_null() { old } else { &object });
-    let name = if named.name().is_empty() { call.info.name.clone() } else { named.name().to_owned() };
-    let mut attributes = Attributes {
-        operation,
-        request: call.info,
-        resource: &row,
-        subresource,
-        user: call.user,
-        name,
-        namespace: call.info.namespace_for(&row),
-        object,
-        old,
-        options: Value::Null,
-        dry_run: call.dry_run(),
-        warnings: Vec::new(),
-    };
-    let outcome = ask(call.api, &mut attributes, phase).await;
-    let Attributes { object, warnings, .. } = attributes;
-    call.warnings.extend(warnings);
-    outcome.map(|()| object)
-}
-
-/// The built-in plugins, then policies and webhooks. When those changed the object the plugins see it once more, and so do
-/// those of them who want to.
-async fn ask(api: &Arc<Api>, attributes: &mut Attributes<'_>, phase: Phase) -> Result<(), Status> {
-    let admission = &api.chain.admission;
-    if phase != Phase::Validating {
-        admission.admit(attributes)?;
-        if let Some(last) = dynamic::admit(api, attributes).await? {
-            admission.admit(attributes)?;
-            dynamic::reinvoke(api, attributes, last).await?;
-        }
-    }
-    if phase != Phase::Mutating {
-        admission.validate(attributes)?;
-        dynamic::validate(api, attributes).await?;
-    }
-    Ok(())
 }
 
 /// What a client sees when the store fails.

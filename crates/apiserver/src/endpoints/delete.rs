@@ -1,7 +1,8 @@
 //! `DELETE` of one object and of a collection: preconditions, grace, finalizers, propagation
 //! (`k8s.io/apiserver/pkg/registry/rest/delete.go` and `generic/registry/store.go`).
 
-use super::create::{self, Written, storage_error};
+use super::asked::{self, Phase, Question};
+use super::create::{Written, storage_error};
 pub use super::delete_options::DeleteOptions;
 use super::page;
 use crate::answer::{self, Answer};
@@ -111,7 +112,8 @@ async fn attempt(
     let mut entry = entry.clone();
     let old = conversion::served_value(call.api, &row, &entry).await?;
     check_preconditions(call, options, &old)?;
-    create::admit(call, Operation::Delete, "", Value::Null, &old, create::Phase::Both).await?;
+    let question = Question { operation: Operation::Delete, subresource: "", old: &old, phase: Phase::Both };
+    asked::admit(call, name, question, Value::Null).await?;
     let mut plan = plan(&row, &old, options, call.api.clock.now());
     let dry = options.dry_run || call.dry_run();
     let key = call.key(name);

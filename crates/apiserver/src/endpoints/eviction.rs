@@ -5,13 +5,13 @@
 //! eviction is written first, by compare-and-swap, so that of two evictions at once only one is let through by its last
 //! disruption. What not: counting healthy pods; that is the disruption controller's.
 
-use super::create::{self, storage_error};
+use super::asked::{self, Phase, Question};
+use super::create::storage_error;
 use super::delete::{self, DeleteOptions};
 use super::page;
 use super::subresource::{body, success};
 use crate::answer::Answer;
 use crate::call::Call;
-use crate::chain::Operation;
 use api::meta::{ObjectMeta, child_mut};
 use api::selector::LabelSelector;
 use api::status::{Status, Subject};
@@ -46,8 +46,8 @@ pub(super) async fn evict(call: &mut Call<'_>) -> Result<Answer, Status> {
     if eviction.name() != name {
         return Err(Status::bad_request("name in URL does not match name in Eviction object"));
     }
-    let both = create::Phase::Both;
-    let eviction = create::admit(call, Operation::Create, "eviction", eviction, &Value::Null, both).await?;
+    let question = Question { subresource: "eviction", ..Question::create(Phase::Both) };
+    let eviction = asked::admit(call, &name, question, eviction).await?;
     let mut options = DeleteOptions::from_value(&eviction["deleteOptions"])?;
     options.dry_run |= call.dry_run();
     for _ in 0..MAX_ATTEMPTS {

@@ -1,10 +1,10 @@
 //! Parts of objects: those that the generic path serves (status, finalize, …), and the few with a life of their own.
 
+use super::asked::{self, Phase, Question};
 use super::create::{self, storage_error};
 use super::{eviction, options, ownership, patch, scale, update, view};
 use crate::answer::{self, Answer, no_such_resource};
 use crate::call::Call;
-use crate::chain::Operation;
 use crate::decode::{self, Wanted};
 use api::field::{Error, Path};
 use api::meta::{ObjectMeta, child_mut, metadata_mut};
@@ -76,8 +76,8 @@ pub async fn bind_pod(call: &mut Call<'_>, name: &str, binding: Value) -> Result
     if !errors.is_empty() {
         return Err(Status::unreasoned(api::field::aggregate(&errors)));
     }
-    let both = create::Phase::Both;
-    let binding = create::admit(call, Operation::Create, "binding", binding, &Value::Null, both).await?;
+    let question = Question { subresource: "binding", ..Question::create(Phase::Both) };
+    let binding = asked::admit(call, name, question, binding).await?;
     let dry = call.dry_run();
     let make = |call: &Call<'_>, mut pod: Value| -> Result<Value, Status> {
         let conflict = |why: String| Status::conflict(&Subject { group: "", resource: "pods/binding", name }, &why);

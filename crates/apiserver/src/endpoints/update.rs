@@ -1,6 +1,7 @@
 //! `PUT`, and the way of every change to an existing object: [`change`].
 
-use super::create::{self, Phase, Written, storage_error};
+use super::asked::{self, Phase, Question};
+use super::create::{self, Written, storage_error};
 use super::sisters::{self, Sisters};
 use super::{delete, options, ownership, page};
 use crate::answer::Answer;
@@ -175,18 +176,21 @@ fn is_new_generation(row: &registry::Resource, new: &Value, old: &Value) -> bool
         || (&*row.plural == "deployments" && new.annotations() != old.annotations())
 }
 
-/// The checks of `metadata.resourceVersion` and `uid` that come before anything else.
-fn check_identity(call: &Call<'_>, change: &Change<'_>, new: &Value, entry: &Entry) -> Result<(), Status> {
-    let row = &call.row;
+/// The check of `metadata.uid`, which comes before anything else.
+fn check_uid(call: &Call<'_>, change: &Change<'_>, new: &Value, entry: &Entry) -> Result<(), Status> {
     let uid = new.uid();
     if change.is_put && !uid.is_empty() && uid != entry.header.uid() {
         let why =
             format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", entry.header.uid());
         return Err(Status::conflict(&call.subject(&change.name), &why));
     }
-    let given = new.resource_version();
+    Ok(())
+}
+
+/// The check of the `metadata.resourceVersion` that was given: who may not make the change hears of that before.
+fn check_revision(call: &Call<'_>, change: &Change<'_>, given: &str, entry: &Entry) -> Result<(), Status> {
     if given.is_empty() || given == "0" {
-        if change.is_put && !row.unconditional_update {
+        if change.is_put && !call.row.unconditional_update {
             let path = api::field::Path::new("metadata").child("resourceVersion");
             let error = api::field::Error::invalid(&path, 0, "must be specified for an update");
             // Upstream names the resource here, not the kind.
@@ -217,7 +221,8 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
             break made?;
         }
     };
-    check_identity(call, change, &new, entry)?;
+    check_uid(call, change, &new, entry)?;
+    let given = new.resource_version().to_owned();
     create::check_namespace(call, &mut new)?;
     metadata::keep_system_fields(&mut new, &old);
     create::apply_defaults(&row, &mut new)?;
@@ -225,7 +230,9 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
         ownership::track_change(call, &old, &mut new, subresource).await?;
     }
     create::forget_empty(&row, &mut new)?;
-    let mut new = create::admit(call, Operation::Update, subresource, new, &old, Phase::Mutating).await?;
+    let question = Question { operation: Operation::Update, subresource, old: &old, phase: Phase::Mutating };
+    let mut new = asked::admit(call, &change.name, question, new).await?;
+    check_revision(call, change, &given, entry)?;
     call.warnings.extend(owner_references::dedup(&mut new, Moment::Admitted));
     create::apply_defaults(&row, &mut new)?;
     keep_other_parts(&mut new, &old, change.subresource, row.has(Subresource::Status));
@@ -255,7 +262,8 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
         // what the spec is warned of, its writer has heard
         call.warnings.extend(row.strategy.warnings(&new, Some(&old)));
     }
-    let mut new = create::admit(call, Operation::Update, subresource, new, &old, Phase::Validating).await?;
+    let question = Question { phase: Phase::Validating, ..question };
+    let mut new = asked::admit(call, &change.name, question, new).await?;
     api::apply::retain_timestamps(&old, &mut new);
     if new == old {
         return Ok(Written::Entry(entry.clone()));
