@@ -75,6 +75,63 @@ pub(crate) fn go_text(definition: &str, value: Option<&Value>) -> String {
     text
 }
 
+/// Only these fields of a struct, by their Go names and in its order: a struct that is embedded in it.
+pub(crate) fn go_text_of(definition: &str, names: &[&str], value: &Value) -> String {
+    let mut written = Vec::new();
+    let object = builtin(definition).and_then(Schema::object);
+    if let Some((object, fields)) = object.and_then(|object| Some((object, STRUCTS.get(&*object.name)?))) {
+        collect(&mut written, Struct { object, map: value.as_object() }, fields, None);
+    }
+    written.retain(|(name, _)| names.contains(name));
+    let mut text = String::new();
+    write_fields(&mut text, written);
+    text
+}
+
+/// A compact text as `json.MarshalIndent` sets it, with one space a level.
+pub(crate) fn indented(compact: &str) -> String {
+    let mut text = String::with_capacity(compact.len() * 2);
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    let new_line = |text: &mut String, depth: usize| {
+        text.push('\n');
+        text.extend(std::iter::repeat_n(' ', depth));
+    };
+    let mut rest = compact.chars().peekable();
+    while let Some(c) = rest.next() {
+        if quoted {
+            text.push(c);
+            (quoted, escaped) = (escaped || c != '"', !escaped && c == '\\');
+            continue;
+        }
+        match c {
+            '{' | '[' => {
+                text.push(c);
+                if let Some(end) = rest.next_if(|next| matches!(next, '}' | ']')) {
+                    text.push(end);
+                } else {
+                    depth += 1;
+                    new_line(&mut text, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                new_line(&mut text, depth);
+                text.push(c);
+            }
+            ',' => {
+                text.push(c);
+                new_line(&mut text, depth);
+            }
+            ':' => text.push_str(": "),
+            other => {
+                quoted = other == '"';
+                text.push(other);
+            }
+        }
+    }
+    text
+}
+
 /// A list of such values.
 pub(crate) fn go_list_text(definition: &str, values: &[Value]) -> String {
     let items: Vec<String> = values.iter().map(|value| go_text(definition, Some(value))).collect();
@@ -158,6 +215,10 @@ fn write_struct(text: &mut String, own: Struct, above: Option<Struct>) {
     };
     let mut written = Vec::with_capacity(fields.len());
     collect(&mut written, own, fields, above);
+    write_fields(text, written);
+}
+
+fn write_fields(text: &mut String, written: Vec<(&'static str, String)>) {
     separated(text, ['{', '}'], written.into_iter(), |text, (name, value)| {
         text.push_str(&go_json(&name.into()));
         text.push(':');

@@ -1,7 +1,7 @@
 //! Limit ranges.
 
 use crate::object::{child_or_new, children, str_at};
-use crate::pod::{validate_container_resource_name, validate_resource_name};
+use crate::pod::{is_overcommit_allowed, validate_container_resource_name, validate_resource_name};
 use crate::quantity::Amount;
 use crate::{At, Strategy, Update, names};
 use api::field::ErrorList;
@@ -64,23 +64,14 @@ fn validate_type(kind: &At, errors: &mut ErrorList) {
 
 fn validate_item(item: &At, errors: &mut ErrorList) {
     let of_pod = item.at("type").str() == "Pod";
-    let lists = ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"];
     let mut resources = BTreeSet::new();
-    for list in lists {
+    for list in ["max", "min", "default", "defaultRequest"] {
         let amounts = item.at(list);
-        if of_pod && list.starts_with("default") {
-            if !amounts.is_empty() {
-                errors.push(amounts.forbidden("may not be specified when `type` is 'Pod'"));
-            }
-            continue;
-        }
-        for (name, amount) in amounts.entries() {
-            if matches!(item.at("type").str(), "Pod" | "Container") {
-                validate_container_resource_name(name, &amount.path(), errors);
-            } else {
-                validate_resource_name(name, &amount.path(), errors);
-            }
-            resources.insert(name);
+        if !of_pod || !list.starts_with("default") {
+            validate_names(item, &amounts, errors);
+            resources.extend(amounts.entries().map(|(name, _)| name));
+        } else if !amounts.is_empty() {
+            errors.push(amounts.forbidden("may not be specified when `type` is 'Pod'"));
         }
     }
     let stores = |list: &str| item.at(list).key("storage").exists();
@@ -88,15 +79,35 @@ fn validate_item(item: &At, errors: &mut ErrorList) {
         let detail = "either minimum or maximum storage value is required, but neither was provided";
         errors.push(item.at("limits").required(detail));
     }
+    let ratios = item.at("maxLimitRequestRatio");
+    validate_names(item, &ratios, errors);
+    resources.extend(ratios.entries().map(|(name, _)| name));
     for name in resources {
         validate_order(item, name, errors);
+        validate_ratio(item, name, errors);
+        validate_overcommit(item, name, errors);
     }
 }
 
-/// min ≤ default request ≤ default ≤ max, and the ratio fits between them.
+/// `validateLimitRangeResourceName`
+fn validate_names(item: &At, amounts: &At, errors: &mut ErrorList) {
+    for (name, amount) in amounts.entries() {
+        if matches!(item.at("type").str(), "Pod" | "Container") {
+            validate_container_resource_name(name, &amount.path(), errors);
+        } else {
+            validate_resource_name(name, &amount.path(), errors);
+        }
+    }
+}
+
+/// What a list says of a resource; the defaults of a pod, which has none, do not count.
+fn text<'v>(item: &At<'_, 'v>, list: &str, name: &str) -> &'v str {
+    if item.at("type").str() == "Pod" && list.starts_with("default") { "" } else { item.at(list).key(name).str() }
+}
+
+/// min ≤ default request ≤ default ≤ max.
 fn validate_order(item: &At, name: &str, errors: &mut ErrorList) {
-    let text = |list: &str| item.at(list).key(name).str();
-    let amount = |list: &str| Amount::parse(text(list));
+    let text = |list: &str| text(item, list, name);
     // Which list is blamed, which value is shown, the smaller and the greater side, and what they are called.
     let rules = [
         ("min", "min", "min", "max", "min value", "max value"),
@@ -114,7 +125,7 @@ fn validate_order(item: &At, name: &str, errors: &mut ErrorList) {
         ("default", "max", "default", "max", "default value", "max value"),
     ];
     for (blamed, shown, small, great, small_name, great_name) in rules {
-        let (Some(low), Some(high)) = (amount(small), amount(great)) else {
+        let (Some(low), Some(high)) = (Amount::parse(text(small)), Amount::parse(text(great))) else {
             continue;
         };
         if low > high {
@@ -122,6 +133,11 @@ fn validate_order(item: &At, name: &str, errors: &mut ErrorList) {
             errors.push(item.at(blamed).key(name).invalid_value(text(shown), detail));
         }
     }
+}
+
+/// How much more than is asked for may be used: at least as much, and no more than lies between min and max.
+fn validate_ratio(item: &At, name: &str, errors: &mut ErrorList) {
+    let amount = |list: &str| Amount::parse(text(item, list, name));
     let Some(ratio) = amount("maxLimitRequestRatio") else {
         return;
     };
@@ -135,5 +151,15 @@ fn validate_order(item: &At, name: &str, errors: &mut ErrorList) {
         if ratio.milli_value() as f64 / 1000.0 > most {
             errors.push(at.invalid(format!("ratio {} is greater than max/min = {most:.6}", at.str())));
         }
+    }
+}
+
+/// Of what cannot be promised twice a container gets what it asks for.
+fn validate_overcommit(item: &At, name: &str, errors: &mut ErrorList) {
+    let (default, request) = (text(item, "default", name), text(item, "defaultRequest", name));
+    let differs = Amount::parse(default) != Amount::parse(request);
+    if !is_overcommit_allowed(name) && !default.is_empty() && !request.is_empty() && differs {
+        let detail = format!("default value {default} must equal to defaultRequest value {request} in {name}");
+        errors.push(item.at("defaultRequest").key(name).invalid_value(request, detail));
     }
 }

@@ -1,13 +1,15 @@
 //! Persistent volume claims.
 
 use crate::diff::diff;
-use crate::object::{child_or_new, default_str, keep, put, reset_status};
+use crate::object::{child, child_or_new, default_str, keep, put, reset_status};
 use crate::pod::{validate_quantity, warn_of_claim};
 use crate::quantity::Amount;
 use crate::volume_claim::{validate_claim_resource_key, validate_claim_spec};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Map, Value, json};
+
+const SPEC: &str = "io.k8s.api.core.v1.PersistentVolumeClaimSpec";
 
 /// The strategy of persistent volume claims.
 #[derive(Debug)]
@@ -60,7 +62,7 @@ impl Strategy for PersistentVolumeClaim {
         let (spec, old_spec) = (new.at("spec"), old.at("spec"));
         let (munged, munged_old) = munge(&new, &old);
         if munged != munged_old {
-            let change = diff(&munged_old.into(), &munged.into());
+            let change = diff(SPEC, &munged_old.into(), &munged.into());
             let detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
             errors.push(spec.forbidden(format!("{detail}\n{change}")));
         }
@@ -185,7 +187,9 @@ fn munge(claim: &At, old_claim: &At) -> (Map<String, Value>, Map<String, Value>)
     }
     if bound {
         let size = old_spec.at("resources").at("requests").key("storage").value().cloned();
-        put(child_or_new(child_or_new(&mut new, "resources"), "requests"), "storage", size);
+        if let Some(requests) = child(child_or_new(&mut new, "resources"), "requests") {
+            put(requests, "storage", size);
+        }
         if spec.at("volumeAttributesClassName").exists() {
             put(&mut new, "volumeAttributesClassName", old.get("volumeAttributesClassName").cloned());
         }

@@ -2,6 +2,7 @@
 //!
 //! What all workloads share is [`default_pod_spec`]; a pod of its own gets a little more in [`default_pod`].
 
+use super::prepare::drop_disabled;
 use super::volume_defaults::default_volume;
 use crate::object::{child, child_or_new, children, default, default_int, default_str, str_at};
 use crate::pod::resources;
@@ -52,7 +53,10 @@ fn default_addresses(pod: &mut Object, single: &str, plural: &str) {
 
 /// Defaults of a PodTemplateSpec, as deployments and their like hold it.
 pub(crate) fn default_pod_template(template: &mut Object) {
-    default_pod_spec(child_or_new(template, "spec"));
+    let spec = child_or_new(template, "spec");
+    // Here, since every kind that has a template comes by.
+    drop_disabled(spec);
+    default_pod_spec(spec);
 }
 
 /// Defaults of a PodSpec wherever it stands.

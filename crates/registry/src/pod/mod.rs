@@ -10,9 +10,10 @@ mod warnings;
 
 pub(crate) use defaults::default_pod_template;
 pub(crate) use validate::{
-    is_extended_resource, is_native_resource, validate_container_resource_name, validate_node_selector,
-    validate_overhead, validate_pod_template, validate_pod_template_with_claims, validate_port, validate_quantity,
-    validate_resource_name, validate_taint_effect, validate_tolerations, volume_source,
+    is_extended_resource, is_native_resource, is_overcommit_allowed, validate_container_resource_name,
+    validate_node_selector, validate_overhead, validate_pod_template, validate_pod_template_with_claims, validate_port,
+    validate_quantity, validate_resource_name, validate_taint_effect, validate_template_metadata, validate_tolerations,
+    volume_source,
 };
 pub(crate) use volume_defaults::default_network_volume;
 pub(crate) use warnings::{
@@ -52,7 +53,7 @@ impl Strategy for Pod {
             Some(Subresource::EphemeralContainers) => {
                 validate::subresource::validate_ephemeral_containers(update.new, update.old)
             }
-            Some(Subresource::Resize) => validate::subresource::validate_resize(update.new, update.old),
+            Some(Subresource::Resize) => validate::resize::validate_resize(update.new, update.old),
             _ => validate::update::validate_update(update.new, update.old),
         }
     }

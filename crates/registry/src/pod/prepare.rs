@@ -2,7 +2,7 @@
 
 use super::defaults::CONTAINER_LISTS;
 use super::qos::generic_qos;
-use super::validate::subresource::merge_resize;
+use super::validate::resize::merge_resize;
 use crate::Subresource;
 use crate::object::{child, child_or_new, children, keep, put};
 use serde_json::{Map, Value, json};
@@ -85,6 +85,7 @@ fn keep_metadata(new: &mut Value, old: &Value) {
 
 /// Fields behind feature gates that v1.36 leaves off (`DropDisabledPodFields`).
 pub(crate) fn drop_disabled(spec: &mut Object) {
+    spec.remove("schedulingGroup");
     for volume in children(spec, "volumes") {
         if let Some(projected) = child(volume, "projected") {
             for source in children(projected, "sources") {
@@ -102,8 +103,9 @@ pub(crate) fn drop_disabled(spec: &mut Object) {
     }
 }
 
-/// `matchLabelKeys` of pod affinity become expressions of its selector (KEP-3633).
+/// `matchLabelKeys` of pod affinity and of spread constraints become expressions of their selectors (KEP-3633, KEP-3243).
 fn merge_label_keys(spec: &mut Object, labels: &Value) {
+    children(spec, "topologySpreadConstraints").for_each(|constraint| merge_term(constraint, labels));
     let Some(affinity) = child(spec, "affinity") else {
         return;
     };

@@ -38,7 +38,7 @@ pub fn pod_requests(spec: &PodSpec) -> Resources {
 /// The most that the pod may use: `resource.PodLimits`. Only the resources that something limits are named, and
 /// overhead counts only where there is a limit.
 pub fn pod_limits(spec: &PodSpec) -> Resources {
-    let mut total = combine(parts(spec, Side::Limits));
+    let mut total = aggregate_container_limits(spec);
     apply_pod_level(&mut total, spec.resources.as_ref().and_then(|r| r.limits.as_ref()));
     for (name, amount) in typed(spec.overhead.as_ref()) {
         if let Some(limit) = total.get_mut(&name).filter(|limit| !limit.is_zero()) {
@@ -51,6 +51,11 @@ pub fn pod_limits(spec: &PodSpec) -> Resources {
 /// The formula over the containers alone, without the pod's own resources and overhead.
 pub fn aggregate_container_requests(spec: &PodSpec) -> Resources {
     combine(parts(spec, Side::Requests))
+}
+
+/// The same of limits.
+pub fn aggregate_container_limits(spec: &PodSpec) -> Resources {
+    combine(parts(spec, Side::Limits))
 }
 
 /// Requests of one container.

@@ -1,7 +1,7 @@
 //! Quotas and limit ranges.
 
 use super::*;
-use expect_test::expect;
+use expect_test::{Expect, expect};
 
 const QUOTA: &str = "v1/resourcequotas";
 const RANGE: &str = "v1/limitranges";
@@ -51,4 +51,23 @@ fn limits_of_containers_are_of_what_containers_use() {
     let native = json!({"spec": {"limits": [{"type": "Pod", "max": {"requests.example.com/gpu": "1"}}]}});
     expect![[r#"spec.limits[0].max[requests.example.com/gpu]: Invalid value: "requests.example.com/gpu": doesn't follow extended resource name standard"#]]
         .assert_eq(&created(RANGE, &native));
+}
+
+#[test]
+fn limits_of_what_cannot_be_promised_twice() {
+    let range = |kind: &str, more: Value| json!({"spec": {"limits": [with(&json!({"type": kind}), more)]}});
+    let check = |kind: &str, more: Value, want: Expect| want.assert_eq(&created("v1/limitranges", &range(kind, more)));
+    check(
+        "Container",
+        json!({"default": {"example.com/gpu": "2"}, "defaultRequest": {"example.com/gpu": "1"}}),
+        expect![[
+            r#"spec.limits[0].defaultRequest[example.com/gpu]: Invalid value: "1": default value 2 must equal to defaultRequest value 1 in example.com/gpu"#
+        ]],
+    );
+    // what a pod cannot have is refused, and not looked at further
+    check(
+        "Pod",
+        json!({"default": {"cpu": "2"}, "max": {"cpu": "1"}}),
+        expect!["spec.limits[0].default: Forbidden: may not be specified when `type` is 'Pod'"],
+    );
 }

@@ -10,6 +10,7 @@ mod devices;
 mod kinds;
 mod limits;
 mod nodes;
+mod pods;
 mod policies;
 mod services;
 mod volumes;

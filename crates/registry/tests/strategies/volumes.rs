@@ -52,9 +52,9 @@ fn sources() {
             json!({"iscsi": {"targetPortal": "p".repeat(63), "iqn": "iqn.2001-04.com.example:a", "lun": 300,
             "initiatorName": "iqn.2001-04.com.example:b", "secretRef": {}}}),
             expect![[r#"
+                spec.iscsi.targetportal: Invalid value: "ppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp": Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified.
                 spec.iscsi.lun: Invalid value: 300: must be between 0 and 255, inclusive
-                spec.iscsi.secretRef.name: Required value
-                spec.iscsi.targetportal: Invalid value: "ppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp": Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified."#]],
+                spec.iscsi.secretRef.name: Required value"#]],
         ),
         (
             json!({"cinder": {"secretRef": {}}}),

@@ -2,8 +2,8 @@
 
 use super::claim_spec::{default_spec, validate_spec};
 use super::claim_status::{drop_released_devices, validate_status_update};
-use crate::labels::{validate_annotations, validate_labels};
 use crate::object::{WRITABLE_METADATA, child, keep_metadata_of_status, reset_status, validate_immutable_struct};
+use crate::pod::validate_template_metadata;
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Value, json};
@@ -76,9 +76,7 @@ impl Strategy for ResourceClaimTemplate {
         let mut errors = ErrorList::new();
         let root = At::root(object);
         let spec = root.at("spec");
-        // `ValidateTemplateObjectMeta`
-        validate_annotations(&spec.at("metadata").at("annotations"), &mut errors);
-        validate_labels(&spec.at("metadata").at("labels"), &mut errors);
+        validate_template_metadata(&spec.at("metadata"), &mut errors);
         validate_spec(&spec.at("spec"), &mut errors);
         errors
     }

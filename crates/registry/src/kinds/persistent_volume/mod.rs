@@ -3,7 +3,7 @@
 mod source;
 
 use super::persistent_volume_claim::warn_of_beta_class;
-use crate::diff::diff;
+use crate::diff::diff_of;
 use crate::object::{child, child_or_new, default_str, put};
 use crate::pod::{default_network_volume, new_label, validate_node_selector, warn_of_node_term};
 use crate::quantity::Amount;
@@ -11,6 +11,8 @@ use crate::volume_claim::{VOLUME_MODES, validate_access_modes};
 use crate::{At, Strategy, Subresource, Update, names};
 use api::field::ErrorList;
 use serde_json::{Map, Value, json};
+
+const SPEC: &str = "io.k8s.api.core.v1.PersistentVolumeSpec";
 
 /// Sources that no longer do anything: the field, its name in the warning, and the warning.
 const OLD_SOURCES: [(&str, &str, &str); 6] = [
@@ -185,7 +187,7 @@ fn validate_change(new: &At, old: &At, errors: &mut ErrorList) {
         csi.remove("controllerExpandSecretRef");
     }
     if source != old_source {
-        let change = diff(&old_source, &source);
+        let change = diff_of(SPEC, &source::GO_NAMES, &old_source, &source);
         let detail = format!("spec.persistentvolumesource is immutable after creation\n{change}");
         errors.push(spec.at("persistentvolumesource").forbidden(detail));
     }

@@ -21,7 +21,7 @@ const SOURCES: [(&str, &str, &str, Validate); 22] = [
     ("rbd", "rbd", "rbd", volume_source::rbd),
     ("quobyte", "quobyte", "quobyte", volume_source::quobyte),
     ("cephfs", "cephFS", "cephfs", volume_source::cephfs),
-    ("iscsi", "iscsi", "iscsi", volume_source::iscsi),
+    ("iscsi", "iscsi", "iscsi", iscsi),
     ("cinder", "cinder", "cinder", cinder),
     ("fc", "fc", "fc", volume_source::fibre_channel),
     ("flexVolume", "flexVolume", "flexVolume", volume_source::flex_volume),
@@ -34,6 +34,32 @@ const SOURCES: [(&str, &str, &str, Validate); 22] = [
     ("local", "local", "local", local),
     ("storageos", "storageos", "storageos", storageos),
     ("csi", "csi", "csi", csi),
+];
+
+/// The sources' names in Go.
+pub(super) const GO_NAMES: [&str; 22] = [
+    "GCEPersistentDisk",
+    "AWSElasticBlockStore",
+    "HostPath",
+    "Glusterfs",
+    "NFS",
+    "RBD",
+    "Quobyte",
+    "ISCSI",
+    "FlexVolume",
+    "Cinder",
+    "CephFS",
+    "FC",
+    "Flocker",
+    "AzureFile",
+    "VsphereVolume",
+    "AzureDisk",
+    "PhotonPersistentDisk",
+    "PortworxVolume",
+    "ScaleIO",
+    "Local",
+    "StorageOS",
+    "CSI",
 ];
 
 /// The source alone: what never changes.
@@ -55,10 +81,10 @@ pub(super) fn validate_sources(spec: &At, name: &str, errors: &mut ErrorList) {
             errors.push(spec.at_as(field, second).forbidden("may not specify more than 1 volume type"));
             continue;
         }
-        validate(&spec.at_as(field, within), errors);
         if *field == "iscsi" {
-            validate_initiator(&spec.at("iscsi"), name, errors);
+            validate_portal(&spec.at("iscsi"), name, errors);
         }
+        validate(&spec.at_as(field, within), errors);
         if *field == "local" && !spec.at("nodeAffinity").exists() {
             errors.push(spec.at("nodeAffinity").required("Local volume requires node affinity"));
         }
@@ -68,12 +94,18 @@ pub(super) fn validate_sources(spec: &At, name: &str, errors: &mut ErrorList) {
     }
 }
 
-fn validate_initiator(iscsi: &At, name: &str, errors: &mut ErrorList) {
+/// Together with the volume's name and an initiator the address is the name of a file.
+fn validate_portal(iscsi: &At, name: &str, errors: &mut ErrorList) {
     let portal = iscsi.at("targetPortal");
+    portal.require(errors);
     if iscsi.at("initiatorName").exists() && name.len() + 1 + portal.len() > 64 {
         let at = iscsi.at_as("targetPortal", "targetportal");
         errors.push(at.invalid(volume_source::ISCSI_TOO_LONG));
     }
+}
+
+fn iscsi(source: &At, errors: &mut ErrorList) {
+    volume_source::validate_iscsi(source, true, errors);
 }
 
 fn glusterfs(source: &At, errors: &mut ErrorList) {

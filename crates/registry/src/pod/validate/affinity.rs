@@ -105,8 +105,8 @@ fn validate_pod_term(term: &At, errors: &mut ErrorList) {
     validate_label_name(&key, errors);
 }
 
-/// `validateMatchLabelKeysAndMismatchLabelKeys`
-fn validate_label_keys(term: &At, errors: &mut ErrorList) {
+/// `ValidateMatchLabelKeysAndMismatchLabelKeys`, also of spread constraints.
+pub(super) fn validate_label_keys(term: &At, errors: &mut ErrorList) {
     let selector = term.at("labelSelector");
     for field in ["matchLabelKeys", "mismatchLabelKeys"] {
         let keys = term.at(field);

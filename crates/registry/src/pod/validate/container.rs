@@ -52,7 +52,13 @@ pub(super) fn validate_init_containers(spec: &At, context: &Context<'_>, errors:
             names.insert(name.str());
         }
         // They run one after the other, so that only ports within one of them clash.
+        let before = errors.len();
         validate_host_ports(&container, &mut BTreeSet::new(), errors);
+        for error in &mut errors[before..] {
+            // Upstream looks at a list of this one.
+            let list = spec.at("initContainers").path().index(0).to_string();
+            error.field = error.field.replacen(&container.path().to_string(), &list, 1);
+        }
         if container.at("restartPolicy").str() == "Always" {
             handler::validate_lifecycle(&container.at("lifecycle"), context, errors);
             probe::validate_probes(&container, context, errors);

@@ -11,8 +11,10 @@ mod env;
 mod handler;
 mod mount;
 mod os;
+mod pod_level;
 mod probe;
 mod requirements;
+pub(super) mod resize;
 mod scheduling;
 mod security;
 mod spread;
@@ -26,10 +28,11 @@ mod windows;
 pub(crate) use affinity::validate_node_selector;
 pub(crate) use handler::validate_port;
 pub(crate) use requirements::{
-    is_extended_resource, is_native_resource, validate_container_resource_name, validate_overhead, validate_quantity,
-    validate_resource_name,
+    is_extended_resource, is_native_resource, is_overcommit_allowed, validate_container_resource_name,
+    validate_overhead, validate_quantity, validate_resource_name,
 };
 pub(crate) use scheduling::{validate_taint_effect, validate_tolerations};
+pub(crate) use volume::validate_template_metadata;
 
 use crate::At;
 use crate::labels::{validate_annotations, validate_labels};
@@ -159,7 +162,7 @@ fn validate_spec_with_claims(spec: &At, owner: Owner<'_>, claims: &[&str], error
     container::validate_containers(&spec.at("containers"), &context, errors);
     container::validate_init_containers(spec, &context, errors);
     container::validate_ephemeral_containers(spec, &context, errors);
-    requirements::validate_pod_level(spec, &context, errors);
+    pod_level::validate_pod_level(spec, &context, errors);
     validate_host_network_ports(spec, owner, errors);
     spec.at("restartPolicy").require_one_of(errors, &["Always", "OnFailure", "Never"]);
     let policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];

@@ -1,16 +1,16 @@
-//! Requests, limits and claims of containers and of the pod as a whole.
+//! Requests, limits and claims of containers. Those of the pod as a whole are in `pod_level`.
 
 use super::Context;
 use crate::At;
 use crate::names;
-use crate::pod::resources::{aggregate_container_requests, is_supported_pod_level_resource, typed_spec};
+use crate::pod::resources::is_supported_pod_level_resource;
 use crate::quantity::Amount;
 use api::field::{Error, ErrorList, Path};
 use std::collections::BTreeSet;
 
 /// Which names a list of resources may hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Names {
+pub(super) enum Names {
     Container,
     PodLevel,
 }
@@ -22,40 +22,6 @@ pub(super) fn validate_container(resources: &At, context: &Context<'_>, errors: 
     }
     validate_requirements(resources, Names::Container, errors);
     validate_claim_names(&resources.at("claims"), context, errors);
-}
-
-/// `validatePodResources`: KEP-2837.
-pub(super) fn validate_pod_level(spec: &At, context: &Context<'_>, errors: &mut ErrorList) {
-    let resources = spec.at("resources");
-    if !resources.exists() {
-        return;
-    }
-    if resources.at("claims").exists() {
-        errors.push(resources.at("claims").forbidden("claims cannot be set for Resources at pod-level"));
-    }
-    validate_requirements(&resources, Names::PodLevel, errors);
-    validate_claim_names(&resources.at("claims"), context, errors);
-    let Some(map) = spec.map() else { return };
-    let requests = resources.at("requests");
-    for (name, asked) in aggregate_container_requests(&typed_spec(map)) {
-        let own = requests.key(&name);
-        if asked > Amount::parse(own.str()).unwrap_or_default() {
-            let text = if own.exists() { own.str() } else { "0" };
-            let detail = format!("must be greater than or equal to aggregate container requests of {asked}");
-            errors.push(own.invalid_value(text, detail));
-        }
-    }
-    let limits = resources.at("limits");
-    for (index, container) in spec.at("containers").items().enumerate() {
-        for (name, limit) in container.at("resources").at("limits").entries() {
-            let own = limits.key(name);
-            if own.exists() && Amount::parse(limit.str()) > Amount::parse(own.str()) {
-                let path = resources.at("containers").path().index(index).key(name).child("limits");
-                let detail = format!("must be less than or equal to pod limits of {}", own.str());
-                errors.push(Error::invalid(&path, limit.str(), detail));
-            }
-        }
-    }
 }
 
 /// `validateOverhead`: a list of resources shown as limits.
@@ -74,7 +40,7 @@ pub(crate) fn validate_overhead(overhead: &At, errors: &mut ErrorList) {
 }
 
 /// `validateResourceRequirements` without the claims.
-fn validate_requirements(resources: &At, names: Names, errors: &mut ErrorList) {
+pub(super) fn validate_requirements(resources: &At, names: Names, errors: &mut ErrorList) {
     let (limits, requests) = (resources.at("limits"), resources.at("requests"));
     for (name, amount) in limits.entries() {
         validate_entry(name, &amount, names, errors);
@@ -176,7 +142,7 @@ pub(crate) fn validate_quantity(name: &str, text: &str, path: &Path, errors: &mu
     }
 }
 
-fn is_huge_page_resource(name: &str) -> bool {
+pub(super) fn is_huge_page_resource(name: &str) -> bool {
     name.starts_with("hugepages-")
 }
 
@@ -192,7 +158,8 @@ pub(crate) fn is_extended_resource(name: &str) -> bool {
         && names::qualified_name(&format!("requests.{name}")).is_empty()
 }
 
-fn is_overcommit_allowed(name: &str) -> bool {
+/// `IsOvercommitAllowed`
+pub(crate) fn is_overcommit_allowed(name: &str) -> bool {
     is_native_resource(name) && !is_huge_page_resource(name)
 }
 
@@ -248,7 +215,7 @@ pub(super) fn validate_pod_claims(claims: &At, errors: &mut ErrorList) {
 }
 
 /// `validateResourceClaimNames`
-fn validate_claim_names(claims: &At, context: &Context<'_>, errors: &mut ErrorList) {
+pub(super) fn validate_claim_names(claims: &At, context: &Context<'_>, errors: &mut ErrorList) {
     let mut seen: BTreeSet<String> = BTreeSet::new();
     for claim in claims.items() {
         let (name, request) = (claim.at("name").str(), claim.at("request"));

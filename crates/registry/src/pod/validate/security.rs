@@ -16,7 +16,7 @@ const SYSCTL_FORMAT: &str = r"^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-
 const PROFILE_TYPES: [&str; 3] = ["Localhost", "RuntimeDefault", "Unconfined"];
 
 /// `IsValidUserID`, `IsValidGroupID`
-fn validate_id(id: &At, errors: &mut ErrorList) {
+pub(super) fn validate_id(id: &At, errors: &mut ErrorList) {
     if id.int().is_some_and(|n| !(0..=i64::from(i32::MAX)).contains(&n)) {
         errors.push(id.invalid(names::inclusive_range(0, i64::from(i32::MAX))));
     }

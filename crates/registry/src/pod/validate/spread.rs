@@ -1,9 +1,9 @@
 //! Topology spread constraints.
 
+use super::affinity::validate_label_keys;
 use crate::At;
-use crate::labels::{validate_label_name, validate_label_selector};
+use crate::labels::validate_label_selector;
 use api::field::ErrorList;
-use std::collections::BTreeSet;
 
 /// `validateTopologySpreadConstraints`
 pub(super) fn validate_topology_spread(constraints: &At, errors: &mut ErrorList) {
@@ -33,7 +33,7 @@ pub(super) fn validate_topology_spread(constraints: &At, errors: &mut ErrorList)
         for policy in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
             constraint.at(policy).one_of(errors, &["Honor", "Ignore"]);
         }
-        validate_match_label_keys(&constraint, errors);
+        validate_label_keys(&constraint, errors);
         validate_label_selector(&constraint.at("labelSelector"), errors);
     }
 }
@@ -46,27 +46,5 @@ fn validate_min_domains(domains: &At, action: &str, errors: &mut ErrorList) {
     if action != "DoNotSchedule" {
         let detail = format!("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}");
         errors.push(domains.invalid(detail));
-    }
-}
-
-/// `validateMatchLabelKeysInTopologySpread`
-fn validate_match_label_keys(constraint: &At, errors: &mut ErrorList) {
-    let keys = constraint.at("matchLabelKeys");
-    if keys.is_empty() {
-        return;
-    }
-    let selector = constraint.at("labelSelector");
-    if !selector.exists() {
-        errors.push(keys.forbidden("must not be specified when labelSelector is not set"));
-    }
-    let labels = selector.at("matchLabels");
-    let expressions = selector.at("matchExpressions");
-    let mut mentioned: BTreeSet<&str> = labels.entries().map(|(key, _)| key).collect();
-    mentioned.extend(expressions.items().map(|expression| expression.at("key").str()));
-    for key in keys.items() {
-        validate_label_name(&key, errors);
-        if mentioned.contains(key.str()) {
-            errors.push(key.invalid("exists in both matchLabelKeys and labelSelector"));
-        }
     }
 }

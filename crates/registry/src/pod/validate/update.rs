@@ -9,6 +9,7 @@ use crate::object::put;
 use api::field::ErrorList;
 use serde_json::{Map, Value};
 
+const SPEC: &str = "io.k8s.api.core.v1.PodSpec";
 const SELECTOR_TERM: &str = "io.k8s.api.core.v1.NodeSelectorTerm";
 const UPDATABLE: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
@@ -143,7 +144,7 @@ fn validate_rest(new: &At, old: &At, errors: &mut ErrorList) {
         munge_gated(&mut munged, new, old, errors);
     }
     if munged != *old_map {
-        let change = diff(&old_map.clone().into(), &munged.into());
+        let change = diff(SPEC, &old_map.clone().into(), &munged.into());
         errors.push(new.forbidden(format!("{UPDATABLE}\n{change}")));
     }
 }
@@ -153,7 +154,7 @@ fn munge_gated(munged: &mut Map<String, Value>, new: &At, old: &At, errors: &mut
     let (new_selector, old_selector) = (new.at("nodeSelector"), old.at("nodeSelector"));
     for (key, value) in old_selector.entries() {
         if new_selector.key(key).value() != value.value() {
-            let detail = "only additions are allowed (no mutations or deletions)";
+            let detail = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
             errors.push(new_selector.invalid_value(new_selector.value().cloned().unwrap_or(Value::Null), detail));
             break;
         }
@@ -185,7 +186,12 @@ fn validate_node_affinity_mutation(new: &At, old: &At, errors: &mut ErrorList) {
     let (old_terms, new_terms) = (old_required.at("nodeSelectorTerms"), new_required.at("nodeSelectorTerms"));
     if old_terms.len() != new_terms.len() {
         let detail = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
-        errors.push(new_terms.invalid_structs(SELECTOR_TERM, detail));
+        errors.push(if new_terms.exists() {
+            new_terms.invalid_structs(SELECTOR_TERM, detail)
+        } else {
+            new_terms.invalid_value(Value::Null, detail)
+        });
+        return;
     }
     for (old_term, new_term) in old_terms.items().zip(new_terms.items()) {
         let grown = ["matchExpressions", "matchFields"].iter().all(|field| {
@@ -193,7 +199,7 @@ fn validate_node_affinity_mutation(new: &At, old: &At, errors: &mut ErrorList) {
             old_list.len() <= new_list.len()
                 && old_list.items().zip(new_list.items()).all(|(a, b)| a.value() == b.value())
         });
-        if !grown || old_term.is_empty() {
+        if !grown || (old_term.is_empty() && !new_term.is_empty()) {
             let detail = "only additions are allowed (no mutations or deletions)";
             errors.push(new_term.invalid_struct(SELECTOR_TERM, detail));
         }

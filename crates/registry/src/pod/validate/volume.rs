@@ -65,7 +65,7 @@ pub(super) fn validate_volumes<'v>(
     for volume in volumes.items() {
         let before = errors.len();
         let name = volume.at("name");
-        validate_source(&volume, pod_name, errors);
+        validate_source(&volume, owner, errors);
         name.require_and_check(errors, names::dns1123_label);
         if valid.contains_key(name.str()) {
             errors.push(name.duplicate());
@@ -91,7 +91,7 @@ fn is_created_claim(volumes: &At, pod_name: &str, claim: &str) -> bool {
 }
 
 /// `validateVolumeSource`
-fn validate_source(volume: &At, pod_name: &str, errors: &mut ErrorList) {
+fn validate_source(volume: &At, owner: Owner<'_>, errors: &mut ErrorList) {
     let mut count = 0;
     // A volume has a name and a source: to compare with both is quicker than to look for thirty.
     let there: Vec<&str> = volume.map().into_iter().flat_map(|volume| volume.keys()).map(String::as_str).collect();
@@ -103,6 +103,10 @@ fn validate_source(volume: &At, pod_name: &str, errors: &mut ErrorList) {
         if count > 1 {
             errors.push(volume.at_as(field, second).forbidden("may not specify more than 1 volume type"));
         } else {
+            // A template may leave the image to whoever makes the pods.
+            if *field == "image" && owner.is_pod() {
+                volume.at("image").at("reference").require(errors);
+            }
             validate(&volume.at_as(field, within), errors);
         }
         let name = volume.at("name");
@@ -112,7 +116,12 @@ fn validate_source(volume: &At, pod_name: &str, errors: &mut ErrorList) {
                 errors.push(name.invalid_value(name.str(), volume_source::ISCSI_TOO_LONG));
             }
         }
-        if *field == "ephemeral" && count == 1 && !pod_name.is_empty() && !name.is_empty() {
+        if let Owner::Pod(pod_name) = owner
+            && *field == "ephemeral"
+            && count == 1
+            && !pod_name.is_empty()
+            && !name.is_empty()
+        {
             let claim = format!("{pod_name}-{}", name.str());
             let wrong = names::dns1123_subdomain(&claim);
             errors.extend(wrong.into_iter().map(|w| name.invalid(format!("PVC name {claim:?}: {w}"))));
@@ -249,16 +258,38 @@ fn validate_ephemeral(source: &At, errors: &mut ErrorList) {
         errors.push(template.required(""));
         return;
     }
-    let metadata = template.at("metadata");
-    for (field, _) in metadata.entries().filter(|(field, _)| !matches!(*field, "labels" | "annotations")) {
-        errors.push(metadata.at(field).forbidden("cannot be set for an ephemeral volume"));
-    }
-    validate_labels(&metadata.at("labels"), errors);
-    validate_annotations(&metadata.at("annotations"), errors);
+    validate_template_metadata(&template.at("metadata"), errors);
     validate_claim_spec(&template.at("spec"), errors);
 }
 
+/// `ValidateTemplateObjectMeta`: what is made from a template gets labels and annotations from there.
+pub(crate) fn validate_template_metadata(metadata: &At, errors: &mut ErrorList) {
+    validate_annotations(&metadata.at("annotations"), errors);
+    validate_labels(&metadata.at("labels"), errors);
+    for (field, shown) in FIXED_METADATA {
+        if metadata.at(field).exists() {
+            errors.push(metadata.at_as(field, shown).forbidden("cannot be set"));
+        }
+    }
+}
+
+/// The rest of metadata in the order of Go's struct, with the name in the path where it differs.
+const FIXED_METADATA: [(&str, &str); 13] = [
+    ("name", "name"),
+    ("generateName", "generateName"),
+    ("namespace", "namespace"),
+    ("selfLink", "selfLink"),
+    ("uid", "uID"),
+    ("resourceVersion", "resourceVersion"),
+    ("generation", "generation"),
+    ("creationTimestamp", "creationTimestamp"),
+    ("deletionTimestamp", "deletionTimestamp"),
+    ("deletionGracePeriodSeconds", "deletionGracePeriodSeconds"),
+    ("ownerReferences", "ownerReferences"),
+    ("finalizers", "finalizers"),
+    ("managedFields", "managedFields"),
+];
+
 fn validate_image(source: &At, errors: &mut ErrorList) {
-    source.at("reference").require(errors);
     source.at("pullPolicy").require_one_of(errors, &["Always", "IfNotPresent", "Never"]);
 }

@@ -79,11 +79,11 @@ pub(crate) fn nfs(source: &At, errors: &mut ErrorList) {
     }
 }
 
-/// `iqn.`, `eui.` and `naa.` names (RFC 3720).
-fn validate_iscsi_name(name: &At, errors: &mut ErrorList) {
+/// `iqn.`, `eui.` and `naa.` names (RFC 3720). `other` is what is said of a name of no such kind.
+fn validate_iscsi_name(name: &At, other: &str, errors: &mut ErrorList) {
     let text = name.str();
     if !["iqn", "eui", "naa"].iter().any(|kind| text.starts_with(kind)) {
-        errors.push(name.invalid("must be valid format starting with iqn, eui, or naa"));
+        errors.push(name.invalid(other));
         return;
     }
     let hex = |digits: usize| {
@@ -119,9 +119,16 @@ fn is_iqn(text: &str) -> bool {
 }
 
 pub(crate) fn iscsi(source: &At, errors: &mut ErrorList) {
-    require_all(source, &["targetPortal", "iqn"], errors);
+    source.at("targetPortal").require(errors);
+    validate_iscsi(source, false, errors);
+}
+
+/// What pods and persistent volumes share of iSCSI; those of the cluster have shorter words, and name their secret.
+pub(crate) fn validate_iscsi(source: &At, persistent: bool, errors: &mut ErrorList) {
+    let other = if persistent { "must be valid format" } else { "must be valid format starting with iqn, eui, or naa" };
+    source.at("iqn").require(errors);
     if !source.at("iqn").is_empty() {
-        validate_iscsi_name(&source.at("iqn"), errors);
+        validate_iscsi_name(&source.at("iqn"), other, errors);
     }
     in_byte_range(&source.at("lun"), 0, errors);
     let authenticated = source.at("chapAuthDiscovery").bool() || source.at("chapAuthSession").bool();
@@ -129,11 +136,11 @@ pub(crate) fn iscsi(source: &At, errors: &mut ErrorList) {
     if authenticated && !secret.exists() {
         errors.push(secret.required(""));
     }
-    if secret.exists() {
+    if persistent && secret.exists() {
         secret.at("name").require(errors);
     }
     if source.at("initiatorName").exists() {
-        validate_iscsi_name(&source.at_as("initiatorName", "initiatorname"), errors);
+        validate_iscsi_name(&source.at_as("initiatorName", "initiatorname"), other, errors);
     }
 }
 
@@ -180,10 +187,18 @@ pub(crate) fn quobyte(source: &At, errors: &mut ErrorList) {
         let detail = "must be a UUID and may not exceed a length of 64 characters";
         errors.push(source.at("tenant").required(detail));
     } else {
-        let bad = registry.str().split(',').filter(|pair| !pair.contains(':'));
+        let bad = registry.str().split(',').filter(|pair| !is_host_port(pair));
         errors.extend(bad.map(|_| registry.invalid(PAIRS)));
     }
     source.at("volume").require(errors);
+}
+
+/// What Go's `net.SplitHostPort` takes: one colon outside of brackets, which stand around the whole host.
+fn is_host_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let host =
+        host.strip_prefix('[').map_or(Some(host).filter(|host| !host.contains(':')), |host| host.strip_suffix(']'));
+    host.is_some_and(|host| !host.contains(['[', ']'])) && !port.contains(['[', ']'])
 }
 
 pub(crate) fn fibre_channel(source: &At, errors: &mut ErrorList) {
@@ -268,6 +283,11 @@ pub(crate) fn csi(source: &At, errors: &mut ErrorList) {
     validate_driver_name(&source.at("driver"), errors);
     let secret = source.at("nodePublishSecretRef");
     if secret.exists() {
-        secret.at("name").require_and_check(errors, names::dns1123_subdomain);
+        let name = secret.at("name");
+        name.require(errors);
+        if !name.is_empty() {
+            // Upstream's path leaves out the reference.
+            source.elsewhere("name", name.value()).check(errors, names::dns1123_subdomain);
+        }
     }
 }
