@@ -21,12 +21,14 @@ use http::{HeaderMap, Request, header};
 use http_body_util::BodyExt;
 use registry::Resource;
 use rustls_pki_types::CertificateDer;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 /// The longest body of a write, in bytes: upstream's `MaxRequestBodyBytes`.
 const MAX_BODY_BYTES: usize = 3 << 20;
+/// When to come back to a busy server: upstream begins with as much.
+const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// Who is at the other end.
 pub enum Identity {
@@ -99,6 +101,23 @@ async fn respond(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInf
         Ok(user) => user,
         Err(status) => return endpoints::error(&status),
     };
+    // What has no end is not counted, but for a watch, whose beginning is.
+    if deadline::is_long_running(&info) && info.verb != "watch" {
+        return authorized(api, request, info, user, Level::Exempt).await;
+    }
+    let class = api.flows.classify(&user, &info);
+    let mut response = authorized(api, request, info, user, class.level).await;
+    class.tell(response.headers_mut());
+    response
+}
+
+async fn authorized(
+    api: &Arc<Api>,
+    request: Request<RequestBody>,
+    info: RequestInfo,
+    user: UserInfo,
+    level: Level,
+) -> Answer {
     if let Decision::Deny(why) | Decision::NoOpinion(why) = api.chain.authorizer.authorize(&user, &info) {
         return endpoints::error(&crate::authz::forbidden(&user, &info, &why));
     }
@@ -110,7 +129,7 @@ async fn respond(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInf
         let known = known_group && (!info.api_group.is_empty() || info.api_version == "v1");
         return if known { endpoints::error(&answer::no_such_resource()) } else { answer::page_not_found() };
     };
-    serve(api, request, info, user, row).await
+    serve(api, request, info, user, (row, level)).await
 }
 
 fn authenticate(api: &Api, headers: &HeaderMap, identity: Identity, info: &RequestInfo) -> Result<UserInfo, Status> {
@@ -139,11 +158,11 @@ pub(crate) fn needs_latest(info: &RequestInfo) -> bool {
     !reads || !(given("resourceVersion") || given("continue"))
 }
 
-/// The 429 of a busy server.
+/// The 429 of a busy server, which is no Status.
 fn too_many() -> Answer {
-    let message = "Too many requests, please try again later.";
-    let details = json!({"retryAfterSeconds": 1});
-    endpoints::error(&Status { details, ..Status::plain(429, "TooManyRequests", message) })
+    let mut response = answer::text(429, "Too many requests, please try again later.\n");
+    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+    response
 }
 
 async fn serve(
@@ -151,7 +170,7 @@ async fn serve(
     request: Request<RequestBody>,
     info: RequestInfo,
     user: UserInfo,
-    row: Arc<Resource>,
+    (row, level): (Arc<Resource>, Level),
 ) -> Answer {
     let (mut parts, body) = request.into_parts();
     let headers = std::mem::take(&mut parts.headers);
@@ -192,7 +211,7 @@ async fn serve(
         "watch" => None,
         _ => {
             let turns = if reads { &api.reads } else { &api.writes };
-            match turns.take(Level::of(&user, &info), &user.name, &*api.clock).await {
+            match turns.take(level, &user.name, &*api.clock).await {
                 Ok(seat) => Some(seat),
                 Err(TooMany) => return too_many(),
             }

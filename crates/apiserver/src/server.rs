@@ -19,6 +19,7 @@ use crate::services::repair::{self, Suspects};
 use crate::services::{Claims, Services};
 use crate::storage::Storage;
 use crate::turns::Turns;
+use crate::turns::flows::Flows;
 use crate::user::UserInfo;
 use clock::SharedClock;
 use std::net::{IpAddr, SocketAddr};
@@ -113,6 +114,8 @@ pub struct Api {
     pub hosted: RwLock<Vec<&'static str>>,
     /// Cancelled when the server stops: watches end.
     pub stopping: CancellationToken,
+    /// Which requests are how urgent.
+    pub(crate) flows: Flows,
     pub(crate) reads: Turns,
     pub(crate) writes: Turns,
 }
@@ -163,6 +166,7 @@ impl Server {
             services.repair(&mut suspects).await;
         }
         let documents = CurrentDocuments::new(&rows.all(), advertised.to_string());
+        let flows_reader = cache.clone();
         let api = Arc::new(Api {
             chain: (config.chain)(cache.clone()),
             impersonation: crate::authn::Impersonation::default(),
@@ -179,6 +183,7 @@ impl Server {
             metrics: Metrics::default(),
             hosted: RwLock::default(),
             stopping: CancellationToken::new(),
+            flows: Flows::new(flows_reader),
             reads: Turns::new(MAX_READS_IN_FLIGHT),
             writes: Turns::new(MAX_WRITES_IN_FLIGHT),
         });

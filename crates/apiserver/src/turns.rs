@@ -3,10 +3,11 @@
 //!
 //! A request takes a seat, or waits for one in a bounded queue, or is told to come back. Each level of priority is assured
 //! a share of the seats; what is free beyond that goes to the most urgent level. Within a level users take turns, so that
-//! one who floods the server waits behind himself. What not: FlowSchema objects are served but do not steer this.
+//! one who floods the server waits behind himself. FlowSchemas say which level a request has (`flows.rs`). What not: the
+//! seats of a level are not those of its PriorityLevelConfiguration.
 
-use crate::request::RequestInfo;
-use crate::user::{SYSTEM_PRIVILEGED_GROUP, UserInfo};
+pub mod flows;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -47,30 +48,6 @@ const SHARES: [(Level, usize); 6] = [
     (Level::WorkloadLow, 100),
     (Level::GlobalDefault, 20),
 ];
-
-impl Level {
-    /// The level of a request: upstream's suggested flow schemas, in their order of precedence.
-    pub fn of(user: &UserInfo, request: &RequestInfo) -> Self {
-        let in_kube_system = user.name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
-        let is_system_account = in_kube_system.is_some_and(|(namespace, _)| namespace == "kube-system");
-        let is_manager = matches!(user.name.as_str(), "system:kube-controller-manager" | "system:kube-scheduler");
-        let is_lease = request.api_group == "coordination.k8s.io" && request.resource == "leases";
-        if user.in_group(SYSTEM_PRIVILEGED_GROUP) {
-            Self::Exempt
-        } else if user.in_group("system:nodes") {
-            let is_node = request.api_group.is_empty() && request.resource == "nodes";
-            if is_lease || is_node { Self::NodeHigh } else { Self::System }
-        } else if (is_manager || is_system_account) && is_lease && request.namespace == "kube-system" {
-            Self::LeaderElection
-        } else if is_manager || is_system_account {
-            Self::WorkloadHigh
-        } else if user.in_group("system:serviceaccounts") {
-            Self::WorkloadLow
-        } else {
-            Self::GlobalDefault
-        }
-    }
-}
 
 /// Nobody was free in time, or too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -84,24 +84,3 @@ fn who_goes_away_or_waits_too_long_leaves_no_seat_behind() {
     drop(called); // which goes away before it looks
     assert!(turns.take(Level::GlobalDefault, "d", &clock).now_or_never().is_some_and(|taken| taken.is_ok()));
 }
-
-#[test]
-fn levels_are_upstreams() {
-    let level = |name: &str, groups: &[&str], path: &str| {
-        let request = RequestInfo::new(&http::Method::PUT, path, "");
-        Level::of(&UserInfo::new(name, groups), &request)
-    };
-    let lease = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/a";
-    assert_eq!(level("system:node:a", &["system:nodes"], lease), Level::NodeHigh);
-    assert_eq!(level("system:node:a", &["system:nodes"], "/api/v1/nodes/a/status"), Level::NodeHigh);
-    assert_eq!(level("system:node:a", &["system:nodes"], "/api/v1/namespaces/d/pods/p/status"), Level::System);
-    let election = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-scheduler";
-    assert_eq!(level("system:kube-scheduler", &[], election), Level::LeaderElection);
-    let pods = "/api/v1/namespaces/d/pods/p";
-    assert_eq!(level("system:kube-scheduler", &[], pods), Level::WorkloadHigh);
-    let account = |name: &str| level(name, &["system:serviceaccounts"], pods);
-    assert_eq!(account("system:serviceaccount:kube-system:job-controller"), Level::WorkloadHigh);
-    assert_eq!(account("system:serviceaccount:default:default"), Level::WorkloadLow);
-    assert_eq!(level("jane", &[], pods), Level::GlobalDefault);
-    assert_eq!(level("admin", &["system:masters"], pods), Level::Exempt);
-}
