@@ -32,11 +32,3 @@ impl Document {
 pub(crate) fn hash(body: &[u8]) -> String {
     Sha256::digest(body).iter().map(|byte| format!("{byte:02X}")).collect()
 }
-
-/// Whether an `Accept` header (empty when missing) takes plain JSON.
-pub fn accepts_json(accept: &str) -> bool {
-    accept.is_empty()
-        || accept.split(',').any(|form| {
-            matches!(form.split(';').next().unwrap_or_default().trim(), "application/json" | "application/*" | "*/*")
-        })
-}

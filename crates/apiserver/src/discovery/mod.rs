@@ -9,8 +9,8 @@ mod document;
 mod form;
 mod plain;
 
+pub use document::Document;
 pub(crate) use document::hash;
-pub use document::{Document, accepts_json};
 
 use registry::Resource;
 use std::collections::BTreeMap;

@@ -3,17 +3,19 @@
 //!
 //! Printed from the rows and the schema table when somebody asks, and not kept: the documents are large and seldom
 //! wanted (`kubectl explain`, and one look at the parameters before the first write of a kind). Their entity tags are
-//! known without them. What not: v3 in its protobuf form (client-go reads JSON), and whether a client may ask.
+//! known without them. What not: whether a client may ask.
 
 mod custom;
 mod descriptions;
+mod form;
 mod operations;
 mod parameters;
 mod protobuf;
 mod render;
 mod schemas;
 
-use crate::discovery::{Document, Groups, accepts_json, hash};
+use crate::discovery::{Document, Groups, hash};
+use form::Form;
 use registry::Resource;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -31,7 +33,7 @@ pub(crate) enum Dialect {
 pub enum Answer {
     /// 404
     NotFound,
-    /// 406: JSON is spoken here, and protobuf for v2.
+    /// 406: JSON is spoken here, and protobuf.
     NotAcceptable,
     /// 304 with this `ETag`.
     NotModified(String),
@@ -109,12 +111,7 @@ impl OpenApi {
     /// The answer to `GET path` below `/openapi`; empty headers are missing ones.
     pub fn respond(&self, path: &str, accept: &str, if_none_match: &str) -> Answer {
         match path.trim_matches('/') {
-            "openapi/v2" if !accepts_json(accept) && accepts_protobuf(accept) => {
-                // another form, so another tag
-                let tag = hash(format!("{}{}", self.hash, protobuf::ANSWERED).as_bytes());
-                large(protobuf::ANSWERED, if_none_match, &tag, || protobuf::encode(&self.v2()))
-            }
-            "openapi/v2" => json(accept, if_none_match, &self.hash, || self.v2()),
+            "openapi/v2" => large(Dialect::V2, (accept, if_none_match), &self.hash, || self.v2()),
             "openapi/v3" => {
                 if self.index.matches(if_none_match) {
                     return Answer::NotModified(self.index.etag.clone());
@@ -124,7 +121,7 @@ impl OpenApi {
             path => {
                 let subject = path.strip_prefix("openapi/v3/").and_then(|path| self.subjects.get_key_value(path));
                 let Some((path, (hash, subject))) = subject else { return Answer::NotFound };
-                json(accept, if_none_match, hash, || self.v3(path, subject))
+                large(Dialect::V3, (accept, if_none_match), hash, || self.v3(path, subject))
             }
         }
     }
@@ -133,7 +130,7 @@ impl OpenApi {
     pub fn moved(&self, path: &str, accept: &str, asked: &str) -> Option<String> {
         let path = path.trim_matches('/').strip_prefix("openapi/v3/")?;
         let (hash, _) = self.subjects.get(path)?;
-        let differs = !asked.is_empty() && asked != hash && accepts_json(accept);
+        let differs = !asked.is_empty() && asked != hash && Form::wanted(accept, Dialect::V3).is_some();
         differs.then(|| format!("/openapi/v3/{path}?hash={hash}"))
     }
 
@@ -167,27 +164,23 @@ impl OpenApi {
     }
 }
 
-/// Whether an `Accept` header names the protobuf form of v2.
-fn accepts_protobuf(accept: &str) -> bool {
-    let mut forms = accept.split(',').map(|form| form.split(';').next().unwrap_or_default().trim());
-    forms.any(|form| matches!(form, protobuf::ASKED | protobuf::ANSWERED))
-}
-
-/// A document in JSON, where that is accepted.
-fn json(accept: &str, if_none_match: &str, hash: &str, print: impl FnOnce() -> Value) -> Answer {
-    if !accepts_json(accept) {
-        return Answer::NotAcceptable;
-    }
-    large("application/json", if_none_match, hash, || print().to_string().into_bytes())
-}
-
-/// A document that is only printed when the client has not got it yet.
-fn large(form: &'static str, if_none_match: &str, hash: &str, print: impl FnOnce() -> Vec<u8>) -> Answer {
-    let empty = Document { content_type: form, etag: format!("\"{hash}\""), body: bytes::Bytes::new() };
+/// A document in the form that is accepted, printed only when the client has not got it yet. Its tag is the same in every
+/// form, which `Vary` allows.
+fn large(dialect: Dialect, (accept, if_none_match): (&str, &str), hash: &str, print: impl FnOnce() -> Value) -> Answer {
+    let Some(form) = Form::wanted(accept, dialect) else { return Answer::NotAcceptable };
+    let content_type = match form {
+        Form::Json => "application/json",
+        Form::Protobuf => protobuf::names(dialect).1,
+    };
+    let empty = Document { content_type, etag: format!("\"{hash}\""), body: bytes::Bytes::new() };
     if empty.matches(if_none_match) {
         return Answer::NotModified(empty.etag);
     }
-    Answer::Document(Document { body: print().into(), ..empty })
+    let body = match form {
+        Form::Json => print().to_string().into_bytes(),
+        Form::Protobuf => protobuf::encode(&print(), dialect),
+    };
+    Answer::Document(Document { body: body.into(), ..empty })
 }
 
 fn security() -> Value {
