@@ -62,6 +62,13 @@ pub fn text(code: u16, text: impl Into<Body>) -> Answer {
     response
 }
 
+/// A code and nothing else.
+pub fn empty(code: u16) -> Answer {
+    let mut response = text(code, "");
+    response.headers_mut().clear();
+    response
+}
+
 /// Upstream's answer for a path that is nothing at all.
 pub fn page_not_found() -> Answer {
     text(404, "404 page not found\n")

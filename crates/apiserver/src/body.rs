@@ -2,9 +2,11 @@
 //! is sent, and a stream.
 
 use crate::cache::Entry;
+use api::status::Status;
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,9 +15,35 @@ use std::task::{Context, Poll};
 /// The body of a request, from the network or from a client in the same process.
 pub type RequestBody = http_body_util::combinators::UnsyncBoxBody<Bytes, tower::BoxError>;
 
+/// The longest body of a write, in bytes: upstream's `MaxRequestBodyBytes`.
+const MAX_BODY_BYTES: usize = 3 << 20;
 /// Pieces of this many bytes are put together before they are sent: large enough that a list of 10,000 pods makes few
 /// system calls, small enough that it never stands in memory twice.
 const PIECE_BYTES: usize = 256 << 10;
+
+/// All of a write's body.
+///
+/// # Errors
+/// 413 for one that is too long.
+pub(crate) async fn read(mut body: RequestBody) -> Result<Bytes, Status> {
+    let mut pieces: Vec<Bytes> = Vec::new();
+    let mut length = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Status::bad_request(format!("the body could not be read: {error}")))?;
+        let Ok(piece) = frame.into_data() else { continue }; // trailers
+        length += piece.len();
+        if length > MAX_BODY_BYTES {
+            let message = format!("Request entity too large: limit is {MAX_BODY_BYTES}");
+            return Err(Status::plain(413, "RequestEntityTooLarge", message));
+        }
+        pieces.push(piece);
+    }
+    Ok(match pieces.len() {
+        0 => Bytes::new(),
+        1 => pieces.remove(0),
+        _ => pieces.concat().into(),
+    })
+}
 
 /// The body of an answer.
 pub struct Body(Kind);

@@ -93,6 +93,11 @@ fn head(out: &mut String, name: &str, kind: &str, help: &str) {
 }
 
 impl Metrics {
+    /// Counts from nothing again.
+    pub fn reset(&self) {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Counts an answer to a request with these [`labels`].
     pub fn request(&self, labels: String, code: u16, took: Duration) {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);

@@ -18,12 +18,17 @@ fn header_of(headers: &HeaderMap, name: header::HeaderName) -> &str {
 pub async fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &HeaderMap) -> Answer {
     let path = info.path.trim_end_matches('/');
     let accept = header_of(headers, header::ACCEPT);
-    let healthy = matches!(path, "/healthz" | "/livez" | "/readyz"); // these take any method
-    if !matches!(*method, Method::GET | Method::HEAD) && !healthy {
-        let known = path == "/version" || api.documents.now().discovery.has(path);
-        return if known { crate::endpoints::error(&answer::method_not_allowed()) } else { answer::page_not_found() };
+    if *method != Method::GET && is_service(api, path) {
+        // all else takes any method
+        let known = path == "/version" || is_document(api, path) || api.documents.now().discovery.has(path);
+        let status = if known { answer::method_not_allowed() } else { answer::no_such_resource() };
+        return of_method(crate::endpoints::error(&status), method);
     }
-    let mut response = match path {
+    let response = match path {
+        "/metrics" if *method == Method::DELETE => {
+            api.metrics.reset();
+            answer::text(200, "metrics reset\n")
+        }
         "/version" => version(),
         "/healthz" | "/livez" | "/readyz" => health(api, info).await,
         "/metrics" => {
@@ -42,10 +47,36 @@ pub async fn serve(api: &Api, info: &RequestInfo, method: &Method, headers: &Hea
             None => more(api, info, headers).await,
         },
     };
+    of_method(response, method)
+}
+
+/// An answer to `HEAD` has no body.
+fn of_method(mut response: Answer, method: &Method) -> Answer {
     if *method == Method::HEAD {
         *response.body_mut() = crate::body::Body::empty();
     }
     response
+}
+
+/// Whether the path is that of a web service, or below one: upstream's framework knows them by method, and answers what it
+/// does not know with a Status. Lists of groups and what custom resources have are served in another way.
+fn is_service(api: &Api, path: &str) -> bool {
+    let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let of_group = path.strip_prefix("/apis/").and_then(|rest| rest.split_once('/'));
+    below("/version")
+        || below("/api")
+        || of_group.is_some_and(|(group, _)| api.rows.has_builtin_group(group))
+        || api.chain.documents.iter().any(|document| below(document.path))
+}
+
+/// Whether the chain has a document of that path.
+fn is_document(api: &Api, path: &str) -> bool {
+    api.chain.documents.iter().any(|document| document.path == path)
+}
+
+/// The 404 of such a path.
+fn unknown(api: &Api, path: &str) -> Answer {
+    if is_service(api, path) { crate::endpoints::error(&answer::no_such_resource()) } else { answer::page_not_found() }
 }
 
 fn not_acceptable() -> api::status::Status {
@@ -94,6 +125,8 @@ fn openapi(api: &Api, info: &RequestInfo, path: &str, headers: &HeaderMap) -> An
             response
         }
         crate::openapi::Answer::NotAcceptable => return answer::text(406, ""),
+        // the only 404 without a word
+        crate::openapi::Answer::NotFound if path.starts_with("/openapi/v3/") => return answer::empty(404),
         crate::openapi::Answer::NotFound => return answer::page_not_found(),
     };
     if !asked.is_empty() && path.starts_with("/openapi/v3/") {
@@ -120,7 +153,7 @@ async fn more(api: &Api, info: &RequestInfo, headers: &HeaderMap) -> Answer {
         };
     }
     let Some(document) = api.chain.documents.iter().find(|document| document.path == path) else {
-        return answer::page_not_found();
+        return unknown(api, path);
     };
     let accept = header_of(headers, header::ACCEPT);
     let kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());

@@ -18,15 +18,12 @@ use api::status::Status;
 use bytes::Bytes;
 use futures::FutureExt;
 use http::{HeaderMap, Request, header};
-use http_body_util::BodyExt;
 use registry::Resource;
 use rustls_pki_types::CertificateDer;
 use serde_json::Value;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-/// The longest body of a write, in bytes: upstream's `MaxRequestBodyBytes`.
-const MAX_BODY_BYTES: usize = 3 << 20;
 /// When to come back to a busy server: upstream begins with as much.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
@@ -190,8 +187,16 @@ async fn serve(
     if endpoints::is_outside_scope(&call) {
         return answer::page_not_found();
     }
-    if let Err(status) = endpoints::check_route(&call) {
-        return endpoints::error(&status);
+    let is_asked_for_head = parts.method == http::Method::HEAD;
+    let checked = match endpoints::check_route(&call) {
+        // Upstream's framework knows the routes of built-in kinds by their methods.
+        Ok(()) if is_asked_for_head && call.row.custom.is_none() && info.subresource != "proxy" => {
+            Err(answer::method_not_allowed())
+        }
+        checked => checked,
+    };
+    if let Err(status) = checked {
+        return without_body(endpoints::error(&status), is_asked_for_head);
     }
     if needs_latest(&info)
         && let Err(error) = api.storage.catch_up().await
@@ -218,7 +223,7 @@ async fn serve(
         }
     };
     if !reads {
-        match read_body(body).await {
+        match crate::body::read(body).await {
             Ok(bytes) => call.body = bytes,
             Err(status) => return endpoints::error(&status),
         }
@@ -237,7 +242,12 @@ async fn serve(
     drop(permit);
     let mut response = outcome.unwrap_or_else(|status| answer::status(&status, call.accept.media));
     crate::warning_header::add(&mut response, &call.warnings);
-    if parts.method == http::Method::HEAD {
+    without_body(response, is_asked_for_head)
+}
+
+/// What `HEAD` is answered.
+fn without_body(mut response: Answer, is_asked_for_head: bool) -> Answer {
+    if is_asked_for_head {
         *response.body_mut() = crate::body::Body::empty();
     }
     response
@@ -251,26 +261,6 @@ pub(crate) fn offer_of(info: &RequestInfo, row: &Resource) -> accept::Offer {
 
 pub(crate) fn accept_header(headers: &HeaderMap) -> &str {
     headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-async fn read_body(mut body: RequestBody) -> Result<Bytes, Status> {
-    let mut pieces: Vec<Bytes> = Vec::new();
-    let mut length = 0;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Status::bad_request(format!("the body could not be read: {error}")))?;
-        let Ok(piece) = frame.into_data() else { continue }; // trailers
-        length += piece.len();
-        if length > MAX_BODY_BYTES {
-            let message = format!("Request entity too large: limit is {MAX_BODY_BYTES}");
-            return Err(Status::plain(413, "RequestEntityTooLarge", message));
-        }
-        pieces.push(piece);
-    }
-    Ok(match pieces.len() {
-        0 => Bytes::new(),
-        1 => pieces.remove(0),
-        _ => pieces.concat().into(),
-    })
 }
 
 /// Logs, exec, attach, port-forward, proxy: Connect admission, then the connector.

@@ -50,3 +50,60 @@ async fn metrics_count_requests_and_objects() {
     }
     server.shutdown().await;
 }
+
+/// Code, and the first word of the answer.
+async fn asked(service: &apiserver::InProcess, method: Method, path: &str) -> String {
+    let response = call(service, method, path, JSON, "").await;
+    let (code, kind) = (response.status().as_u16(), header(&response, "content-type").to_owned());
+    let body = text(response).await;
+    let word = match serde_json::from_str::<serde_json::Value>(&body) {
+        Ok(object) => object["kind"].as_str().unwrap_or("json").to_owned(),
+        Err(_) => body.split([' ', '\n']).next().unwrap_or_default().to_owned(),
+    };
+    format!("{code} {} {word}", kind.split(';').next().unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn web_services_know_methods_and_all_else_takes_any() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        for path in ["/version", "/version/", "/api", "/api/v1", "/apis/apps/v1", "/openid/v1/jwks"] {
+            assert_eq!(asked(&admin, method.clone(), path).await, "405 application/json Status", "{method} {path}");
+        }
+        for path in ["/healthz", "/livez/ping", "/readyz/etcd-readiness"] {
+            assert_eq!(asked(&admin, method.clone(), path).await, "200 text/plain ok", "{method} {path}");
+        }
+        for (path, kind) in
+            [("/apis", "APIGroupList"), ("/apis/apps", "APIGroup"), ("/", "json"), ("/openapi/v2", "json")]
+        {
+            assert_eq!(
+                asked(&admin, method.clone(), path).await,
+                format!("200 application/json {kind}"),
+                "{method} {path}"
+            );
+        }
+        assert_eq!(asked(&admin, method.clone(), "/openapi/v3").await, "200 text/plain json");
+        let metrics = if method == Method::DELETE { "200 text/plain metrics" } else { "200 text/plain #" };
+        assert_eq!(asked(&admin, method.clone(), "/metrics").await, metrics);
+        assert_eq!(asked(&admin, method, "/nothing").await, "404 text/plain 404");
+    }
+    for path in ["/api/v2", "/apis/apps/v9", "/version/more"] {
+        assert_eq!(asked(&admin, Method::GET, path).await, "404 application/json Status", "{path}");
+    }
+    assert_eq!(asked(&admin, Method::GET, "/apis/none.example.com/v1").await, "404 text/plain 404");
+    assert_eq!(asked(&admin, Method::GET, "/openapi/v3/apis/none/v1").await, "404  ");
+    for (path, want) in [
+        ("/version", "405 application/json "),
+        ("/api/v1/nodes", "405 application/json "),
+        ("/healthz", "200 text/plain "),
+    ] {
+        assert_eq!(asked(&admin, Method::HEAD, path).await, want, "{path}");
+    }
+    // what was counted is forgotten
+    call(&admin, Method::DELETE, "/metrics", JSON, "").await;
+    let metrics = text(call(&admin, Method::GET, "/metrics", JSON, "").await).await;
+    assert!(!metrics.contains("resource=\"nodes\",scope"), "counts before the reset");
+    server.shutdown().await;
+}
