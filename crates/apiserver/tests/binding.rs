@@ -27,6 +27,10 @@ async fn a_bound_pod_has_the_zone_of_its_node_and_what_the_binding_says() {
         json!({"metadata": {"name": "p", "labels": {"own": "1", "topology.kubernetes.io/zone": "y"}}, "spec": spec}),
     )
     .await;
+    let nominated = json!({"status": {"nominatedNodeName": "n"}}).to_string();
+    let status = format!("{PODS}/p/status");
+    let (code, pod) = send(&service, Method::PATCH, &status, "application/merge-patch+json", nominated).await;
+    assert_eq!((code, &pod["status"]["nominatedNodeName"]), (200, &json!("n")));
     let bind = |target: serde_json::Value| {
         let service = &service;
         async move {
@@ -49,6 +53,7 @@ async fn a_bound_pod_has_the_zone_of_its_node_and_what_the_binding_says() {
     assert_eq!(code, 201, "{answer}");
     let (_, pod) = send(&service, Method::GET, &format!("{PODS}/p"), JSON, "").await;
     assert_eq!(pod["spec"]["nodeName"], "n");
+    assert_eq!(pod["status"].get("nominatedNodeName"), None, "the hint of old goes with the binding");
     let labels = json!({"own": "1", "more": "2", "topology.kubernetes.io/zone": "z"});
     assert_eq!((&pod["metadata"]["labels"], &pod["metadata"]["annotations"]["a"]), (&labels, &json!("3")));
 }

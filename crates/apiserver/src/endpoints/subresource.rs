@@ -99,6 +99,8 @@ pub async fn bind_pod(call: &mut Call<'_>, name: &str, binding: Value) -> Result
             return Err(conflict(format!("pod {name} has non-empty .spec.schedulingGates")));
         }
         child_mut(&mut pod, "spec").insert("nodeName".to_owned(), target.clone().into());
+        // The nomination was a hint to whoever looks before the binding; a stale one misleads.
+        child_mut(&mut pod, "status").remove("nominatedNodeName");
         for (member, given) in [("annotations", binding.annotations()), ("labels", binding.labels())] {
             if !given.is_empty() {
                 let held = metadata_mut(&mut pod).entry(member).or_insert_with(|| json!({}));

@@ -1,6 +1,7 @@
 //! The strategies of all kinds but pods: one file per kind, or per family of kinds that share their rules.
 
 mod admission;
+mod annotated;
 mod api_service;
 mod autoscaler;
 mod certificate_request;
@@ -48,6 +49,7 @@ mod webhook_client;
 mod workload;
 
 pub(crate) use admission::{Phase, Policy, PolicyBinding, WebhookConfiguration};
+pub(crate) use annotated::annotated_list;
 pub(crate) use api_service::{ApiService, local_api_services};
 pub(crate) use autoscaler::{Autoscaler, AutoscalerV1, AutoscalersOfV2};
 pub(crate) use certificate_request::CertificateRequest;

@@ -1,5 +1,6 @@
 //! Nodes.
 
+use super::annotated_list;
 use crate::labels::validate_label_name;
 use crate::names;
 use crate::object::{child, keep, put, str_at};
@@ -33,7 +34,8 @@ impl Strategy for Node {
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         let node = At::root(object);
-        validate_taints(&node, &mut errors);
+        validate_annotations(&node, &mut errors);
+        validate_taints_of(&node, &mut errors);
         validate_resources(&node, &mut errors);
         validate_pod_cidrs(&node.at("spec").at("podCIDRs"), &mut errors);
         errors
@@ -59,6 +61,7 @@ impl Strategy for Node {
         let is_status = update.subresource == Some(Subresource::Status);
         let mut errors = if is_status { ErrorList::new() } else { self.validate(update.new) };
         let (node, old) = (At::root(update.new), At::root(update.old));
+        validate_annotations(&node, &mut errors);
         validate_resources(&node, &mut errors);
         let status = node.at("status");
         let mut seen = Vec::new();
@@ -79,7 +82,7 @@ impl Strategy for Node {
             let detail = "node updates may not change providerID except from \"\" to valid";
             errors.push(provider.forbidden(detail));
         }
-        validate_taints(&node, &mut errors);
+        validate_taints_of(&node, &mut errors);
         if spec.at("externalID").str() != old_spec.at("externalID").str() {
             errors.push(spec.at("externalID").forbidden("may not be updated"));
         }
@@ -127,10 +130,54 @@ fn default_pod_cidrs(spec: &mut serde_json::Map<String, Value>) {
     spec.insert(field.to_owned(), value);
 }
 
-/// `validateNodeTaints`. Upstream's path is below metadata.
-fn validate_taints(node: &At, errors: &mut ErrorList) {
+/// What became `spec.taints`, and a wish to keep pods of some controllers away.
+const TAINTS: &str = "scheduler.alpha.kubernetes.io/taints";
+const AVOID_PODS: &str = "scheduler.alpha.kubernetes.io/preferAvoidPods";
+
+/// `ValidateNodeSpecificAnnotations`
+fn validate_annotations(node: &At, errors: &mut ErrorList) {
+    let metadata = node.at("metadata");
+    let annotations = metadata.at("annotations");
+    if let Some(list) = annotated_list(&annotations, TAINTS, "[]core.Taint", &annotations, errors) {
+        validate_taints(&annotations.elsewhere(TAINTS, Some(&list)), errors);
+    }
+    validate_avoided_pods(&annotations, errors);
+}
+
+/// `ValidateAvoidPodsInNodeAnnotations`
+fn validate_avoided_pods(annotations: &At, errors: &mut ErrorList) {
+    let text = annotations.key(AVOID_PODS).str();
+    if text.is_empty() {
+        return;
+    }
+    let avoided = match serde_json::from_str::<Value>(text) {
+        Ok(avoided) => avoided,
+        Err(error) => {
+            let why = api::codec::syntax_error(text.as_bytes()).unwrap_or_else(|| error.to_string());
+            errors.push(annotations.at("AvoidPods").invalid_value(AVOID_PODS, why));
+            return;
+        }
+    };
+    for entry in annotations.elsewhere(AVOID_PODS, avoided.get("preferAvoidPods")).items() {
+        let signature = entry.at_as("podSignature", "PodSignature");
+        let controller = signature.at_as("podController", "PodController");
+        if !controller.exists() {
+            errors.push(signature.required(""));
+        } else if !controller.at("controller").bool() {
+            let detail = "must point to a controller";
+            errors.push(controller.at("Controller").invalid_value(false, detail));
+        }
+    }
+}
+
+/// Upstream's path of a node's taints is below metadata.
+fn validate_taints_of(node: &At, errors: &mut ErrorList) {
     let (metadata, spec) = (node.at("metadata"), node.at("spec"));
-    let taints = metadata.elsewhere("taints", spec.at("taints").value());
+    validate_taints(&metadata.elsewhere("taints", spec.at("taints").value()), errors);
+}
+
+/// `validateNodeTaints`
+fn validate_taints(taints: &At, errors: &mut ErrorList) {
     let mut seen = BTreeSet::new();
     for taint in taints.items() {
         let (key, value, effect) = (taint.at("key"), taint.at("value"), taint.at("effect"));

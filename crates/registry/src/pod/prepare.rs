@@ -47,6 +47,7 @@ pub(super) fn prepare_for_update(new: &mut Value, old: &Value, subresource: Opti
                 if !status.contains_key("qosClass") {
                     put(status, "qosClass", class);
                 }
+                drop_disabled_status(status, &old["status"]);
             }
         }
         Some(Subresource::EphemeralContainers) => {
@@ -103,6 +104,14 @@ pub(crate) fn drop_disabled(spec: &mut Object) {
     }
 }
 
+/// The same of a status, unless it is there already.
+fn drop_disabled_status(status: &mut Object, old: &Value) {
+    const CLAIMED: &str = "nodeAllocatableResourceClaimStatuses";
+    if old.get(CLAIMED).is_none() {
+        status.remove(CLAIMED);
+    }
+}
+
 /// `matchLabelKeys` of pod affinity and of spread constraints become expressions of their selectors (KEP-3633, KEP-3243).
 fn merge_label_keys(spec: &mut Object, labels: &Value) {
     children(spec, "topologySpreadConstraints").for_each(|constraint| merge_term(constraint, labels));
@@ -147,9 +156,11 @@ fn apparmor_from_annotations(spec: &mut Object, annotations: &Value) {
     let Some(annotations) = annotations.as_object() else {
         return;
     };
-    if !annotations.keys().any(|key| key.starts_with(PREFIX)) {
+    let is_windows = spec.get("os").and_then(|os| os.get("name")).is_some_and(|name| name == "windows");
+    if is_windows || !annotations.keys().any(|key| key.starts_with(PREFIX)) {
         return;
     }
+    let of_pod = spec.get("securityContext").and_then(|context| context.get("appArmorProfile")).cloned();
     for list in CONTAINER_LISTS {
         for container in children(spec, list) {
             let name = crate::object::str_at(container, "name");
@@ -163,7 +174,10 @@ fn apparmor_from_annotations(spec: &mut Object, annotations: &Value) {
                 },
                 None => continue,
             };
-            child_or_new(container, "securityContext").entry("appArmorProfile").or_insert(field);
+            // What the pod says for all of its containers is not said again.
+            if of_pod.as_ref() != Some(&field) {
+                child_or_new(container, "securityContext").entry("appArmorProfile").or_insert(field);
+            }
         }
     }
 }

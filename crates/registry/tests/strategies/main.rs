@@ -10,6 +10,8 @@ mod devices;
 mod kinds;
 mod limits;
 mod nodes;
+mod pod_resizes;
+mod pod_status;
 mod pods;
 mod policies;
 mod services;

@@ -1,7 +1,7 @@
 //! Nodes, and what CSI drivers tell of themselves.
 
 use super::*;
-use expect_test::expect;
+use expect_test::{Expect, expect};
 
 const NODES: &str = "v1/nodes";
 const DRIVERS: &str = "storage.k8s.io/v1/csidrivers";
@@ -77,4 +77,39 @@ fn drivers_count_their_changes_and_say_nothing_of_scheduling() {
     driver = changed(DRIVERS, &driver, change, None);
     assert_eq!(driver["metadata"]["generation"], 2);
     assert!(driver["spec"].get("preventPodSchedulingIfMissing").is_none());
+}
+
+#[test]
+fn annotations_of_old_are_looked_at() {
+    let check = |name: &str, value: &str, want: Expect| {
+        let name = format!("scheduler.alpha.kubernetes.io/{name}");
+        want.assert_eq(&created("v1/nodes", &json!({"metadata": {"annotations": {name: value}}})));
+    };
+    check("taints", r#"[{"key": "a", "effect": "NoSchedule"}]"#, expect!["ok"]);
+    check(
+        "taints",
+        r#"[{"key": "a", "effect": ""}]"#,
+        expect!["metadata.annotations.scheduler.alpha.kubernetes.io/taints[0].effect: Required value"],
+    );
+    check(
+        "taints",
+        "7",
+        expect![[
+            r#"metadata.annotations: Invalid value: "scheduler.alpha.kubernetes.io/taints": json: cannot unmarshal number into Go value of type []core.Taint"#
+        ]],
+    );
+    check(
+        "preferAvoidPods",
+        r#"{"preferAvoidPods": [{}, {"podSignature": {"podController": {"controller": false}}}]}"#,
+        expect![[r#"
+            metadata.annotations.scheduler.alpha.kubernetes.io/preferAvoidPods[0].PodSignature: Required value
+            metadata.annotations.scheduler.alpha.kubernetes.io/preferAvoidPods[1].PodSignature.PodController.Controller: Invalid value: false: must point to a controller"#]],
+    );
+    check(
+        "preferAvoidPods",
+        "{",
+        expect![[
+            r#"metadata.annotations.AvoidPods: Invalid value: "scheduler.alpha.kubernetes.io/preferAvoidPods": unexpected end of JSON input"#
+        ]],
+    );
 }

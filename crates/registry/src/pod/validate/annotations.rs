@@ -1,11 +1,15 @@
 //! Annotations of pods that mean something: mirror pods, deletion cost, and seccomp and AppArmor of old.
 
+use super::scheduling::validate_tolerations;
 use crate::At;
+use crate::kinds::annotated_list;
 use crate::pod::defaults::CONTAINER_LISTS;
 use api::field::{Error, ErrorList};
 
 /// Marks the API's image of a static pod; the value is the hash of its source.
 pub(crate) const MIRROR: &str = "kubernetes.io/config.mirror";
+/// What became `spec.tolerations`.
+const TOLERATIONS: &str = "scheduler.alpha.kubernetes.io/tolerations";
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
 const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
@@ -20,6 +24,9 @@ pub(super) fn validate_pod_specific(annotations: &At, spec: &At, errors: &mut Er
     let mirror = annotations.key(MIRROR);
     if mirror.exists() && spec.at("nodeName").is_empty() {
         errors.push(mirror.invalid("must set spec.nodeName if mirror pod annotation is set"));
+    }
+    if let Some(list) = annotated_list(annotations, TOLERATIONS, "[]core.Toleration", annotations, errors) {
+        validate_tolerations(&annotations.elsewhere(TOLERATIONS, Some(&list)), errors);
     }
     let cost = annotations.key(DELETION_COST);
     if cost.exists() && !is_deletion_cost(cost.str()) {
