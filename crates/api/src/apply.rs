@@ -14,6 +14,7 @@ mod managed;
 mod manager_name;
 mod merge;
 mod prune;
+mod reconcile;
 mod reset;
 mod track;
 mod typed;

@@ -4,6 +4,7 @@ use super::conflict::{ApplyError, Conflict, with_manager};
 use super::fields_of::fields_of;
 use super::managed::{self, Entry, Operation};
 use super::merge::merge;
+use super::reconcile::reconcile;
 use super::typed::{Shape, Typed, zero_value};
 use super::validate::validate;
 use super::versions::{ByVersion, prune_in_versions};
@@ -128,7 +129,7 @@ fn starting_entries(live: &Value, zero: &Value, writer: &Writer<'_>) -> Result<V
     if entries.is_empty() {
         return Ok(track::track(zero, live, entries, &Writer { manager: BEFORE_FIRST_APPLY, ..*writer }));
     }
-    Ok(entries)
+    Ok(reconcile(entries, writer))
 }
 
 /// Merge, prune and settle ownership: upstream's `Updater.Apply`. The entries come without new times.

@@ -2,6 +2,7 @@
 
 use super::compare::{Comparison, compare};
 use super::managed::{self, Entry, Operation};
+use super::reconcile::{may_have_changed, reconcile};
 use super::typed::{Typed, zero_value};
 use super::versions::{ByVersion, is_foreign};
 use super::{Reset, Writer};
@@ -52,7 +53,8 @@ pub fn update_managed_fields(live: Option<&Value>, new: &mut Value, writer: &Wri
     let comparison = changes(writer, old, new);
     let (touched, untouched) = split(list, &comparison, writer);
     let changes = ByVersion::new(writer, old, new, comparison.into());
-    let entries = settle(changes, managed::decode(touched).unwrap_or_default(), writer);
+    let touched = reconcile(managed::decode(touched).unwrap_or_default(), writer);
+    let entries = settle(changes, touched, writer);
     managed::put(new, entries, untouched);
 }
 
@@ -82,9 +84,9 @@ fn starting_list(live: Option<&Value>, sent: Option<Value>, writer: &Writer<'_>)
 
 /// Sets apart the entries that a change leaves as they are: the usual case for most of them, and not reading them saves
 /// most of the work of an update. All are read where one has to be looked at closely (spelled unusually, listed twice,
-/// too many).
+/// too many), or where their type may have changed.
 fn split(list: Vec<Value>, comparison: &Comparison, writer: &Writer<'_>) -> (Vec<Value>, Vec<Value>) {
-    if !managed::is_plain(&list) {
+    if may_have_changed(writer) || !managed::is_plain(&list) {
         return (list, Vec::new());
     }
     let sets = [&comparison.added, &comparison.modified, &comparison.removed];

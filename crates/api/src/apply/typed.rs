@@ -67,6 +67,25 @@ impl<'s> Typed<'s> {
         self.child(key).unwrap_or((Self::Untyped, false))
     }
 
+    /// The type of a list's items.
+    pub(super) fn items(self) -> Option<Self> {
+        match self {
+            Self::Known(Schema { kind: Kind::List { items, .. }, .. }, _) => Some(Self::Known(items, None)),
+            _ => None,
+        }
+    }
+
+    /// Whether this is a map or a list that is merged as a whole.
+    pub(super) fn is_atomic(self) -> bool {
+        let Self::Known(schema, map_type) = self else { return false };
+        match &schema.kind {
+            Kind::Object(object) => map_type.unwrap_or(object.map_type) == MapType::Atomic,
+            Kind::Map { map_type: own, .. } => map_type.unwrap_or(*own) == MapType::Atomic,
+            Kind::List { list_type, .. } => *list_type == ListType::Atomic,
+            _ => false,
+        }
+    }
+
     fn field(self, name: &str) -> Option<&'s Field> {
         match self {
             Self::Known(schema, _) => schema.field(name),
