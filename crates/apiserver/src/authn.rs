@@ -12,7 +12,7 @@ pub use impersonation::Impersonation;
 pub use static_token::{StaticTokenError, StaticTokens};
 
 use crate::SharedReader;
-use crate::chain::Authenticator;
+use crate::chain::{Authenticated, Authenticator};
 use crate::tokens::{Refused, ServiceAccountTokens};
 use crate::user::{ALL_AUTHENTICATED, UserInfo};
 use api::status::Status;
@@ -66,15 +66,15 @@ impl Authenticators {
     ///
     /// # Errors
     /// Why nobody takes it.
-    pub(crate) fn token_user(&self, token: &str, audiences: &[String]) -> Result<UserInfo, Refused> {
+    pub(crate) fn token_user(&self, token: &str, audiences: &[String]) -> Result<Authenticated, Refused> {
         // Tokens that know no audiences are good for the server alone.
         let ours = audiences.is_empty() || audiences.iter().any(|one| self.service_accounts.is_own_audience(one));
         let user = self.service_accounts.authenticate(token, audiences).or_else(|refused| {
             let fixed = ours.then(|| self.static_tokens.authenticate(token)).flatten();
             let bootstrap = || bootstrap_token::authenticate(&self.reader, &*self.clock, token);
-            fixed.or_else(|| ours.then(bootstrap).flatten()).ok_or(refused)
+            fixed.or_else(|| ours.then(bootstrap).flatten()).map(Authenticated::from).ok_or(refused)
         });
-        user.map(authenticated)
+        user.map(|found| Authenticated { user: authenticated(found.user), ..found })
     }
 }
 
@@ -83,10 +83,10 @@ impl Authenticator for Authenticators {
         &self,
         headers: &http::HeaderMap,
         peer_certificates: &[CertificateDer<'static>],
-    ) -> Result<Option<UserInfo>, Status> {
+    ) -> Result<Option<Authenticated>, Status> {
         // TLS has verified the chain; a certificate without a name is no credential.
         if let Some(user) = peer_certificates.first().and_then(|certificate| self.certificate_user(certificate)) {
-            return Ok(Some(user));
+            return Ok(Some(user.into()));
         }
         let Some(token) = bearer::token(headers) else {
             return Ok(None);
@@ -98,7 +98,7 @@ impl Authenticator for Authenticators {
     }
 
     fn authenticate_token(&self, token: &str, audiences: &[String]) -> Result<Option<UserInfo>, Status> {
-        Ok(self.token_user(token, audiences).ok())
+        Ok(self.token_user(token, audiences).ok().map(|found| found.user))
     }
 }
 

@@ -4,11 +4,28 @@
 //! the pipeline's; their rules, which stand in `authn`, `authz` and `admission`.
 
 use crate::request::RequestInfo;
+use crate::tokens::LegacyUses;
 use crate::user::UserInfo;
 use api::status::Status;
 use registry::Resource;
 use rustls_pki_types::CertificateDer;
 use serde_json::Value;
+use std::sync::Arc;
+
+/// Who was found.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    /// Who.
+    pub user: UserInfo,
+    /// What to tell them of their credentials.
+    pub warning: Option<&'static str>,
+}
+
+impl From<UserInfo> for Authenticated {
+    fn from(user: UserInfo) -> Self {
+        Self { user, warning: None }
+    }
+}
 
 /// Finds out who asks.
 pub trait Authenticator: Send + Sync {
@@ -17,7 +34,7 @@ pub trait Authenticator: Send + Sync {
         &self,
         headers: &http::HeaderMap,
         peer_certificates: &[CertificateDer<'static>],
-    ) -> Result<Option<UserInfo>, Status>;
+    ) -> Result<Option<Authenticated>, Status>;
 
     /// The same for a bare bearer token and the audiences it should be good for (empty: the server's own): what
     /// TokenReview asks. `Ok(None)`: no such token.
@@ -157,6 +174,8 @@ pub struct Chain {
     pub reviews: Box<dyn Reviews>,
     /// Connections.
     pub connector: Box<dyn Connector>,
+    /// Uses of tokens that are still to be noted.
+    pub legacy_uses: Arc<LegacyUses>,
     /// Documents of the chain's own: OpenID's discovery and key set.
     pub documents: Vec<ChainDocument>,
     /// Whether requests without credentials go on as `system:anonymous` (else 401).

@@ -24,6 +24,7 @@ mod dynamic;
 mod endpoint_reconciler;
 mod endpoints;
 mod extensions;
+mod legacy_token_tracking;
 mod metadata;
 mod metrics;
 mod nonresource;
@@ -54,7 +55,8 @@ pub use authn::{StaticTokenError, StaticTokens};
 pub use authz::forbidden;
 pub use body::{Body, RequestBody};
 pub use chain::{
-    Admission, Attributes, Authenticator, Authorizer, Chain, ChainBuilder, Connector, Decision, Operation, Reviews,
+    Admission, Attributes, Authenticated, Authenticator, Authorizer, Chain, ChainBuilder, Connector, Decision,
+    Operation, Reviews,
 };
 pub use endpoints::watch::{Observation, Observed};
 pub use reader::{ObjectReader, SharedReader};

@@ -4,7 +4,7 @@ use crate::accept;
 use crate::answer::{self, Answer};
 use crate::body::RequestBody;
 use crate::call::Call;
-use crate::chain::{Decision, Operation};
+use crate::chain::{Authenticated, Decision, Operation};
 use crate::compress;
 use crate::deadline;
 use crate::endpoints;
@@ -94,10 +94,18 @@ async fn in_time(
 }
 
 async fn respond(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInfo, identity: Identity) -> Answer {
-    let user = match authenticate(api, request.headers(), identity, &info) {
-        Ok(user) => user,
+    let Authenticated { user, warning } = match authenticate(api, request.headers(), identity, &info) {
+        Ok(found) => found,
         Err(status) => return endpoints::error(&status),
     };
+    let mut response = classified(api, request, info, user).await;
+    if let Some(warning) = warning {
+        crate::warning_header::add_first(&mut response, warning);
+    }
+    response
+}
+
+async fn classified(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInfo, user: UserInfo) -> Answer {
     // What has no end is not counted, but for a watch, whose beginning is.
     if deadline::is_long_running(&info) && info.verb != "watch" {
         return authorized(api, request, info, user, Level::Exempt).await;
@@ -129,17 +137,22 @@ async fn authorized(
     serve(api, request, info, user, (row, level)).await
 }
 
-fn authenticate(api: &Api, headers: &HeaderMap, identity: Identity, info: &RequestInfo) -> Result<UserInfo, Status> {
-    let user = match identity {
-        Identity::User(user) => (*user).clone(),
+fn authenticate(
+    api: &Api,
+    headers: &HeaderMap,
+    identity: Identity,
+    info: &RequestInfo,
+) -> Result<Authenticated, Status> {
+    let found = match identity {
+        Identity::User(user) => (*user).clone().into(),
         Identity::Peer(certificates) => match api.chain.authenticator.authenticate(headers, &certificates)? {
-            Some(user) => user,
-            None if api.chain.anonymous => UserInfo::anonymous(),
+            Some(found) => found,
+            None if api.chain.anonymous => UserInfo::anonymous().into(),
             None => return Err(Status::unauthorized()),
         },
     };
-    let impersonated = api.impersonation.impersonate(headers, &user, info, &*api.chain.authorizer)?;
-    Ok(impersonated.unwrap_or(user))
+    let impersonated = api.impersonation.impersonate(headers, &found.user, info, &*api.chain.authorizer)?;
+    Ok(Authenticated { user: impersonated.unwrap_or(found.user), ..found })
 }
 
 /// Whether the request has a life of its own: a connection, not an answer.

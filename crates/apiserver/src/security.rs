@@ -76,6 +76,7 @@ pub fn chain(config: SecurityConfig) -> ChainBuilder {
                 config.clock.clone(),
             )),
             connector: Box::new(Streaming::new(reader.clone(), config.kubelet, config.clock.clone())),
+            legacy_uses: tokens.uses(),
             documents,
             anonymous: config.anonymous,
         }

@@ -192,6 +192,7 @@ impl Server {
         if config.bootstrap {
             caretakers.push(tokio::spawn(reconciler.run(api.clone())));
             caretakers.push(tokio::spawn(repair::run(api.clone(), suspects)));
+            caretakers.push(tokio::spawn(crate::legacy_token_tracking::run(api.clone())));
         }
         let mut all = vec![listener];
         for inherited in config.listeners {

@@ -5,13 +5,16 @@ mod claims;
 mod discovery;
 mod legacy;
 mod request;
+mod uses;
 
 pub use discovery::{jwks, openid_configuration};
 pub(crate) use request::apply_defaults as apply_request_defaults;
+pub use uses::LegacyUses;
+pub(crate) use uses::{LAST_USED, date};
 
 use crate::SharedReader;
 use crate::authz::rule::go_quoted;
-use crate::user::UserInfo;
+use crate::chain::Authenticated;
 use certs::{TokenSigner, TokenVerifier, legacy_token};
 use clock::SharedClock;
 use serde_json::Value;
@@ -42,6 +45,7 @@ pub struct ServiceAccountTokens {
     verifier: TokenVerifier,
     /// Digest of the token → its claims.
     remembered: Mutex<HashMap<[u8; 32], Arc<Value>>>,
+    uses: Arc<LegacyUses>,
 }
 
 impl ServiceAccountTokens {
@@ -55,7 +59,12 @@ impl ServiceAccountTokens {
         verifier: TokenVerifier,
     ) -> Self {
         let audiences = if audiences.is_empty() { vec![issuer.clone()] } else { audiences };
-        Self { reader, clock, issuer, audiences, signer, verifier, remembered: Mutex::default() }
+        Self { reader, clock, issuer, audiences, signer, verifier, remembered: Mutex::default(), uses: Arc::default() }
+    }
+
+    /// Uses of secrets' tokens that are still to be noted.
+    pub(crate) fn uses(&self) -> Arc<LegacyUses> {
+        self.uses.clone()
     }
 
     pub(crate) fn is_own_audience(&self, audience: &str) -> bool {
@@ -66,7 +75,7 @@ impl ServiceAccountTokens {
     ///
     /// # Errors
     /// Why not, in upstream's words, if it was made here.
-    pub(crate) fn authenticate(&self, token: &str, audiences: &[String]) -> Result<UserInfo, Refused> {
+    pub(crate) fn authenticate(&self, token: &str, audiences: &[String]) -> Result<Authenticated, Refused> {
         let claims = self.verified(token)?;
         let wanted = if audiences.is_empty() { &self.audiences } else { audiences };
         let is_legacy = claims["iss"] == legacy_token::ISSUER;
@@ -82,8 +91,8 @@ impl ServiceAccountTokens {
             return Err(Refused::Because(why));
         }
         let user = match is_legacy {
-            true => legacy::user(token, &claims, &self.reader),
-            false => claims::user(&claims, &self.reader, self.clock.now()),
+            true => legacy::user(token, &claims, &self.reader, (&self.uses, self.clock.now())),
+            false => claims::user(&claims, &self.reader, self.clock.now()).map(Authenticated::from),
         };
         user.map_err(Refused::Because)
     }

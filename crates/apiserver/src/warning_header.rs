@@ -31,6 +31,18 @@ pub fn add(response: &mut Answer, warnings: &[String]) {
     }
 }
 
+/// Adds one in front of those that are there.
+pub fn add_first(response: &mut Answer, warning: &str) {
+    let headers = response.headers_mut();
+    let others: Vec<HeaderValue> = headers.get_all(header::WARNING).iter().cloned().collect();
+    headers.remove(header::WARNING);
+    add(response, &[warning.to_owned()]);
+    let added = response.headers().get(header::WARNING).cloned();
+    for other in others.into_iter().filter(|other| Some(other) != added.as_ref()) {
+        response.headers_mut().append(header::WARNING, other);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -78,7 +78,7 @@ fn show(user: &UserInfo) -> String {
 fn check(pairs: &[(&str, &str)], want: Expect) {
     let (all, _dir) = authenticators();
     let text = match all.authenticate(&headers(pairs), &[]) {
-        Ok(Some(user)) => show(&user),
+        Ok(Some(found)) => show(&found.user),
         Ok(None) => "nobody".to_owned(),
         Err(status) => format!("{} {}", status.code, status.message),
     };
@@ -111,7 +111,7 @@ fn certificates_come_before_tokens() {
     let (all, dir) = authenticators();
     let pem = std::fs::read_to_string(dir.path().join("apiserver-kubelet-client.crt")).unwrap();
     let chain = certs::certificates_from_pem(&pem).unwrap();
-    let user = all.authenticate(&headers(&[("authorization", "Bearer wrong")]), &chain).unwrap().unwrap();
+    let user = all.authenticate(&headers(&[("authorization", "Bearer wrong")]), &chain).unwrap().unwrap().user;
     assert_eq!(user.name, "kube-apiserver-kubelet-client");
     assert_eq!(user.groups, ["kubeadm:cluster-admins", "system:authenticated"]);
     assert!(user.extra[CREDENTIAL_ID][0].starts_with("X509SHA256="));

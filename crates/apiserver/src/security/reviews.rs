@@ -41,9 +41,9 @@ impl SecurityReviews {
         }
         let audiences = strings(&body["spec"]["audiences"]);
         let status = match self.authenticators.token_user(token, &audiences) {
-            Ok(user) => {
+            Ok(found) => {
                 let audiences = self.tokens.matching_audiences(token, &audiences);
-                json!({"authenticated": true, "user": user_value(&user), "audiences": audiences})
+                json!({"authenticated": true, "user": user_value(&found.user), "audiences": audiences})
             }
             Err(Refused::Unknown) => json!({"user": {}, "error": "invalid bearer token"}),
             Err(Refused::Because(why)) => json!({"user": {}, "error": format!("[invalid bearer token, {why}]")}),

@@ -22,7 +22,7 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    pub(super) fn new(api: Arc<Api>, user: UserInfo) -> Self {
+    pub(crate) fn new(api: Arc<Api>, user: UserInfo) -> Self {
         Self { api, user: Arc::new(user) }
     }
 

@@ -2,20 +2,28 @@
 //! with their account (`k8s.io/kubernetes/pkg/serviceaccount`, `legacyValidator`).
 
 use super::claims::text;
+use super::uses::LegacyUses;
 use crate::SharedReader;
 use crate::authz::service_account;
+use crate::chain::Authenticated;
 use crate::user::UserInfo;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use certs::legacy_token;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The user of a token with these claims.
 ///
 /// # Errors
 /// Why it does not hold, in upstream's words.
-pub(super) fn user(token: &str, claims: &Value, reader: &SharedReader) -> Result<UserInfo, String> {
+pub(super) fn user(
+    token: &str,
+    claims: &Value,
+    reader: &SharedReader,
+    (uses, now): (&Arc<LegacyUses>, jiff::Timestamp),
+) -> Result<Authenticated, String> {
     let claim = |name: &str, word: &str| {
         let value = text(&claims[name]);
         if value.is_empty() { Err(format!("{word} claim is missing")) } else { Ok(value) }
@@ -48,5 +56,5 @@ pub(super) fn user(token: &str, claims: &Value, reader: &SharedReader) -> Result
         return Err(format!("ServiceAccount UID ({own}) does not match claim ({uid})"));
     }
     let groups = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
-    Ok(UserInfo { name: subject, uid, groups, extra: BTreeMap::new() })
+    uses.of((&held, &account), UserInfo { name: subject, uid, groups, extra: BTreeMap::new() }, now)
 }

@@ -84,10 +84,10 @@ fn the_answer_and_the_user() {
     let token = answer["status"]["token"].take();
     expect![[r#"{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","metadata":{"creationTimestamp":"2026-01-01T00:00:00Z","name":"robot","namespace":"a","uid":"sa-1"},"spec":{"audiences":["https://issuer"],"boundObjectRef":null,"expirationSeconds":3600},"status":{"expirationTimestamp":"2026-01-01T01:00:00Z","token":null}}"#]]
     .assert_eq(&answer.to_string());
-    let user = cluster.tokens.authenticate(token.as_str().unwrap(), &[]).unwrap();
+    let user = cluster.tokens.authenticate(token.as_str().unwrap(), &[]).unwrap().user;
     assert_eq!((user.name.as_str(), user.uid.as_str()), ("system:serviceaccount:a:robot", "sa-1"));
     assert_eq!(user.groups, ["system:serviceaccounts", "system:serviceaccounts:a"]);
-    let user = cluster.tokens.authenticate(&cluster.token(bound()), &[]).unwrap();
+    let user = cluster.tokens.authenticate(&cluster.token(bound()), &[]).unwrap().user;
     for (key, value) in [("pod-name", "p"), ("pod-uid", "pod-1"), ("node-name", "n1"), ("node-uid", "node-1")] {
         assert_eq!(user.extra[&format!("authentication.kubernetes.io/{key}")], [value]);
     }
@@ -232,7 +232,7 @@ fn a_token_of_a_secret_goes_with_the_secret_and_the_account() {
     cluster.objects.put(secret("other"));
     cluster.refused(&token, expect!["token does not match server's copy"]);
     cluster.objects.put(secret(&token));
-    let user = cluster.tokens.authenticate(&token, &[]).unwrap();
+    let user = cluster.tokens.authenticate(&token, &[]).unwrap().user;
     assert_eq!((user.name.as_str(), user.uid.as_str()), ("system:serviceaccount:a:robot", "sa-1"));
     assert_eq!(cluster.tokens.matching_audiences(&token, &[]), ["https://issuer"]);
     let wanted = cluster.tokens.authenticate(&token, &["vault".to_owned()]).unwrap_err();
@@ -242,7 +242,41 @@ fn a_token_of_a_secret_goes_with_the_secret_and_the_account() {
             r#"token audiences ["https://issuer"] is invalid for the target audiences ["vault"]"#.to_owned()
         )
     );
+    note_and_mark(&cluster, &token, &secret(&token));
     let stale = cluster.tokens.signer.sign(&claims("sa-0")).unwrap();
     cluster.objects.put(secret(&stale));
     cluster.refused(&stale, expect!["ServiceAccount UID (sa-1) does not match claim (sa-0)"]);
+}
+
+/// Uses are noted once a day; who did not ask for the token is warned, and a token may be marked as invalid.
+fn note_and_mark(cluster: &Cluster, token: &str, secret: &Value) {
+    use futures::FutureExt;
+    let uses = cluster.tokens.uses();
+    let noted = || uses.next().now_or_never().map(|noted| noted.into_keys().collect::<Vec<_>>());
+    let own = || Some(vec![("a".to_owned(), "s".to_owned())]);
+    assert_eq!(noted(), own());
+    let with = |label: &str, value: &str| {
+        let mut secret = secret.clone();
+        secret["metadata"]["labels"] = json!({label: value});
+        cluster.objects.put(secret);
+        cluster.tokens.authenticate(token, &[])
+    };
+    for (day, wanted) in [("2025-12-31", own()), ("2026-01-01", None), ("2026-01-02", None), ("2026-01-03", own())] {
+        assert_eq!(with(LAST_USED, day).unwrap().warning, None);
+        assert_eq!(noted(), wanted, "{day}");
+    }
+    let invalid = with("kubernetes.io/legacy-token-invalid-since", "2025-12-31").unwrap_err();
+    let why = "the token in secret a/s for service account a/robot has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the 'kubernetes.io/legacy-token-invalid-since' label from the secret to temporarily allow use of this token";
+    assert_eq!((invalid, noted()), (Refused::Because(why.to_owned()), own()));
+    let mut generated = account();
+    generated["secrets"] = json!([{"name": "s"}]);
+    cluster.objects.put(generated);
+    let warned = with(LAST_USED, "2026-01-01").unwrap().warning;
+    assert_eq!(
+        warned,
+        Some(
+            "Use tokens from the TokenRequest API or manually created secret-based tokens instead of auto-generated secret-based tokens."
+        )
+    );
+    cluster.objects.put(account());
 }

@@ -37,7 +37,7 @@ fn applied(schema: &Schema, live: Option<&Value>, manager: &str, spec: Value, fo
     let outcome =
         with(schema, manager, |writer| apply(live, ApplyRequest { config: &config, kind: "K", force }, writer));
     outcome.map_err(|error| match error {
-        ApplyError::Conflicts(conflicts) => format!("{}", ApplyError::Conflicts(conflicts).to_status().message),
+        ApplyError::Conflicts(conflicts) => ApplyError::Conflicts(conflicts).to_status().message,
         other => panic!("{other:?}"),
     })
 }
