@@ -7,6 +7,7 @@ mod admission;
 mod batch;
 mod definitions;
 mod devices;
+mod job_templates;
 mod kinds;
 mod limits;
 mod nodes;
