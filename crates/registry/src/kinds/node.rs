@@ -73,7 +73,7 @@ impl Strategy for Node {
         }
         let (spec, old_spec) = (node.at("spec"), old.at("spec"));
         let (ranges, old_ranges) = (spec.at("podCIDRs"), old_spec.at("podCIDRs"));
-        if !old_ranges.is_empty() && ranges.value() != old_ranges.value() {
+        for _ in 0..changed_ranges(&ranges, &old_ranges) {
             let detail = "node updates may not change podCIDR except from \"\" to valid";
             errors.push(ranges.forbidden(detail));
         }
@@ -128,6 +128,17 @@ fn default_pod_cidrs(spec: &mut serde_json::Map<String, Value>) {
     }
     let (field, value) = if one.is_empty() { ("podCIDR", json!(first)) } else { ("podCIDRs", json!([one])) };
     spec.insert(field.to_owned(), value);
+}
+
+/// How many of a node's ranges are others than before; one that has more or fewer of them counts once.
+fn changed_ranges(ranges: &At, old: &At) -> usize {
+    if old.is_empty() {
+        return 0;
+    }
+    if ranges.items().count() != old.items().count() {
+        return 1;
+    }
+    ranges.items().zip(old.items()).filter(|(one, before)| one.value() != before.value()).count()
 }
 
 /// What became `spec.taints`, and a wish to keep pods of some controllers away.

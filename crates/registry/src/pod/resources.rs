@@ -4,7 +4,7 @@
 //! Effective request = max(Σ app + Σ sidecars, max over init i of (init i + Σ sidecars before i)) + overhead, per
 //! resource; a request of the pod itself takes the place of the sum for the resources that it names.
 
-use crate::object::{child, child_or_new};
+use crate::object::child;
 use crate::quantity::Amount;
 use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -159,36 +159,55 @@ pub(crate) fn typed_spec(spec: &Map<String, Value>) -> PodSpec {
     }
 }
 
-/// Defaults of a pod's own requests: from what its containers ask for, else from its own limits.
+/// Defaults of a pod's own resources, where it names any: limits of huge pages from those of its containers; with
+/// limits, requests from what its containers ask for, else from its own limits.
 pub(super) fn default_pod_level(spec: &mut Map<String, Value>) {
-    let limits = spec.get("resources").and_then(|r| r.get("limits")).and_then(Value::as_object);
-    let Some(limits) = limits.filter(|limits| !limits.is_empty()).cloned() else {
+    let named = |side: &str| spec.get("resources").and_then(|own| own.get(side)).and_then(Value::as_object);
+    let (limits, requests) = (named("limits").cloned(), named("requests").cloned());
+    let mut limits = limits.unwrap_or_default();
+    let mut requests = requests.unwrap_or_default();
+    if limits.is_empty() && requests.is_empty() {
         return;
-    };
-    let asked = aggregate_container_requests(&typed_spec(spec));
-    let texts = container_request_texts(spec);
-    let Some(own) = child(spec, "resources") else { return };
-    let requests = child_or_new(own, "requests");
-    for (name, amount) in asked {
-        if is_supported_pod_level_resource(&name) && !requests.contains_key(&name) {
-            // One container's own text where it is the sum, so that its form is kept.
-            let text = texts.iter().find(|(n, text)| *n == name && Amount::parse(text) == Some(amount));
-            let text = text.map_or_else(|| amount.to_string(), |(_, text)| text.clone());
-            requests.insert(name, text.into());
+    }
+    let typed = typed_spec(spec);
+    for (name, text) in as_written(spec, "limits", aggregate_container_limits(&typed)) {
+        if is_huge_page(&name) && !requests.contains_key(&name) {
+            limits.entry(name).or_insert(text);
         }
     }
-    for (name, limit) in limits {
-        if is_supported_pod_level_resource(&name) {
-            requests.entry(name).or_insert(limit);
+    if limits.is_empty() {
+        return;
+    }
+    for (name, text) in as_written(spec, "requests", aggregate_container_requests(&typed)) {
+        if is_supported_pod_level_resource(&name) && !is_huge_page(&name) {
+            requests.entry(name).or_insert(text);
         }
+    }
+    for (name, limit) in limits.iter().filter(|(name, _)| is_supported_pod_level_resource(name)) {
+        requests.entry(name.clone()).or_insert_with(|| limit.clone());
+    }
+    let Some(own) = child(spec, "resources") else { return };
+    own.insert("limits".to_owned(), limits.into());
+    if !requests.is_empty() {
+        own.insert("requests".to_owned(), requests.into());
     }
 }
 
-fn container_request_texts(spec: &Map<String, Value>) -> Vec<(String, String)> {
-    let lists = ["containers", "initContainers"];
-    let containers = lists.iter().filter_map(|l| spec.get(*l)).filter_map(Value::as_array).flatten();
-    let requests = containers.filter_map(|c| c.get("resources")?.get("requests")?.as_object());
-    requests.flatten().filter_map(|(n, v)| Some((n.clone(), v.as_str()?.to_owned()))).collect()
+fn is_huge_page(name: &str) -> bool {
+    name.starts_with("hugepages-")
+}
+
+/// Sums over the containers as text: one container's own where it is the sum, so that its form is kept.
+fn as_written(spec: &Map<String, Value>, side: &str, sums: Resources) -> Vec<(String, Value)> {
+    let containers =
+        ["containers", "initContainers"].into_iter().filter_map(|list| spec.get(list)?.as_array()).flatten();
+    let lists = containers.filter_map(|container| container.get("resources")?.get(side)?.as_object());
+    let texts: Vec<_> = lists.flatten().filter_map(|(name, text)| Some((name, text.as_str()?))).collect();
+    let written = |name: &String, amount: Amount| {
+        let own = texts.iter().find(|(one, text)| *one == name && Amount::parse(text) == Some(amount));
+        own.map_or_else(|| amount.to_string(), |(_, text)| (*text).to_owned())
+    };
+    sums.iter().map(|(name, amount)| (name.clone(), written(name, *amount).into())).collect()
 }
 
 #[cfg(test)]
