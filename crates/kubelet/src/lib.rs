@@ -18,7 +18,6 @@ mod eviction;
 mod go_duration;
 mod hooks;
 mod image_gc;
-mod image_name;
 mod kubelet;
 mod log_rotation;
 pub mod mirror;

@@ -12,6 +12,7 @@ pub mod custom;
 mod diff;
 mod go_text;
 mod go_url;
+pub mod image_name;
 mod kinds;
 mod labels;
 mod object;

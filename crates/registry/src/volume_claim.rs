@@ -4,16 +4,37 @@
 use crate::At;
 use crate::labels::validate_label_selector;
 use crate::names;
+use crate::object::{child, child_or_new, default_str};
+use crate::pod::defaults::round_quantities;
 use crate::pod::{is_native_resource, validate_quantity};
 use crate::quantity::Amount;
 use api::field::{Error, ErrorList};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// Access modes of volumes, sorted.
 pub(crate) const ACCESS_MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 /// Volume modes, sorted.
 pub(crate) const VOLUME_MODES: [&str; 2] = ["Block", "Filesystem"];
+
+/// Defaults of a claim, which stateful sets hold too.
+pub(crate) fn default_claim(claim: &mut Map<String, Value>) {
+    default_claim_spec(child_or_new(claim, "spec"));
+    let status = child_or_new(claim, "status");
+    default_str(status, "phase", "Pending");
+    for amounts in ["capacity", "allocatedResources"] {
+        round_quantities(status, amounts);
+    }
+}
+
+/// Defaults of a claim's spec, which ephemeral volumes hold too.
+pub(crate) fn default_claim_spec(spec: &mut Map<String, Value>) {
+    default_str(spec, "volumeMode", "Filesystem");
+    if let Some(resources) = child(spec, "resources") {
+        round_quantities(resources, "limits");
+        round_quantities(resources, "requests");
+    }
+}
 
 /// `ValidatePersistentVolumeClaimSpec`
 pub(crate) fn validate_claim_spec(spec: &At, errors: &mut ErrorList) {

@@ -148,7 +148,7 @@ impl Worker {
         if let Some(ensured) = self.pull_in_flight(wanted) {
             return ensured;
         }
-        if let Err(error) = crate::image_name::check(&name) {
+        if let Err(error) = registry::image_name::check(&name) {
             let message =
                 format!("Failed to apply default image tag {name:?}: couldn't parse image name {name:?}: {error}");
             self.image_event(wanted, EventType::Warning, "InspectFailed", &message);

@@ -1,11 +1,12 @@
 //! Limit ranges.
 
 use crate::object::{child_or_new, children, str_at};
+use crate::pod::defaults::round_quantities;
 use crate::pod::{is_overcommit_allowed, validate_container_resource_name, validate_resource_name};
 use crate::quantity::Amount;
 use crate::{At, Strategy, Update, names};
 use api::field::ErrorList;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// The strategy of limit ranges.
@@ -13,21 +14,14 @@ use std::collections::BTreeSet;
 pub(crate) struct LimitRange;
 
 impl Strategy for LimitRange {
-    /// For containers, `max` is the default limit, and the default limit or `min` the default request.
     fn default(&self, object: &mut Value) {
         let Value::Object(range) = object else { return };
         for item in children(child_or_new(range, "spec"), "limits") {
-            if str_at(item, "type") != "Container" {
-                continue;
+            if str_at(item, "type") == "Container" {
+                default_of_containers(item);
             }
-            for (from, to) in [("max", "default"), ("default", "defaultRequest"), ("min", "defaultRequest")] {
-                let Some(amounts) = item.get(from).and_then(Value::as_object).cloned() else {
-                    continue;
-                };
-                let target = child_or_new(item, to);
-                for (name, amount) in amounts {
-                    target.entry(name).or_insert(amount);
-                }
+            for amounts in ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] {
+                round_quantities(item, amounts);
             }
         }
     }
@@ -50,6 +44,19 @@ impl Strategy for LimitRange {
 
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         self.validate(update.new)
+    }
+}
+
+/// `SetDefaults_LimitRangeItem`: `max` is the default limit, and the default limit or `min` the default request.
+fn default_of_containers(item: &mut Map<String, Value>) {
+    for (from, to) in [("max", "default"), ("default", "defaultRequest"), ("min", "defaultRequest")] {
+        let Some(amounts) = item.get(from).and_then(Value::as_object).cloned() else {
+            continue;
+        };
+        let target = child_or_new(item, to);
+        for (name, amount) in amounts {
+            target.entry(name).or_insert(amount);
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Persistent volume claims.
 
 use crate::diff::diff;
-use crate::object::{child, child_or_new, default_str, keep, put, reset_status};
+use crate::object::{child, child_or_new, keep, put, reset_status};
 use crate::pod::{validate_quantity, warn_of_claim};
 use crate::quantity::Amount;
-use crate::volume_claim::{validate_claim_resource_key, validate_claim_spec};
+use crate::volume_claim::{default_claim, validate_claim_resource_key, validate_claim_spec};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Map, Value, json};
@@ -18,8 +18,7 @@ pub(crate) struct PersistentVolumeClaim;
 impl Strategy for PersistentVolumeClaim {
     fn default(&self, object: &mut Value) {
         let Value::Object(claim) = object else { return };
-        default_str(child_or_new(claim, "status"), "phase", "Pending");
-        default_str(child_or_new(claim, "spec"), "volumeMode", "Filesystem");
+        default_claim(claim);
     }
 
     fn prepare_for_create(&self, object: &mut Value) {

@@ -1,6 +1,7 @@
 //! Resource quotas. Counting what is used is admission's and the controller's.
 
-use crate::object::reset_status;
+use crate::object::{child, reset_status};
+use crate::pod::defaults::round_quantities;
 use crate::pod::{validate_quantity, validate_resource_name};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::{Error, ErrorList};
@@ -24,6 +25,15 @@ const OPPOSITES: [(&str, &str); 2] = [("BestEffort", "NotBestEffort"), ("Termina
 pub(crate) struct ResourceQuota;
 
 impl Strategy for ResourceQuota {
+    fn default(&self, object: &mut Value) {
+        let Value::Object(quota) = object else { return };
+        for (part, amounts) in [("spec", "hard"), ("status", "hard"), ("status", "used")] {
+            if let Some(part) = child(quota, part) {
+                round_quantities(part, amounts);
+            }
+        }
+    }
+
     fn prepare_for_create(&self, object: &mut Value) {
         reset_status(object, json!({}));
     }

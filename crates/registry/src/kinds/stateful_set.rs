@@ -9,7 +9,7 @@ use crate::object::{child, child_or_new, children, default, default_str, put, re
 use crate::pod::{
     default_pod_template, is_changed, template_warnings, validate_pod_template_with_claims, warn_of_claim,
 };
-use crate::volume_claim::validate_claim_spec;
+use crate::volume_claim::{default_claim, validate_claim_spec};
 use crate::{At, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Map, Value, json};
@@ -46,8 +46,7 @@ impl Strategy for StatefulSet {
         for claim in children(spec, "volumeClaimTemplates") {
             default_str(claim, "kind", "PersistentVolumeClaim");
             default_str(claim, "apiVersion", "v1");
-            default_str(child_or_new(claim, "spec"), "volumeMode", "Filesystem");
-            default_str(child_or_new(claim, "status"), "phase", "Pending");
+            default_claim(claim);
         }
     }
 

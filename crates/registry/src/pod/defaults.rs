@@ -4,6 +4,7 @@
 
 use super::prepare::drop_disabled;
 use super::volume_defaults::default_volume;
+use crate::image_name::is_latest;
 use crate::object::{child, child_or_new, children, default, default_int, default_str, str_at};
 use crate::pod::resources;
 use crate::quantity::Amount;
@@ -19,6 +20,9 @@ pub(super) fn default_pod(pod: &mut Value) {
     let Some(pod) = pod.as_object_mut() else { return };
     default_addresses(pod, "podIP", "podIPs");
     default_addresses(pod, "hostIP", "hostIPs");
+    if let Some(status) = child(pod, "status") {
+        round_reported(status);
+    }
     let spec = child_or_new(pod, "spec");
     default_pod_spec(spec);
     for list in ["containers", "initContainers"] {
@@ -71,6 +75,7 @@ pub(crate) fn default_pod_spec(spec: &mut Object) {
     default(spec, "securityContext", json!({}));
     default(spec, "terminationGracePeriodSeconds", 30);
     round_quantities(spec, "overhead");
+    round_resources(spec);
     default_service_account(spec);
 }
 
@@ -118,23 +123,32 @@ fn default_container(container: &mut Object) {
             }
         }
     }
-    if let Some(resources) = child(container, "resources") {
+    round_resources(container);
+}
+
+/// Of a container, of a pod as a whole, and of what is reported of either.
+fn round_resources(of: &mut Object) {
+    if let Some(resources) = child(of, "resources") {
         round_quantities(resources, "limits");
         round_quantities(resources, "requests");
     }
 }
 
-/// `Always` for the tag `latest` or none, else `IfNotPresent`; a digest pins the image, whatever the tag.
+/// What is reported of a pod's resources.
+fn round_reported(status: &mut Object) {
+    for list in ["initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"] {
+        for container in children(status, list) {
+            round_quantities(container, "allocatedResources");
+            round_resources(container);
+        }
+    }
+    round_quantities(status, "allocatedResources");
+    round_resources(status);
+}
+
+/// `Always` for the tag `latest`, written or meant, else `IfNotPresent`.
 pub(super) fn default_pull_policy(image: &str) -> &'static str {
-    if image.contains('@') {
-        return "IfNotPresent";
-    }
-    // A colon before the last slash belongs to a registry's port.
-    let name = image.rsplit('/').next().unwrap_or_default();
-    match name.split_once(':') {
-        None | Some((_, "latest")) => "Always",
-        Some(_) => "IfNotPresent",
-    }
+    if is_latest(image) { "Always" } else { "IfNotPresent" }
 }
 
 /// `fieldRef.apiVersion` and `resourceFieldRef.divisor`, in environment variables and downward API files.

@@ -2,6 +2,7 @@
 
 use super::defaults::{default_downward, default_pull_policy};
 use crate::object::{child, child_or_new, children, default, default_int, default_str, str_at};
+use crate::volume_claim::default_claim_spec;
 use serde_json::{Map, Value, json};
 
 type Object = Map<String, Value>;
@@ -31,7 +32,7 @@ pub(super) fn default_volume(volume: &mut Object) {
     if let Some(ephemeral) = child(volume, "ephemeral")
         && let Some(template) = child(ephemeral, "volumeClaimTemplate")
     {
-        default_str(child_or_new(template, "spec"), "volumeMode", "Filesystem");
+        default_claim_spec(child_or_new(template, "spec"));
     }
     if let Some(image) = child(volume, "image")
         && str_at(image, "pullPolicy").is_empty()

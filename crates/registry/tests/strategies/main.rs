@@ -5,6 +5,7 @@
 mod addresses;
 mod admission;
 mod batch;
+mod defaults;
 mod definitions;
 mod devices;
 mod job_templates;

@@ -238,11 +238,18 @@ fn own(spec: Value) -> String {
 fn huge_pages_of_containers_are_limits_of_the_pod() {
     let of = |container: Value, own: Value| json!({"resources": own, "containers": [{"name": "c", "image": "i", "resources": container}]});
     let pages = json!({"limits": {"cpu": "1", "memory": "1Gi", "hugepages-2Mi": "2Mi"}});
-    expect![[r#"{"limits":{"hugepages-2Mi":"2Mi"},"requests":{"cpu":"2","hugepages-2Mi":"2Mi","memory":"1Gi"}}"#]].assert_eq(&own(of(pages.clone(), json!({"requests": {"cpu": "2"}}))));
-    expect![[r#"{"limits":{"cpu":"2","hugepages-2Mi":"2Mi"},"requests":{"cpu":"1","hugepages-2Mi":"2Mi","memory":"1Gi"}}"#]].assert_eq(&own(of(pages.clone(), json!({"limits": {"cpu": "2"}}))));
+    expect![[r#"{"limits":{"hugepages-2Mi":"2Mi"},"requests":{"cpu":"2","hugepages-2Mi":"2Mi","memory":"1Gi"}}"#]]
+        .assert_eq(&own(of(pages.clone(), json!({"requests": {"cpu": "2"}}))));
+    expect![[
+        r#"{"limits":{"cpu":"2","hugepages-2Mi":"2Mi"},"requests":{"cpu":"1","hugepages-2Mi":"2Mi","memory":"1Gi"}}"#
+    ]]
+    .assert_eq(&own(of(pages.clone(), json!({"limits": {"cpu": "2"}}))));
     // What the pod says of them itself stands: its limit is its request.
-    expect![[r#"{"limits":{"hugepages-2Mi":"4Mi"},"requests":{"cpu":"1","hugepages-2Mi":"4Mi","memory":"1Gi"}}"#]].assert_eq(&own(of(pages.clone(), json!({"limits": {"hugepages-2Mi": "4Mi"}}))));
-    expect![[r#"{"requests":{"hugepages-2Mi":"4Mi"}}"#]].assert_eq(&own(of(pages, json!({"requests": {"hugepages-2Mi": "4Mi"}}))));
-    expect![[r#"{"requests":{"cpu":"2"}}"#]].assert_eq(&own(of(json!({"limits": {"cpu": "1"}}), json!({"requests": {"cpu": "2"}}))));
+    expect![[r#"{"limits":{"hugepages-2Mi":"4Mi"},"requests":{"cpu":"1","hugepages-2Mi":"4Mi","memory":"1Gi"}}"#]]
+        .assert_eq(&own(of(pages.clone(), json!({"limits": {"hugepages-2Mi": "4Mi"}}))));
+    expect![[r#"{"requests":{"hugepages-2Mi":"4Mi"}}"#]]
+        .assert_eq(&own(of(pages, json!({"requests": {"hugepages-2Mi": "4Mi"}}))));
+    expect![[r#"{"requests":{"cpu":"2"}}"#]]
+        .assert_eq(&own(of(json!({"limits": {"cpu": "1"}}), json!({"requests": {"cpu": "2"}}))));
     expect!["{}"].assert_eq(&own(of(json!({"limits": {"cpu": "1"}}), json!({}))));
 }

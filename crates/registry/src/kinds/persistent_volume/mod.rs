@@ -5,6 +5,7 @@ mod source;
 use super::persistent_volume_claim::warn_of_beta_class;
 use crate::diff::diff_of;
 use crate::object::{child, child_or_new, default_str, put};
+use crate::pod::defaults::round_quantities;
 use crate::pod::{default_network_volume, new_label, validate_node_selector, warn_of_node_term};
 use crate::quantity::Amount;
 use crate::volume_claim::{VOLUME_MODES, validate_access_modes};
@@ -35,6 +36,7 @@ impl Strategy for PersistentVolume {
         let spec = child_or_new(volume, "spec");
         default_str(spec, "persistentVolumeReclaimPolicy", "Retain");
         default_str(spec, "volumeMode", "Filesystem");
+        round_quantities(spec, "capacity");
         default_network_volume(spec);
         if let Some(host) = child(spec, "hostPath") {
             crate::object::default(host, "type", "");

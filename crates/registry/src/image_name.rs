@@ -1,4 +1,5 @@
-//! Whether an image name can be one (`distribution/reference`'s `ParseNormalizedNamed`), in its words. Pure.
+//! Whether an image name can be one (`distribution/reference`'s `ParseNormalizedNamed`), in its words, and whether it
+//! is one for the newest image. Pure.
 
 /// What is wrong with a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +42,14 @@ pub fn check(name: &str) -> Result<(), ImageNameError> {
         && tag.is_none_or(is_tag)
         && digest.is_none_or(is_digest);
     if fine { Ok(()) } else { Err(ImageNameError::Format) }
+}
+
+/// Whether a name means the newest image: by the tag `latest`, or by none and no digest. What is no name does not.
+pub(crate) fn is_latest(name: &str) -> bool {
+    let (named, digest) = name.split_once('@').map_or((name, None), |(named, digest)| (named, Some(digest)));
+    // A colon before the last slash belongs to a registry's port.
+    let tag = named.rsplit('/').next().and_then(|last| Some(last.split_once(':')?.1));
+    check(name).is_ok() && tag.map_or(digest.is_none(), |tag| tag == "latest")
 }
 
 /// What stands before the first slash is a domain if it looks like one.
