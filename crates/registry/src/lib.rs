@@ -10,6 +10,7 @@ pub mod columns;
 mod conditions;
 pub mod custom;
 mod diff;
+mod garbage_collection;
 mod go_text;
 mod go_url;
 pub mod image_name;
@@ -28,6 +29,7 @@ mod volume_claim;
 
 pub use api::names;
 pub use at::At;
+pub use garbage_collection::GarbageCollection;
 pub use kinds::{domain_prefixed_path, service_address_errors};
 pub use resource::{Conversion, NoStrategy, Occasion, Requestor, Resource, Scope, Storage, Strategy, Update};
 pub use subresource::Subresource;

@@ -1,9 +1,9 @@
 //! The row of the resource table, and the strategy that a row may bring: upstream's `rest.RESTCreateStrategy` and
 //! `RESTUpdateStrategy`, cut down to pure functions on JSON values.
 
-use crate::Subresource;
 use crate::columns::Printer;
 use crate::custom::Custom;
+use crate::{GarbageCollection, Subresource};
 use api::field::ErrorList;
 use api::schema::Schema;
 use jiff::Timestamp;
@@ -268,9 +268,9 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     /// Takes off what Tables do not show of an object: upstream makes them of a form without it.
     fn hide_in_table(&self, _object: &mut Value) {}
 
-    /// Whether a deletion that does not say leaves dependents behind (`DefaultGarbageCollectionPolicy`).
-    fn orphans_by_default(&self) -> bool {
-        false
+    /// What becomes of dependents (`DefaultGarbageCollectionPolicy`).
+    fn garbage_collection(&self) -> GarbageCollection {
+        GarbageCollection::Background
     }
 
     /// `Warning` headers for a delete without a policy.

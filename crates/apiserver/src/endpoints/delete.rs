@@ -99,7 +99,7 @@ pub async fn delete_object(
             return Ok(done);
         }
     }
-    Err(Status::conflict(&call.subject(name), super::update::OPTIMISTIC_LOCK))
+    Err(Status::conflict(&call.subject(name), super::identity::OPTIMISTIC_LOCK))
 }
 
 async fn attempt(
@@ -173,7 +173,7 @@ fn check_preconditions(call: &Call<'_>, options: &DeleteOptions, old: &Value) ->
 
 fn plan(row: &Resource, old: &Value, options: &DeleteOptions, now: jiff::Timestamp) -> Plan {
     let mut new = old.clone();
-    let mut finalizers = options.finalizers(old, row.strategy.orphans_by_default());
+    let mut finalizers = options.finalizers(old, row.strategy.garbage_collection());
     if !old.is_deleting() {
         set_finalizers(&mut new, &finalizers);
         row.strategy.begin_deletion(&mut new, now);

@@ -5,6 +5,7 @@ use crate::call::Call;
 use api::field::{Error, Path};
 use api::meta::ObjectMeta;
 use api::status::Status;
+use registry::GarbageCollection;
 use serde_json::{Value, json};
 
 const ORPHAN: &str = "orphan";
@@ -112,10 +113,11 @@ impl DeleteOptions {
     }
 
     /// The finalizers of an object after a deletion with these options.
-    pub fn finalizers(&self, object: &Value, orphans_by_default: bool) -> Vec<String> {
+    pub fn finalizers(&self, object: &Value, by_default: GarbageCollection) -> Vec<String> {
         let mut kept: Vec<String> = object.finalizers().into_iter().map(str::to_owned).collect();
         let (orphan, foreground) = match (self.orphan_dependents, self.policy.as_deref()) {
-            (None, None) if !orphans_by_default => return kept,
+            _ if by_default == GarbageCollection::Unsupported => (false, false),
+            (None, None) if by_default == GarbageCollection::Background => return kept,
             (None, None) => {
                 let foreground = kept.iter().any(|finalizer| finalizer == FOREGROUND);
                 (!foreground, foreground)

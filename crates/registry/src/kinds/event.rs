@@ -2,7 +2,7 @@
 
 use crate::names;
 use crate::object::put;
-use crate::{At, Conversion, Strategy, Update};
+use crate::{At, Conversion, GarbageCollection, Strategy, Update};
 use api::field::ErrorList;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -58,6 +58,10 @@ fn rename(
 pub(crate) struct Event;
 
 impl Strategy for Event {
+    fn garbage_collection(&self) -> GarbageCollection {
+        GarbageCollection::Unsupported
+    }
+
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         validate_legacy(&At::root(object), "reportingComponent", &mut errors);
@@ -78,6 +82,10 @@ impl Strategy for Event {
 pub(crate) struct EventV1;
 
 impl Strategy for EventV1 {
+    fn garbage_collection(&self) -> GarbageCollection {
+        GarbageCollection::Unsupported
+    }
+
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
         let stored = EventsOfCore.to_stored(object.clone());

@@ -4,7 +4,7 @@ use super::replica_set;
 use super::workload::validate_runs_for_ever;
 use crate::object::{child_or_new, default, reset_status};
 use crate::pod::{default_pod_template, validate_pod_template, workload_warnings};
-use crate::{At, Strategy, Subresource, Update};
+use crate::{At, GarbageCollection, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -32,6 +32,10 @@ impl Strategy for ReplicationController {
         if empty(metadata.get("labels")) {
             metadata.insert("labels".to_owned(), labels);
         }
+    }
+
+    fn garbage_collection(&self) -> GarbageCollection {
+        GarbageCollection::Orphan
     }
 
     fn prepare_for_create(&self, object: &mut Value) {

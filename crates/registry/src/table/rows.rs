@@ -261,6 +261,7 @@ fn cluster() -> Vec<super::row::Row> {
         row("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses")
             .strategy(kinds::RuntimeClass)
             .cluster()
+            .create_on_update()
             .conditional(),
         row(dynamic, "v1", "DeviceClass", "deviceclasses").strategy(kinds::DeviceClass).cluster().generation(),
         row(dynamic, "v1", "ResourceClaim", "resourceclaims").strategy(kinds::ResourceClaim).subresources(&[Status]),

@@ -14,7 +14,7 @@ use crate::object::{
     child, child_or_new, children, default, reset_status, str_at, validate_immutable, validate_immutable_struct,
 };
 use crate::pod::{default_pod_template, is_changed, owner_name_warnings, template_warnings};
-use crate::{At, Strategy, Subresource, Update};
+use crate::{At, GarbageCollection, Strategy, Subresource, Update};
 use api::field::ErrorList;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -107,8 +107,8 @@ impl Strategy for Job {
         warnings
     }
 
-    fn orphans_by_default(&self) -> bool {
-        true
+    fn garbage_collection(&self) -> GarbageCollection {
+        GarbageCollection::Orphan
     }
 
     fn warnings_on_delete(&self) -> Vec<String> {
