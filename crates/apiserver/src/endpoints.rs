@@ -7,6 +7,8 @@ pub mod create;
 pub mod delete;
 mod delete_options;
 mod eviction;
+mod fit;
+pub mod identity;
 pub mod list;
 pub mod options;
 pub mod ownership;

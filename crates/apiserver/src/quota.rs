@@ -209,5 +209,5 @@ async fn change(
         }
     }
     let subject = api::status::Subject { group: "", resource: "resourcequotas", name };
-    Err(Status::conflict(&subject, crate::endpoints::update::OPTIMISTIC_LOCK))
+    Err(Status::conflict(&subject, crate::endpoints::identity::OPTIMISTIC_LOCK))
 }

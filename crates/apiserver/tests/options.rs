@@ -38,3 +38,20 @@ async fn a_list_of_one_name_has_no_pages() {
     assert_eq!(page("&fieldSelector=metadata.name%3Ddefault").await, (Some(1), false));
     server.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_read_before_the_revision_beside_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    let list = async |query: &str| send(&admin, Method::GET, &format!("/api/v1/namespaces?{query}"), JSON, "").await;
+    let (_, page) = list("limit=1").await;
+    let token = page["metadata"]["continue"].as_str().unwrap();
+    let (code, refused) = list("continue=invalid&resourceVersion=5").await;
+    let words = refused["message"].as_str().unwrap();
+    assert!(code == 400 && words.starts_with("invalid continue token: continue key is not valid"), "{words}");
+    let (code, refused) = list(&format!("continue={token}&resourceVersion=5")).await;
+    let words = "specifying resource version is not allowed when using continue";
+    assert_eq!((code, refused["message"].as_str()), (400, Some(words)));
+    server.shutdown().await;
+}

@@ -1,6 +1,7 @@
 //! `POST` of a new object, and the creation that a `PUT` or an apply may amount to.
 
 use super::asked::{Phase, Question, admit, named};
+use super::fit::{self, Write};
 use super::ownership::track;
 use super::{options, page, view};
 use crate::answer::{self, Answer};
@@ -186,8 +187,14 @@ async fn store_new(call: &Call<'_>, name: &str, object: Value) -> Result<Written
     let stored = conversion::to_stored(call.api, row, object).await?;
     let step = tracing::trace_span!(target: "pintle::trace", "apiserver: commit", pod = %call.key(name));
     let (key, text) = (call.key(name), raw_text::sent(call));
-    let put = call.api.storage.put_last(row, &key, stored, text.as_deref(), Expect::Absent);
-    match put.instrument(step).await {
+    let (text, expect) = (text.as_deref(), Expect::Absent);
+    let written = if call.body.len() <= fit::SMALL_BODY_BYTES {
+        call.api.storage.put_last(row, &key, stored, text, expect).instrument(step).await
+    } else {
+        let write = Write { key: &key, object: &stored, text, expect };
+        fit::put(call, row, write, call.info.verb == "patch").instrument(step).await
+    };
+    match written {
         Ok(entry) => Ok(Written::Entry(entry)),
         Err(CommitError::Conflict { .. }) => Err(exists(call, name)),
         Err(error) => Err(storage_error(&error)),

@@ -101,10 +101,10 @@ pub async fn read(call: &Call<'_>, selection: &Selection) -> Result<Page, Status
     let (snapshot, start) = if token.is_empty() {
         (snapshot(call, asked).await?, None)
     } else {
+        let at = continuation::parse(token)?;
         if !asked.is_empty() && asked != "0" {
             return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
         }
-        let at = continuation::parse(token)?;
         let snapshot = match at.revision {
             None => call.api.cache.snapshot(&shelf(call)),
             Some(revision) => shelf(call).snapshot_at(revision).map_err(|_| inconsistent(&at))?,

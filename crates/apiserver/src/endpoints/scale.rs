@@ -4,6 +4,7 @@
 //! (and a revision, which the client insists on) go to the object. Who owns the replicas is in [`scale_managers`].
 
 use super::create;
+use super::identity;
 use super::patch::{Patch, Target};
 use super::scale_managers::Replicas;
 use super::update::{self, Change, Made};
@@ -110,7 +111,7 @@ fn decoded(call: &mut Call<'_>) -> Result<Value, Status> {
         return Err(Status::bad_request(format!("no kind is registered for the type v1.Scale in scheme {scheme:?}")));
     }
     let mut scale = decode::object(call, WANTED, schema()?)?;
-    update::check_name(call, &scale)?;
+    identity::check_name(call, &scale)?;
     create::check_namespace(call, &mut scale)?;
     Ok(scale)
 }

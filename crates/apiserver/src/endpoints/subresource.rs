@@ -2,7 +2,7 @@
 
 use super::asked::{self, Phase, Question};
 use super::create::{self, storage_error};
-use super::{eviction, options, ownership, patch, scale, update, view};
+use super::{eviction, identity, options, ownership, patch, scale, update, view};
 use crate::answer::{self, Answer, no_such_resource};
 use crate::call::Call;
 use crate::decode::{self, Wanted};
@@ -171,5 +171,5 @@ async fn write_raw(
             Err(error) => return Err(storage_error(&error)),
         }
     }
-    Err(Status::conflict(&call.subject(name), update::OPTIMISTIC_LOCK))
+    Err(Status::conflict(&call.subject(name), identity::OPTIMISTIC_LOCK))
 }

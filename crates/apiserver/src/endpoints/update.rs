@@ -2,6 +2,8 @@
 
 use super::asked::{self, Phase, Question};
 use super::create::{self, Written, storage_error};
+use super::fit::{self, Write};
+use super::identity::{OPTIMISTIC_LOCK, check_name, check_revision, check_uid};
 use super::sisters::{self, Sisters};
 use super::{delete, options, ownership, page};
 use crate::answer::Answer;
@@ -23,10 +25,6 @@ use store::{CommitError, Expect, Revision};
 
 /// Tries of a change that does not insist on a revision; upstream's `patch` gives up after as many.
 const MAX_ATTEMPTS: usize = 5;
-/// What a stale writer is told.
-pub const OPTIMISTIC_LOCK: &str =
-    "the object has been modified; please apply your changes to the latest version and try again";
-
 /// Makes a new state from the stored one.
 pub type Make<'a> = dyn Fn(&Call<'_>, Option<&Value>) -> Result<Made, Status> + Sync + 'a;
 
@@ -55,23 +53,6 @@ pub struct Made {
 /// `PUT`.
 pub async fn update(call: &mut Call<'_>) -> Result<Answer, Status> {
     put(call, None).await
-}
-
-/// What is put must have the name of its path.
-///
-/// # Errors
-/// 400 for another one and for none.
-pub fn check_name(call: &Call<'_>, object: &Value) -> Result<(), Status> {
-    let (name, given) = (&call.info.name, object.name());
-    if given.is_empty() {
-        let why = format!("the name of the object ({name} based on URL) was undeterminable: name must be provided");
-        return Err(Status::bad_request(why));
-    }
-    if given != name {
-        let why = format!("the name of the object ({given}) does not match the name on the URL ({name})");
-        return Err(Status::bad_request(why));
-    }
-    Ok(())
 }
 
 /// `PUT` of an object or one of its parts.
@@ -127,10 +108,6 @@ async fn create_instead(call: &mut Call<'_>, change: &Change<'_>) -> Result<Writ
     create::new_object(call, object).await
 }
 
-fn conflict(call: &Call<'_>, name: &str) -> Status {
-    Status::conflict(&call.subject(name), OPTIMISTIC_LOCK)
-}
-
 enum Failure {
     /// Someone else was faster. Another try finds out whether the client insists on a revision.
     Stale,
@@ -174,40 +151,6 @@ fn keep_other_parts(new: &mut Value, old: &Value, subresource: Option<Subresourc
 fn is_new_generation(row: &registry::Resource, new: &Value, old: &Value) -> bool {
     row.strategy.is_new_generation(new, old)
         || (&*row.plural == "deployments" && new.annotations() != old.annotations())
-}
-
-/// The check of `metadata.uid`, which comes before anything else.
-fn check_uid(call: &Call<'_>, change: &Change<'_>, new: &Value, entry: &Entry) -> Result<(), Status> {
-    let uid = new.uid();
-    if change.is_put && !uid.is_empty() && uid != entry.header.uid() {
-        let why =
-            format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", entry.header.uid());
-        return Err(Status::conflict(&call.subject(&change.name), &why));
-    }
-    Ok(())
-}
-
-/// The check of the `metadata.resourceVersion` that was given: who may not make the change hears of that before.
-fn check_revision(call: &Call<'_>, change: &Change<'_>, given: &str, entry: &Entry) -> Result<(), Status> {
-    if given.is_empty() || given == "0" {
-        if change.is_put && !call.row.unconditional_update {
-            let path = api::field::Path::new("metadata").child("resourceVersion");
-            let error = api::field::Error::invalid(&path, 0, "must be specified for an update");
-            // Upstream names the resource here, not the kind.
-            return Err(Status::invalid(&call.subject(&change.name), &[error]));
-        }
-        return Ok(());
-    }
-    match given.parse::<u64>() {
-        Ok(revision) if revision == entry.revision => Ok(()),
-        Ok(_) => Err(conflict(call, &change.name)),
-        Err(_) => {
-            let path = api::field::Path::new("metadata").child("resourceVersion");
-            let why = format!("strconv.ParseUint: parsing {given:?}: invalid syntax");
-            let error = api::field::Error::invalid(&path, given, why);
-            Err(Status::invalid(&call.kind_subject(&change.name), &[error]))
-        }
-    }
 }
 
 async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<Entry>) -> Result<Written, Failure> {
@@ -286,7 +229,8 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     }
     let stored = conversion::to_stored(call.api, &row, new).await?;
     let expect = Expect::At(Revision(entry.revision));
-    let written = match call.api.storage.put_as_sent(&row, &key, &stored, sent.as_deref(), expect).await {
+    let text = sent.as_deref();
+    let written = match fit::put(call, &row, Write { key: &key, object: &stored, text, expect }, tracked).await {
         Ok(entry) => Ok(Written::Entry(entry)),
         Err(CommitError::Conflict { .. }) => Err(Failure::Stale),
         Err(error) => Err(storage_error(&error).into()),
