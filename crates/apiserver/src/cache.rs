@@ -123,6 +123,10 @@ impl ObjectReader for Cache {
         self.shelf(group, plural).get(&entry::key(namespace, name)).map(|entry| value_of(group, plural, &entry))
     }
 
+    fn label(&self, group: &str, plural: &str, namespace: &str, name: &str, label: &str) -> Option<String> {
+        self.shelf(group, plural).get(&entry::key(namespace, name))?.header.label(label).map(str::to_owned)
+    }
+
     fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
         let snapshot = self.snapshot(&self.shelf(group, plural));
         snapshot.range(namespace, None).map(|entry| value_of(group, plural, entry)).collect()

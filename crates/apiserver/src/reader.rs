@@ -10,6 +10,12 @@ pub trait ObjectReader: Send + Sync + std::fmt::Debug {
     /// One object; `namespace` is empty for cluster scope. Carries `apiVersion`, `kind` and `metadata.resourceVersion`.
     fn get(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<Arc<Value>>;
 
+    /// The value of an object's label. The cache looks at its header for it and parses nothing.
+    fn label(&self, group: &str, plural: &str, namespace: &str, name: &str, label: &str) -> Option<String> {
+        let object = self.get(group, plural, namespace, name)?;
+        object["metadata"]["labels"][label].as_str().map(str::to_owned)
+    }
+
     /// All objects of a resource, in the order of namespace and name; with a namespace those in it.
     fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Arc<Value>>;
 

@@ -32,15 +32,16 @@ impl Plugin for PodTopologyLabels {
         } else {
             ""
         };
-        // who names a node that is not there is not stopped here
-        let Some(node) = (!node.is_empty()).then(|| self.reader.get("", "nodes", "", node)).flatten() else {
+        if node.is_empty() {
             return Ok(());
-        };
-        for label in LABELS {
-            if let Some(value) = node["metadata"]["labels"].get(label) {
+        }
+        // who names a node that is not there is not stopped here
+        let labels = LABELS.map(|label| (label, self.reader.label("", "nodes", "", node, label)));
+        for (label, value) in labels {
+            if let Some(value) = value {
                 let metadata = api::meta::child_mut(&mut attributes.object, "metadata");
                 let labels = metadata.entry("labels").or_insert_with(|| serde_json::json!({}));
-                labels[label] = value.clone();
+                labels[label] = value.into();
             }
         }
         Ok(())
