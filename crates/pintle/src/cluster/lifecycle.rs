@@ -7,7 +7,7 @@ use super::progress::Progress;
 use super::readiness::{self, ReadinessError};
 use super::record::{Record, RecordError};
 use super::view::{self, ViewError};
-use super::{down, images, node};
+use super::{down, images, node, supervisor};
 use clock::SharedClock;
 use network::{NodeLink, Switch, SwitchError};
 use std::fs::{self, OpenOptions};
@@ -15,6 +15,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -120,13 +121,26 @@ pub async fn up(layout: &Layout, asked: &Up, clock: SharedClock) -> Result<(), C
     // caught from here on, so that whatever is begun is ended in order
     let (mut interrupt, mut terminate) = signals().map_err(system("wait for signals"))?;
     let record = Record::ensure(layout, wanted.as_deref(), &parse_nodes(DEFAULT_NODES)?)?;
-    let running = node::supervisor_pid(layout).is_some();
-    tokio::select! {
-        done = bring_up(layout, asked, record, running, &clock) => done,
-        _ = async { tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} } } => {
-            if running {
-                return Err(ClusterError::Interrupted("the cluster was up before, and goes on"));
+    let progress = Progress::new(clock.clone());
+    progress.say(&format!("pintle {}, cluster in {}", env!("CARGO_PKG_VERSION"), layout.data_dir().display()));
+    let mut interrupted = pin!(async {
+        tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+    });
+    if let Some(supervisor) = node::supervisor_pid(layout) {
+        progress.say("the cluster is up already");
+        tokio::select! {
+            ready = wait_ready(layout, &record, &progress, &clock) => {
+                ready?;
+                return tell(layout, asked, &progress);
             }
+            // one that was killed a moment ago is there until the kernel gets to it
+            () = supervisor::gone(layout, supervisor, &clock) => progress.say("it has just ended, and is started again"),
+            () = &mut interrupted => return Err(ClusterError::Interrupted("the cluster was up before, and goes on")),
+        }
+    }
+    tokio::select! {
+        done = start(layout, asked, record, &progress, &clock) => done,
+        () = &mut interrupted => {
             eprintln!();
             down::stop(layout, &clock).await?;
             Err(ClusterError::Interrupted("the cluster is down again, and `pintle up` starts it"))
@@ -134,39 +148,38 @@ pub async fn up(layout: &Layout, asked: &Up, clock: SharedClock) -> Result<(), C
     }
 }
 
-async fn bring_up(
+async fn start(
     layout: &Layout,
     asked: &Up,
     mut record: Record,
-    running: bool,
+    progress: &Progress,
     clock: &SharedClock,
 ) -> Result<(), ClusterError> {
-    let progress = Progress::new(clock.clone());
-    progress.say(&format!("pintle {}, cluster in {}", env!("CARGO_PKG_VERSION"), layout.data_dir().display()));
-    if running {
-        progress.say("the cluster is up already");
-        wait_ready(layout, &record, &progress, clock).await?;
-    } else {
-        let port = record.claim_port(layout)?;
-        if let Some(taken) = port.taken {
-            progress.say(&format!("127.0.0.1:{taken} is taken by another program: using port {}", record.api_port));
-        }
-        let nodes = record.nodes();
-        progress.step("certificates and configuration", prepare(layout, &record, clock)).await?;
-        progress.step("network and namespaces", make_nodes(layout, &nodes)).await?;
-        if let Some(directory) = &asked.images {
-            progress.step("images", images::import(layout, &nodes, directory)).await?;
-        }
-        let mut supervisor = start_supervisor(layout, port.listener)?;
-        tokio::select! {
-            ready = wait_ready(layout, &record, &progress, clock) => ready?,
-            ended = supervisor.wait() => {
-                let log = layout.log_file("supervisor");
-                let status = ended.map_err(system("wait for the supervisor"))?;
-                return Err(ClusterError::Supervisor { status, last: last_lines(&log), log });
-            }
+    supervisor::remains_gone(layout, &record.nodes(), clock).await;
+    let port = record.claim_port(layout)?;
+    if let Some(taken) = port.taken {
+        progress.say(&format!("127.0.0.1:{taken} is taken by another program: using port {}", record.api_port));
+    }
+    let nodes = record.nodes();
+    progress.step("certificates and configuration", prepare(layout, &record, clock)).await?;
+    progress.step("network and namespaces", make_nodes(layout, &nodes)).await?;
+    if let Some(directory) = &asked.images {
+        progress.step("images", images::import(layout, &nodes, directory)).await?;
+    }
+    let mut supervisor = start_supervisor(layout, port.listener)?;
+    tokio::select! {
+        ready = wait_ready(layout, &record, progress, clock) => ready?,
+        ended = supervisor.wait() => {
+            let log = layout.log_file("supervisor");
+            let status = ended.map_err(system("wait for the supervisor"))?;
+            return Err(ClusterError::Supervisor { status, last: last_lines(&log), log });
         }
     }
+    tell(layout, asked, progress)
+}
+
+/// Says how the cluster is reached.
+fn tell(layout: &Layout, asked: &Up, progress: &Progress) -> Result<(), ClusterError> {
     let kubeconfig = match &asked.write_kubeconfig {
         None => layout.kubeconfig(),
         Some(path) => {

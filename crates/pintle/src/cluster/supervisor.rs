@@ -3,6 +3,7 @@
 //! they outlive it.
 
 use super::layout::{API_PORT, Layout, Node};
+use super::node;
 use super::record::{Record, RecordError};
 use clock::SharedClock;
 use nix::sys::signal::{Signal, kill};
@@ -11,7 +12,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::{Child, Command};
@@ -25,6 +26,11 @@ const RESTART_DELAY_FAILING: Duration = Duration::from_secs(2);
 const STARTED_WELL: Duration = Duration::from_secs(5);
 /// How long a component may take to stop before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// How often others look whether a supervisor, or what it leaves behind, is gone: there is no event for the end of a
+/// process that is not one's child.
+const LOOK_PERIOD: Duration = Duration::from_millis(20);
+/// How long what a killed supervisor leaves behind is waited for; the kernel ends it within milliseconds.
+const REMAINS_LIMIT: Duration = Duration::from_secs(5);
 /// The first descriptor that is handed on by the convention of systemd's socket activation.
 pub const LISTEN_FD: RawFd = 3;
 
@@ -90,6 +96,31 @@ fn components(layout: &Layout, nodes: &[Node]) -> Vec<Component> {
         all.push(component(node, format!("kubelet-{}", node.name), &["run-unit", "kubelet"], false));
     }
     all
+}
+
+/// Resolves when the supervisor that had this pid does not run any more.
+pub async fn gone(layout: &Layout, pid: Pid, clock: &SharedClock) {
+    while node::supervisor_pid(layout) == Some(pid) {
+        clock.sleep(LOOK_PERIOD).await;
+    }
+}
+
+/// Waits for the end of components whose supervisor was killed: the kernel kills them, but they hold the port for a moment.
+pub async fn remains_gone(layout: &Layout, nodes: &[Node], clock: &SharedClock) {
+    let all = components(layout, nodes);
+    let gone = async {
+        while all.iter().any(|component| is_running(component, &layout.pid_file(&component.name))) {
+            clock.sleep(LOOK_PERIOD).await;
+        }
+    };
+    let _ = clock::timeout(&**clock, REMAINS_LIMIT, gone).await; // what holds the port then is seen when it is bound
+}
+
+/// Whether the process in a component's pid file is that component still: the number may have gone to a stranger.
+fn is_running(component: &Component, pid_file: &Path) -> bool {
+    let pid = fs::read_to_string(pid_file).unwrap_or_default();
+    let cgroups = fs::read_to_string(format!("/proc/{}/cgroup", pid.trim())).unwrap_or_default();
+    !pid.trim().is_empty() && cgroups.lines().any(|line| line.ends_with(&format!("/{}", component.cgroup)))
 }
 
 /// Runs until SIGTERM. Binds the API server's port on this machine, and hands it on: the API server itself lives in

@@ -89,6 +89,19 @@ fn kill_9_of_components() {
     cluster.ok(&format!("kill -9 {}", cluster.pid("supervisor")));
     cluster.start(&[]);
     works_as_before(&cluster, &before);
+
+    // `up` meets a supervisor that ends while the API server is waited for
+    let supervisor = cluster.pid("supervisor");
+    cluster.ok(&format!("kill -STOP {supervisor}; kill -9 {}", cluster.pid("server")));
+    std::thread::scope(|scope| {
+        let up = scope.spawn(|| cluster.ok("pintle up 2> up.log"));
+        cluster.until("cat up.log", |text| text.contains("the cluster is up already"));
+        cluster.ok(&format!("kill -9 {supervisor}"));
+        assert!(up.join().expect("pintle up").contains("export KUBECONFIG="));
+    });
+    let said = cluster.ok("cat up.log");
+    assert!(said.contains("it has just ended, and is started again") && !said.contains("is taken"), "{said}");
+    works_as_before(&cluster, &before);
 }
 
 #[test]
