@@ -20,7 +20,7 @@ mod yaml_plain;
 mod yaml_scalar;
 mod zero;
 
-pub use conform::{ConformError, Conformed, conform};
+pub use conform::{ConformError, Conformed, conform, conform_applied};
 pub use defaults::apply_defaults;
 pub use encode::{encode_json, encode_yaml};
 pub use go_json::syntax_error;

@@ -68,6 +68,9 @@ const AVAILABLE: &str = "application/json, application/yaml, application/vnd.kub
 /// What 406 says to one who asked for another form of the objects.
 const TRANSFORMS_AVAILABLE: &str = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
+/// The same of frames.
+const STREAMS_AVAILABLE: &str = "only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+
 /// One of the forms that a client names.
 pub struct Clause<'a> {
     /// `application/json`, `*/*`
@@ -106,6 +109,8 @@ pub struct Offer {
     pub watch: bool,
     /// Built-in types have a protobuf form, custom ones have none.
     pub protobuf: bool,
+    /// Custom resources are routed without a look at what the client accepts.
+    pub custom: bool,
 }
 
 /// The first acceptable form.
@@ -116,7 +121,10 @@ pub fn negotiate(header: &str, offer: Offer) -> Result<Accept, Status> {
     let clauses = clauses(header);
     clauses.iter().find_map(|clause| accept(clause, offer)).ok_or_else(|| {
         let transforms = clauses.iter().any(|clause| clause.parameter("as").is_some());
-        if transforms { Status::not_acceptable_because(TRANSFORMS_AVAILABLE) } else { not_acceptable() }
+        if offer.watch && clauses.iter().any(|clause| clause.range == "application/yaml") {
+            return Status::not_acceptable_because(STREAMS_AVAILABLE);
+        }
+        if transforms || offer.custom { Status::not_acceptable_because(TRANSFORMS_AVAILABLE) } else { not_acceptable() }
     })
 }
 
@@ -157,8 +165,8 @@ fn accept(clause: &Clause<'_>, offer: Offer) -> Option<Accept> {
 mod tests {
     use super::*;
 
-    const BUILTIN: Offer = Offer { watch: false, protobuf: true };
-    const CUSTOM: Offer = Offer { watch: false, protobuf: false };
+    const BUILTIN: Offer = Offer { watch: false, protobuf: true, custom: false };
+    const CUSTOM: Offer = Offer { watch: false, protobuf: false, custom: true };
 
     #[test]
     fn the_first_known_form_wins() {
@@ -172,5 +180,17 @@ mod tests {
         assert_eq!(negotiate("application/xml", BUILTIN).unwrap_err().code, 406);
         let table = "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io";
         assert_eq!(negotiate(table, BUILTIN).unwrap_err().code, 406);
+    }
+
+    /// As an apiextensions-apiserver 1.36 answered.
+    #[test]
+    fn who_accepts_nothing_that_there_is_is_told_what_there_is() {
+        let message = |header, offer| negotiate(header, offer).unwrap_err().message;
+        assert!(message("text/html", BUILTIN).starts_with("406: Not Acceptable"));
+        assert_eq!(message("text/html", CUSTOM), TRANSFORMS_AVAILABLE);
+        assert_eq!(message("application/vnd.kubernetes.protobuf", CUSTOM), TRANSFORMS_AVAILABLE);
+        for offer in [BUILTIN, CUSTOM] {
+            assert_eq!(message("application/yaml", Offer { watch: true, ..offer }), STREAMS_AVAILABLE);
+        }
     }
 }

@@ -34,11 +34,30 @@ pub struct Call<'a> {
     pub sisters: Option<Arc<Sisters>>,
 }
 
+/// The media types of bodies, which may be written in any case.
+const KNOWN_MEDIA: [&str; 7] = [
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+];
+
 impl Call<'_> {
     /// The body's media type, without parameters.
     pub fn content_type(&self) -> &str {
-        let header = self.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        header.unwrap_or_default().split(';').next().unwrap_or_default().trim()
+        let header =
+            self.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (media, parameters) = header.split_once(';').unwrap_or((header, ""));
+        // what Go's `mime.ParseMediaType` cannot read is no media type
+        let readable = |parameter: &str| parameter.trim().is_empty() || parameter.contains('=');
+        if !parameters.split(';').all(readable) {
+            return header;
+        }
+        let media = media.trim();
+        KNOWN_MEDIA.into_iter().find(|known| known.eq_ignore_ascii_case(media)).unwrap_or(media)
     }
 
     /// Whether nothing is to be stored.

@@ -44,12 +44,9 @@ pub fn schema_of(row: &Resource) -> Result<&Schema, Status> {
 }
 
 /// The 415 of bodies.
-pub fn unsupported_media(custom: bool) -> Status {
-    let protobuf = if custom { "" } else { ", application/vnd.kubernetes.protobuf" };
-    let message = format!(
-        "the body of the request was in an unknown format - accepted media types include: application/json, \
-         application/yaml{protobuf}"
-    );
+pub fn unsupported_media() -> Status {
+    let message = "the body of the request was in an unknown format - accepted media types include: application/json, \
+                   application/yaml, application/vnd.kubernetes.protobuf";
     Status::plain(415, "UnsupportedMediaType", message)
 }
 
@@ -64,7 +61,7 @@ pub fn value(call: &Call<'_>, wanted: Wanted<'_>) -> Result<Decoded, Status> {
             let value = decoded.map_err(|error| codec::unrecognized(kind, &error.to_string(), body))?;
             return Ok(Decoded { value, duplicates: Vec::new() });
         }
-        _ => return Err(unsupported_media(call.row.custom.is_some())),
+        _ => return Err(unsupported_media()),
     };
     decoded.map_err(|error| codec::undecodable(kind, &error, body))
 }
@@ -119,12 +116,20 @@ fn report(call: &mut Call<'_>, strict: Vec<String>, kind: &str, version: &str) -
     }
 }
 
-/// The strict errors of a custom resource: upstream sorts the unknown fields.
+/// The unknown fields of a custom resource as upstream has them: those of its metadata, which a decoder of its own finds,
+/// and then the others, each sorted.
+pub fn unknown_of_custom(conformed: &Conformed) -> Vec<String> {
+    let mut unknown = conformed.unknown.clone();
+    unknown.sort_unstable_by(|a, b| {
+        let in_metadata = |path: &str| path.starts_with("metadata.");
+        in_metadata(b).cmp(&in_metadata(a)).then_with(|| a.cmp(b))
+    });
+    unknown.into_iter().map(|path| format!("unknown field {path:?}")).collect()
+}
+
 fn strict_errors_sorted(decoded: &Decoded, conformed: &Conformed) -> Vec<String> {
-    let mut unknown: Vec<String> = conformed.unknown_field_errors().collect();
-    unknown.sort_unstable();
     let mut all = decoded.duplicates.clone();
-    all.extend(unknown);
+    all.extend(unknown_of_custom(conformed));
     all.truncate(codec::MAX_STRICT_ERRORS);
     all
 }

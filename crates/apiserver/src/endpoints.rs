@@ -17,6 +17,7 @@ pub mod patch;
 mod scale;
 mod scale_managers;
 pub mod sisters;
+mod stored_at;
 pub mod subresource;
 pub mod update;
 pub mod view;
@@ -68,10 +69,6 @@ pub fn check_route(call: &Call<'_>) -> Result<(), Status> {
         "get" | "update" | "patch" | "delete" => on_object,
         _ => true,
     };
-    if info.verb == "create" && row.custom.as_ref().is_some_and(|custom| custom.terminating) {
-        let message = "create not allowed while custom resource definition is terminating";
-        return Err(Status { message: message.to_owned(), ..method_not_allowed() });
-    }
     if fits && row.verbs.contains(&info.verb.as_str()) { Ok(()) } else { Err(method_not_allowed()) }
 }
 

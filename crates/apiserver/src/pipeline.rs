@@ -269,7 +269,7 @@ fn without_body(mut response: Answer, is_asked_for_head: bool) -> Answer {
 /// In which forms the answer can be given.
 pub(crate) fn offer_of(info: &RequestInfo, row: &Resource) -> accept::Offer {
     let protobuf = crate::protobuf::knows(&row.api_version(), &row.kind);
-    accept::Offer { watch: info.verb == "watch", protobuf }
+    accept::Offer { watch: info.verb == "watch", protobuf, custom: row.custom.is_some() }
 }
 
 pub(crate) fn accept_header(headers: &HeaderMap) -> &str {

@@ -2,7 +2,7 @@
 //! element.
 
 use crate::fieldset::PathElement;
-use crate::schema::{Field, Kind, ListType, MapType, Schema, Zero};
+use crate::schema::{Field, Kind, ListType, MapType, Origin, Schema, Zero};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -42,6 +42,8 @@ impl<'s> Typed<'s> {
             Kind::List { list_type: ListType::Atomic, .. } => Shape::Leaf,
             Kind::List { items, list_type } => Shape::List(Self::Known(items, None), list_type),
             Kind::FieldsV1 if value.is_object() => Shape::Map,
+            // a part of a custom resource that says no type
+            Kind::Json if schema.origin == Origin::Structural && value.is_object() => Shape::Map,
             _ => Shape::Leaf,
         }
     }

@@ -17,6 +17,8 @@ pub struct Conformed {
     /// The paths of fields that the type does not have (`spec.containers[0].immage`), in the order of sorted keys.
     /// They are gone from the value.
     pub unknown: Vec<String>,
+    /// Nulls of custom resources stay for the validation to judge.
+    keeps_nulls: bool,
 }
 
 impl Conformed {
@@ -47,6 +49,9 @@ pub enum ConformError {
     /// No time.
     #[error(transparent)]
     Time(#[from] TimeError),
+    /// What the type's own decoder says.
+    #[error("{0}")]
+    Own(&'static str),
     /// No base64.
     #[error("{0}")]
     Base64(String),
@@ -58,7 +63,7 @@ impl ConformError {
         match self {
             Self::Type { converter, .. } => converter.clone(),
             Self::Base64(words) => format!("error decoding from json: {words}"),
-            Self::Quantity(_) | Self::Time(_) => self.to_string(),
+            Self::Quantity(_) | Self::Time(_) | Self::Own(_) => self.to_string(),
         }
     }
 }
@@ -68,7 +73,19 @@ impl ConformError {
 /// # Errors
 /// At the first value (in the order of sorted keys) of a wrong type. The value is then half done.
 pub fn conform(value: &mut Value, schema: &Schema) -> Result<Conformed, ConformError> {
-    let mut conformed = Conformed::default();
+    conform_into(value, schema, Conformed::default())
+}
+
+/// The same for what server-side apply came to: of a custom resource upstream prunes nulls where it decodes, and this is
+/// not decoded any more.
+///
+/// # Errors
+/// As [`conform`].
+pub fn conform_applied(value: &mut Value, schema: &Schema) -> Result<Conformed, ConformError> {
+    conform_into(value, schema, Conformed { keeps_nulls: true, ..Conformed::default() })
+}
+
+fn conform_into(value: &mut Value, schema: &Schema, mut conformed: Conformed) -> Result<Conformed, ConformError> {
     let at = At { parent: None, step: Step::Root, object: None, field: None };
     if value.is_null() && schema.origin == Origin::Go {
         *value = zero::zero_value(schema);
@@ -98,6 +115,9 @@ fn conform_value(value: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Co
         (Kind::String, Value::String(_)) | (Kind::Bool, Value::Bool(_)) | (Kind::Number, Value::Number(_)) => Ok(()),
         (Kind::Int32, Value::Number(number)) if number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => Ok(()),
         (Kind::Int64, Value::Number(number)) if number.is_i64() => Ok(()),
+        (Kind::Json, Value::Array(_) | Value::Number(_) | Value::String(_)) if is_schema_or_bool(schema) => {
+            Err(ConformError::Own("boolean or JSON schema expected"))
+        }
         (Kind::Json, value) => match &schema.json_object {
             Some(object) => json_objects(value, object, at),
             None => Ok(()),
@@ -106,6 +126,11 @@ fn conform_value(value: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Co
         (Kind::RawExtension, _) => Ok(()),
         _ => scalar(value, schema, at),
     }
+}
+
+/// `JSONSchemaPropsOrBool`
+fn is_schema_or_bool(schema: &Schema) -> bool {
+    schema.definition.as_deref().is_some_and(|name| name.ends_with(".JSONSchemaPropsOrBool"))
 }
 
 /// A value that is an object of a known type, a list of such, or something else. Go decodes it apart from the rest,
@@ -250,13 +275,15 @@ fn structural(value: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Confo
                             failed = conform_value(value, &field.schema, &below, found).err();
                         }
                         // A null that may not be is none (`PruneNonNullableNullsWithoutDefaults`, and defaulting).
-                        !value.is_null() || (!go && field.schema.nullable)
+                        !value.is_null() || (!go && (found.keeps_nulls || field.schema.nullable))
                     }
                 }
             });
             failed.map_or(Ok(()), Err)
         }
         (Kind::Map { values, .. }, Value::Object(map)) => {
+            let keeps = found.keeps_nulls || values.nullable || matches!(values.kind, Kind::Json);
+            map.retain(|_, item| keeps || !item.is_null());
             map.iter_mut().try_for_each(|(key, item)| conform_value(item, values, &at.below(Step::Key(key)), found))
         }
         (Kind::List { items, .. }, Value::Array(list)) => list

@@ -131,6 +131,11 @@ fn go_type(schema: &Schema) -> String {
         Kind::MicroTime => "v1.MicroTime".to_owned(),
         Kind::RawExtension => "runtime.RawExtension".to_owned(),
         Kind::FieldsV1 => "v1.FieldsV1".to_owned(),
+        Kind::Json if schema.definition.is_some() => {
+            let mut parts = schema.definition.as_deref().unwrap_or_default().rsplit('.');
+            let (name, package) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            format!("{package}.{name}")
+        }
         Kind::String | Kind::Duration | Kind::Json => "string".to_owned(),
     }
 }

@@ -1,6 +1,9 @@
 //! The string formats that upstream knows (`k8s.io/kube-openapi/pkg/validation/strfmt`), and what passes for each.
 
+use crate::names::parse_ip_sloppy;
+use regex::Regex;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
 /// All formats that are checked. Others are ignored.
 const SUPPORTED: &[&str] = &[
@@ -53,7 +56,7 @@ pub fn matches(format: &str, text: &str) -> bool {
         "date-time" | "datetime" => is_date_time(text),
         "date" => text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(),
         "duration" => duration_nanoseconds(text).is_some(),
-        "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
+        "ipv4" => text.contains('.') && parse_ip_sloppy(text).is_some(),
         "ipv6" => text.contains(':') && text.parse::<Ipv6Addr>().is_ok(),
         "cidr" => is_cidr(text),
         "mac" => is_mac(text),
@@ -88,11 +91,16 @@ fn is_date_time(text: &str) -> bool {
     has_time && text.parse::<jiff::Timestamp>().is_ok()
 }
 
-/// A Go duration (`1h2m3.5s`) in nanoseconds; also the words that `strfmt` takes (`3 days`).
+/// A Go duration (`1h2m3.5s`) in nanoseconds; else the sum of all that looks like a duration in the text (`3 days`, `PT1S`),
+/// as `strfmt.ParseDuration` has it.
 pub fn duration_nanoseconds(text: &str) -> Option<i64> {
-    let (negative, mut rest) = match text.strip_prefix(['-', '+']) {
-        Some(rest) => (text.starts_with('-'), rest.trim()),
-        None => (false, text.trim()),
+    go_duration_nanoseconds(text).or_else(|| loose_duration_nanoseconds(text))
+}
+
+fn go_duration_nanoseconds(text: &str) -> Option<i64> {
+    let (sign, mut rest) = match text.strip_prefix(['-', '+']) {
+        Some(rest) => (if text.starts_with('-') { -1.0 } else { 1.0 }, rest),
+        None => (1.0, text),
     };
     if rest == "0" {
         return Some(0);
@@ -104,28 +112,60 @@ pub fn duration_nanoseconds(text: &str) -> Option<i64> {
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let number: f64 = rest[..end].parse().ok()?;
-        let after = rest[end..].trim_start();
-        let unit_end = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
-        total += number * unit_nanoseconds(&after[..unit_end])?;
-        rest = after[unit_end..].trim_start();
+        let after = &rest[end..];
+        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        total += number * go_unit_nanoseconds(&after[..unit_end])?;
+        rest = &after[unit_end..];
     }
-    #[expect(clippy::cast_possible_truncation, reason = "checked against the range of i64")]
-    let whole = (total.abs() < 9.2e18).then_some(total as i64)?;
-    Some(if negative { -whole } else { whole })
+    in_range(sign * total)
 }
 
-fn unit_nanoseconds(unit: &str) -> Option<f64> {
+fn go_unit_nanoseconds(unit: &str) -> Option<f64> {
     Some(match unit {
-        "ns" | "nano" | "nanosecond" | "nanoseconds" => 1.0,
-        "us" | "µs" | "μs" | "micro" | "microsecond" | "microseconds" => 1e3,
-        "ms" | "milli" | "millisecond" | "milliseconds" => 1e6,
-        "s" | "sec" | "secs" | "second" | "seconds" => 1e9,
-        "m" | "min" | "mins" | "minute" | "minutes" => 60e9,
-        "h" | "hr" | "hrs" | "hour" | "hours" => 3600e9,
-        "d" | "day" | "days" => 86_400e9,
-        "w" | "wk" | "wks" | "week" | "weeks" => 604_800e9,
+        "ns" => 1.0,
+        "us" | "µs" | "μs" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        "m" => 60e9,
+        "h" => 3600e9,
         _ => return None,
     })
+}
+
+fn loose_duration_nanoseconds(text: &str) -> Option<i64> {
+    static PARTS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"([0-9]+)\s*([A-Za-zµ]+)").expect("a pattern of ours"));
+    let mut total = None;
+    for part in PARTS.captures_iter(text) {
+        let number: i64 = part[1].parse().ok()?;
+        if let Some(unit) = loose_unit_nanoseconds(&part[2].to_lowercase()) {
+            #[expect(clippy::cast_precision_loss, reason = "so many nanoseconds are years")]
+            let length = number as f64 * unit;
+            total = Some(total.unwrap_or(0.0) + length);
+        }
+    }
+    in_range(total?)
+}
+
+/// The last name of a unit stands for all words that begin with it.
+fn loose_unit_nanoseconds(unit: &str) -> Option<f64> {
+    let units: [(&[&str], f64); 8] = [
+        (&["ns", "nano"], 1.0),
+        (&["us", "µs", "micro"], 1e3),
+        (&["ms", "milli"], 1e6),
+        (&["s", "sec"], 1e9),
+        (&["m", "min"], 60e9),
+        (&["h", "hr", "hour"], 3600e9),
+        (&["d", "day"], 86_400e9),
+        (&["w", "wk", "week"], 604_800e9),
+    ];
+    let is = |names: &[&str]| names.contains(&unit) || names.last().is_some_and(|last| unit.starts_with(last));
+    units.into_iter().find(|(names, _)| is(names)).map(|(_, length)| length)
+}
+
+fn in_range(nanoseconds: f64) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the range of i64")]
+    (nanoseconds.abs() < 9.2e18).then_some(nanoseconds as i64)
 }
 
 fn is_cidr(text: &str) -> bool {
@@ -180,17 +220,16 @@ fn is_email(text: &str) -> bool {
     !local.is_empty() && !domain.is_empty() && !local.contains(' ') && !domain.contains(' ')
 }
 
+/// One label, with a dash in its second place at most, or a name with dots whose last part is two letters or more.
 fn is_hostname(text: &str) -> bool {
-    let text = text.strip_suffix('.').unwrap_or(text);
-    !text.is_empty()
-        && text.len() <= 255
-        && text.split('.').all(|label| {
-            !label.is_empty()
-                && label.len() <= 63
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-        })
+    static PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+        let letter = r"a-zA-Z0-9\p{S}\p{L}";
+        let pattern = format!(
+            r"^(?:[{letter}](?:-?[{letter}]{{0,62}})?|(?:[{letter}](?:[{letter}-]{{0,61}}[{letter}])?\.)+[a-zA-Z\p{{L}}]{{2,63}})$"
+        );
+        Regex::new(&pattern).expect("a pattern of ours")
+    });
+    text.len() <= 255 && text.split('.').all(|label| label.len() <= 63) && PATTERN.is_match(text)
 }
 
 fn is_base64(text: &str) -> bool {

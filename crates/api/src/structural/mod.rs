@@ -23,4 +23,4 @@ pub use lists::validate_lists;
 pub use node::{Additional, Bound, JsonType, ListKind, Node, RuleSource};
 pub use parse::CompileError;
 pub use pattern::{Pattern, PatternError};
-pub use validate::validate;
+pub use validate::{type_of, validate};

@@ -91,11 +91,12 @@ pub(super) fn check(node: &Node, value: &Value, old: Option<Former<'_>>, path: &
 }
 
 /// The JSON type of a value, as kube-openapi names it.
-pub(super) fn type_of(value: &Value) -> &'static str {
+pub fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
+        // more than an i64 holds is a float64 in Go
+        Value::Number(number) if number.as_i64().is_none() => "number",
         Value::Number(_) => "integer",
         Value::String(_) => "string",
         Value::Array(_) => "array",
@@ -147,7 +148,7 @@ fn check_enum(node: &Node, value: &Value, path: &str, found: &mut Outcome) {
     let values: Vec<String> =
         node.values.iter().map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned)).collect();
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
-    found.push(Error::not_supported(&Path::new(path), value.clone(), &values));
+    found.push(Error::not_supported_as_listed(&Path::new(path), value.clone(), &values));
 }
 
 /// Equality of JSON: `1` and `1.0` are the same number.
@@ -181,8 +182,7 @@ fn check_list(node: &Node, list: &[Value], old: Option<Former<'_>>, path: &str, 
         }
     }
     if let Some(min) = node.min_items.filter(|min| list.len() < *min) {
-        let value = Value::from(list.to_vec());
-        found.invalid(path, value, format!("{path} in body should have at least {min} items"));
+        found.invalid(path, list.len(), format!("{path} in body should have at least {min} items"));
     }
     if let Some(max) = node.max_items.filter(|max| list.len() > *max) {
         found.push(Error::too_many(&Path::new(path), list.len(), max));
@@ -196,7 +196,7 @@ fn check_list(node: &Node, list: &[Value], old: Option<Former<'_>>, path: &str, 
 
 fn check_object(node: &Node, map: &Map<String, Value>, old: Option<Former<'_>>, path: &str, found: &mut Outcome) {
     if let Some(min) = node.min_properties.filter(|min| map.len() < *min) {
-        found.invalid(path, "", format!("{path} in body should have at least {min} properties"));
+        found.invalid(path, map.len(), format!("{path} in body should have at least {min} properties"));
         return;
     }
     if let Some(max) = node.max_properties.filter(|max| map.len() > *max) {

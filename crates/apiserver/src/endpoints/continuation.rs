@@ -40,13 +40,26 @@ impl Continuation {
     }
 }
 
+/// Where Go's decoder would have stopped.
+fn words_of_go(error: &base64::DecodeError) -> String {
+    use base64::DecodeError::{InvalidByte, InvalidLastSymbol, InvalidLength, InvalidPadding};
+    let at = match *error {
+        InvalidByte(at, _) => at,
+        // one letter stands alone at the end
+        InvalidLength(length) => length.saturating_sub(1),
+        // neither is asked for
+        InvalidLastSymbol { .. } | InvalidPadding => 0,
+    };
+    format!("illegal base64 data at input byte {at}")
+}
+
 /// Reads a token.
 ///
 /// # Errors
 /// 400 for what this server cannot have given out.
 pub fn parse(token: &str) -> Result<Continuation, Status> {
     let bad = |why: &str| Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
-    let bytes = LENIENT.decode(token.trim_end_matches('=')).map_err(|error| bad(&error.to_string()))?;
+    let bytes = LENIENT.decode(token.trim_end_matches('=')).map_err(|error| bad(&words_of_go(&error)))?;
     let value: Value = api::codec::decode_json(&bytes).map_err(|error| bad(&error.to_string()))?.value;
     let version = value["v"].as_str().unwrap_or_default();
     if version != VERSION {
@@ -76,6 +89,15 @@ mod tests {
     fn tokens_come_back_as_they_went() {
         for at in [Continuation::after("default/a", 7), Continuation { revision: None, start: "b\0".to_owned() }] {
             assert_eq!(parse(&at.token()), Ok(at));
+        }
+    }
+
+    #[test]
+    fn what_is_no_base64_is_told_in_gos_words() {
+        for (token, at) in [("x", 0), ("abcde", 4), ("ab!d", 2)] {
+            let words =
+                format!("invalid continue token: continue key is not valid: illegal base64 data at input byte {at}");
+            assert_eq!(parse(token).unwrap_err().message, words);
         }
     }
 

@@ -124,6 +124,10 @@ pub fn check_namespace(call: &Call<'_>, object: &mut Value) -> Result<(), Status
 pub async fn new_object(call: &mut Call<'_>, mut object: Value) -> Result<Written, Status> {
     check_namespace(call, &mut object)?;
     let given = object.name().to_owned();
+    if call.row.custom.as_ref().is_some_and(|custom| custom.terminating) {
+        let why = "create not allowed while custom resource definition is terminating";
+        return Err(Status::forbidden(&call.subject(&given), why));
+    }
     let mut object = admit(call, &given, Question::create(Phase::Mutating), object).await?;
     call.warnings.extend(owner_references::dedup(&mut object, Moment::Admitted));
     let generates = object.name().is_empty() && !object.meta_str("generateName").is_empty();

@@ -115,7 +115,7 @@ async fn attempt(
     let question = Question { operation: Operation::Delete, subresource: "", old: &old, phase: Phase::Both };
     asked::admit(call, name, question, Value::Null).await?;
     let mut plan = plan(&row, &old, options, call.api.clock.now());
-    let dry = options.dry_run || call.dry_run();
+    let dry = options.dry_run;
     let key = call.key(name);
     if let Plan::MarkAndRemove(new) = plan {
         if dry {

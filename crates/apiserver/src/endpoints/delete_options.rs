@@ -30,6 +30,9 @@ pub struct DeleteOptions {
     pub dry_run: bool,
 }
 
+/// Where upstream's scheme of options is made, which is its name.
+const SCHEME: &str = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27";
+
 impl DeleteOptions {
     /// From the body, or without one from the query.
     pub fn of(call: &Call<'_>) -> Result<Self, Status> {
@@ -49,12 +52,14 @@ impl DeleteOptions {
             given
         } else {
             let decoded = match call.content_type() {
-                "application/vnd.kubernetes.protobuf" => crate::protobuf::decode(&call.body, ("v1", "DeleteOptions"))
-                    .map(|value| api::codec::Decoded { value, duplicates: Vec::new() })
-                    .map_err(|error| api::codec::DecodeError::Json(error.to_string())),
+                "application/vnd.kubernetes.protobuf" => {
+                    let decoded = crate::protobuf::decode(&call.body, ("v1", "DeleteOptions"));
+                    let value = decoded.map_err(|error| Status::bad_request(error.to_string()))?;
+                    Ok(api::codec::Decoded { value, duplicates: Vec::new() })
+                }
                 "application/yaml" => api::codec::decode_any(&call.body),
                 "" | "application/json" => api::codec::decode_json(&call.body),
-                _ => return Err(crate::decode::unsupported_media(false)),
+                _ => return Err(crate::decode::unsupported_media()),
             };
             let mut value = decoded
                 .map_err(|error| Status::bad_request(format!("couldn't get version/kind; json parse error: {error}")))?
@@ -62,8 +67,7 @@ impl DeleteOptions {
             let kind = value["kind"].as_str().unwrap_or_default();
             if !matches!(kind, "" | "DeleteOptions") {
                 let version = value["apiVersion"].as_str().unwrap_or_default();
-                let why =
-                    format!("no kind {kind:?} is registered for version {version:?} in scheme \"k8s.io/apiserver\"");
+                let why = format!("no kind {kind:?} is registered for version {version:?} in scheme {SCHEME:?}");
                 return Err(Status::bad_request(why));
             }
             // What the type does not have is left out in silence; what has another type is not.

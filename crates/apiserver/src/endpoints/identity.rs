@@ -36,8 +36,7 @@ fn conflict(call: &Call<'_>, name: &str) -> Status {
 pub fn check_uid(call: &Call<'_>, change: &Change<'_>, new: &Value, entry: &Entry) -> Result<(), Status> {
     let uid = new.uid();
     if change.is_put && !uid.is_empty() && uid != entry.header.uid() {
-        let why =
-            format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", entry.header.uid());
+        let why = super::stored_at::uid_differs(&call.row, &call.key(&change.name), uid, entry.header.uid());
         return Err(Status::conflict(&call.subject(&change.name), &why));
     }
     Ok(())
@@ -57,11 +56,7 @@ pub fn check_revision(call: &Call<'_>, change: &Change<'_>, given: &str, entry: 
     match given.parse::<u64>() {
         Ok(revision) if revision == entry.revision => Ok(()),
         Ok(_) => Err(conflict(call, &change.name)),
-        Err(_) => {
-            let path = api::field::Path::new("metadata").child("resourceVersion");
-            let why = format!("strconv.ParseUint: parsing {given:?}: invalid syntax");
-            let error = api::field::Error::invalid(&path, given, why);
-            Err(Status::invalid(&call.kind_subject(&change.name), &[error]))
-        }
+        // `Store.Update` hands the error on as it is
+        Err(_) => Err(Status::plain(500, "", format!("strconv.ParseUint: parsing {given:?}: invalid syntax"))),
     }
 }

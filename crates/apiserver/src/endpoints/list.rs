@@ -76,11 +76,13 @@ async fn transformed(call: &Call<'_>, page: Page) -> Result<Answer, Status> {
             view::table(&call.row, objects, page.metadata, Include::of(call)?, call.api.clock.now(), true, meta)
         }
         Form::Partial => {
-            let group =
-                if call.row.group.is_empty() { "core" } else { call.row.group.split('.').next().unwrap_or_default() };
+            let list = match (&call.row.custom, call.row.group.split('.').next().unwrap_or_default()) {
+                (Some(_), _) => "unstructured.UnstructuredList".to_owned(),
+                (None, "") => format!("core.{}List", call.row.kind),
+                (None, group) => format!("{group}.{}List", call.row.kind),
+            };
             return Err(Status::not_acceptable_because(format!(
-                "you requested PartialObjectMetadata, but the requested object is a list (*{group}.{}List)",
-                call.row.kind
+                "you requested PartialObjectMetadata, but the requested object is a list (*{list})"
             )));
         }
         Form::PartialList => {

@@ -96,6 +96,7 @@ pub async fn read(call: &Call<'_>, selection: &Selection) -> Result<Page, Status
     }
     let query = &call.info.query;
     let limit = options::number(call, "limit")?.unwrap_or(0);
+    options::number(call, "timeoutSeconds")?; // a list is bounded by the server alone
     let token = query.get("continue").unwrap_or_default();
     let asked = query.get("resourceVersion").unwrap_or_default();
     let (snapshot, start) = if token.is_empty() {

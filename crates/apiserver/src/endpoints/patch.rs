@@ -110,18 +110,14 @@ impl Patch {
         let live = live.ok_or_else(|| call.not_found(&call.info.name))?;
         let patched = || patched(self.kind, live, &self.value, target.schema);
         let strategic = (self.kind == PatchType::StrategicMerge).then_some(&self.value);
-        let shown = Shown { patched: &patched, strategic };
+        let shown = Shown { patched: &patched, strategic, applied: false };
         let (object, mut found) = conformed(&shown, target)?;
         found.splice(0..0, self.duplicates.iter().cloned());
         if self.kind == PatchType::Json {
             found.extend(unknown_members(&self.value));
         }
         report(self.strict, found, &shown, &self.warnings)?;
-        if object.name() != live.name() {
-            let (new, old) = (object.name(), live.name());
-            let why = format!("the name of the object ({new}) does not match the name on the URL ({old})");
-            return Err(Status::bad_request(why));
-        }
+        super::identity::check_name(call, &object)?;
         Ok(Made { object, tracked: false })
     }
 
@@ -194,6 +190,8 @@ struct Shown<'a> {
     patched: &'a dyn Fn() -> Result<Value, Status>,
     /// The patch, if it is a strategic merge: then this is shown.
     strategic: Option<&'a Value>,
+    /// It was applied by the server, and is not decoded anew.
+    applied: bool,
 }
 
 impl Shown<'_> {
@@ -217,9 +215,17 @@ fn conformed(shown: &Shown<'_>, target: &Target<'_>) -> Result<(Value, Vec<Strin
         }
     }
     if !target.typed {
+        let names = |field: &str| object[field].as_str().is_some_and(|text| !text.is_empty());
+        if !names("kind") {
+            return Err(patch::undecodable(&object, &format!("Object 'Kind' is missing in '{object}'")));
+        }
+        if !names("apiVersion") {
+            return Err(Status::internal("Object 'apiVersion' is missing in 'object has no apiVersion field'"));
+        }
         decode::check_patched_type(&object, target.wanted)?;
     }
-    let conformed = match codec::conform(&mut object, target.schema) {
+    let conform = if shown.applied { codec::conform_applied } else { codec::conform };
+    let conformed = match conform(&mut object, target.schema) {
         Ok(conformed) => conformed,
         Err(error) => {
             let words = if shown.strategic.is_some() { error.converter_words() } else { error.to_string() };
@@ -227,10 +233,10 @@ fn conformed(shown: &Shown<'_>, target: &Target<'_>) -> Result<(Value, Vec<Strin
         }
     };
     decode::set_type(&mut object, target.wanted);
-    let mut unknown: Vec<String> = conformed.unknown_field_errors().collect();
-    if !target.typed {
-        unknown.sort_unstable();
-    }
+    let unknown = match target.typed {
+        true => conformed.unknown_field_errors().collect(),
+        false => decode::unknown_of_custom(&conformed),
+    };
     Ok((object, unknown))
 }
 
@@ -269,7 +275,7 @@ fn apply_to(
         let request = ApplyRequest { config, kind: wanted.kind, force };
         apply::apply(live, request, &writer).map_err(|error| error.to_status())
     };
-    let (mut object, _) = conformed(&Shown { patched: &merged, strategic: None }, target)?;
+    let (mut object, _) = conformed(&Shown { patched: &merged, strategic: None, applied: true }, target)?;
     if object.name().is_empty() {
         api::meta::metadata_mut(&mut object).insert("name".to_owned(), call.info.name.as_str().into());
     } else if object.name() != call.info.name {

@@ -137,7 +137,8 @@ fn check(row: &Resource, scale: &Value, live: &Value, is_put: bool) -> Result<()
     }
     let (given, uid) = (scale.uid(), live.uid());
     if !is_put && !given.is_empty() && given != uid {
-        let why = format!("Precondition failed: UID in precondition: {given}, UID in object meta: {uid}");
+        let key = format!("{}/{}", live.namespace(), live.name());
+        let why = super::stored_at::uid_differs(row, &key, given, uid);
         let resource = format!("{}/scale", row.plural);
         return Err(Status::conflict(&Subject { group: &row.group, resource: &resource, name: live.name() }, &why));
     }

@@ -82,11 +82,7 @@ pub async fn bind_pod(call: &mut Call<'_>, name: &str, binding: Value) -> Result
     let make = |call: &Call<'_>, mut pod: Value| -> Result<Value, Status> {
         let conflict = |why: String| Status::conflict(&Subject { group: "", resource: "pods/binding", name }, &why);
         if !binding.uid().is_empty() && binding.uid() != pod.uid() {
-            let why = format!(
-                "Precondition failed: UID in precondition: {}, UID in object meta: {}",
-                binding.uid(),
-                pod.uid()
-            );
+            let why = super::stored_at::uid_differs(&call.row, &call.key(name), binding.uid(), pod.uid());
             return Err(conflict(why));
         }
         if pod.is_deleting() {

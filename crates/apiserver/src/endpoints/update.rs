@@ -190,6 +190,10 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     let mut errors = metadata::validate_update(&new, &old);
     // Upstream's generic path and its strategies both look at metadata, so every error comes twice.
     errors.extend(errors.clone());
+    if row.custom.is_some() {
+        // and a third time where custom resources are validated, as if they were new
+        errors.extend(metadata::validate(&new, &row));
+    }
     errors.extend(metadata::validate_finalizers(&new, &row));
     // A patch sends no text, and so what it writes has no white space.
     let was = row.strategy.raw_field().and_then(|field| raw_text::spaced(&entry.json(), field));

@@ -177,6 +177,7 @@ pub async fn one(call: &Call<'_>, code: u16, entry: &Entry) -> Result<Answer, St
 pub fn one_value(call: &Call<'_>, code: u16, object: Value) -> Result<Answer, Status> {
     let value = match call.accept.form {
         Form::Object => object,
+        Form::PartialList if call.row.custom.is_some() => return Err(Status::plain(500, "", "content is not a list")),
         Form::PartialList => {
             let group =
                 if call.row.group.is_empty() { "core" } else { call.row.group.split('.').next().unwrap_or_default() };

@@ -288,3 +288,26 @@ fn defaults_obey_what_the_schema_says() {
             spec.validation.openAPIV3Schema.properties[e].properties[metadata].properties[labels].default: Invalid value: {"a b":"c"}: must result in valid metadata: metadata.labels: Invalid value: "a b": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"#]],
     );
 }
+
+/// As a real server said it.
+#[test]
+fn defaults_of_types_that_there_are_not() {
+    check(
+        json!({"a": {"type": "foo", "default": "q"}, "b": {"type": "string", "enum": ["z", "b"], "default": "q"}}),
+        expect![[r#"
+            spec.validation.openAPIV3Schema.properties[a].default: Invalid value: "string":  in body must be of type foo: "string"
+            spec.validation.openAPIV3Schema.properties[b].default: Unsupported value: "q": supported values: "z", "b"
+            spec.validation.openAPIV3Schema.properties[a].type: Unsupported value: "foo": supported values: "array", "boolean", "integer", "number", "object", "string""#]],
+    );
+    let kept = json!({"spec": {"preserveUnknownFields": true}});
+    let schema = json!({"schema": {"openAPIV3Schema": {"properties": {"a": {"type": "string", "default": "q"}}}}});
+    expect![[r#"
+        spec.preserveUnknownFields: Invalid value: true: cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead
+        spec.preserveUnknownFields: Invalid value: true: must be false in order to use defaults in the schema"#]].assert_eq(&created(PATH, &with(&definition(schema), kept)));
+    expect![[r#"
+        spec.versions[0].schema.openAPIV3Schema: Required value
+        spec.selectableFields: Invalid value: "": may only be set when `version.schema.openAPIV3Schema` is not included"#]].assert_eq(&created(
+        PATH,
+        &definition(json!({"schema": {"openAPIV3Schema": null}, "selectableFields": [{"jsonPath": ".spec.a"}]})),
+    ));
+}

@@ -2,8 +2,11 @@
 
 use crate::custom::rules::Rules;
 use api::field::{Error, ErrorList, Path, aggregate};
-use api::structural::{Node, validate as validate_value, validate_embedded, validate_resource};
+use api::structural::{Node, type_of, validate as validate_value, validate_embedded, validate_resource};
 use serde_json::{Value, json};
+
+/// The types that a schema may have.
+const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
 
 /// What is wrong with the defaults anywhere in a structural schema.
 pub(super) fn validate(schema: &Value, path: &Path) -> ErrorList {
@@ -14,6 +17,15 @@ pub(super) fn validate(schema: &Value, path: &Path) -> ErrorList {
 
 fn is_embedded(schema: &Value) -> bool {
     schema["x-kubernetes-embedded-resource"] == true
+}
+
+/// Whether anything in a schema has a default.
+pub(super) fn has_any(schema: &Value) -> bool {
+    let below = |name: &str| schema.get(name).is_some_and(has_any);
+    default_of(schema).is_some()
+        || below("items")
+        || below("additionalProperties")
+        || schema["properties"].as_object().into_iter().flatten().any(|(_, property)| has_any(property))
 }
 
 /// Upstream does not look into `additionalProperties`.
@@ -70,6 +82,12 @@ fn walk_meta<'v>(schema: &'v Value, keys: &mut Vec<&'v str>, path: &Path, errors
 
 /// One thing after the other: what is not well formed need not obey rules.
 fn check(schema: &Value, default: &Value, path: &Path, errors: &mut ErrorList) {
+    if let Some(other) = schema["type"].as_str().filter(|kind| !kind.is_empty() && !TYPES.contains(kind)) {
+        // that there is no such type is said elsewhere
+        let is = type_of(default);
+        errors.push(Error::type_invalid(path, is, format!(" in body must be of type {other}: {is:?}")));
+        return;
+    }
     // Patterns have been compiled by now; a schema that still does not compile is reported by others.
     let Ok(node) = Node::compile(schema) else { return };
     let mut found = ErrorList::new();

@@ -195,5 +195,13 @@ fn validate_preserve(definition: &At<'_, '_>, errors: &mut Vec<Error>) {
         let words =
             "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
         errors.push(spec.at("preserveUnknownFields").invalid(words));
+        let has_defaults = spec
+            .at("versions")
+            .items()
+            .any(|version| version.at("schema").at("openAPIV3Schema").value().is_some_and(defaults::has_any));
+        if has_defaults {
+            let words = "must be false in order to use defaults in the schema";
+            errors.push(spec.at("preserveUnknownFields").invalid(words));
+        }
     }
 }

@@ -187,8 +187,14 @@ pub(super) fn validate_json_path(path: &At<'_, '_>, errors: &mut ErrorList) -> b
 }
 
 fn validate_selectable(fields: &At<'_, '_>, schema: Option<&Value>, errors: &mut ErrorList) {
-    // Of a version without a schema it has been said that one is required.
-    let Some(schema) = schema else { return };
+    let Some(schema) = schema else {
+        if fields.items().next().is_some() {
+            errors.push(
+                fields.invalid_value("", "may only be set when `version.schema.openAPIV3Schema` is not included"),
+            );
+        }
+        return;
+    };
     let mut seen = BTreeSet::new();
     for field in fields.items() {
         let path = field.at("jsonPath");
