@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 /// The names of its jobs are eleven characters longer, and must still be labels.
 const MAX_NAME_CHARACTERS: usize = 52;
 
+/// The longest part of a time zone's name, in bytes (<https://data.iana.org/time-zones/theory.html#naming>).
+const MAX_ZONE_PART_BYTES: usize = 14;
+
 /// The strategy of cron jobs.
 #[derive(Debug)]
 pub(crate) struct CronJob;
@@ -36,10 +39,10 @@ impl Strategy for CronJob {
         let mut errors = ErrorList::new();
         let cron = At::root(object);
         let metadata = cron.at("metadata");
+        validate_spec(&cron.at("spec"), &At::named("spec", None), &mut errors);
         if metadata.at("name").len() > MAX_NAME_CHARACTERS {
             errors.push(metadata.at("name").invalid(names::max_length(MAX_NAME_CHARACTERS)));
         }
-        validate_spec(&cron.at("spec"), &At::named("spec", None), &mut errors);
         errors
     }
 
@@ -72,16 +75,28 @@ fn validate_time_zone(zone: &At, errors: &mut ErrorList) {
         errors.push(zone.invalid("timeZone must be nil or non-empty string"));
         return;
     }
+    let unknown = format!("unknown time zone {}", zone.str());
+    if !zone.str().split('/').all(is_zone_part) {
+        errors.push(zone.invalid(unknown));
+        return;
+    }
     if zone.str().eq_ignore_ascii_case("local") {
         let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
         errors.push(zone.invalid(detail));
     }
-    // what could lead out of the directory of zones is not looked for
-    if zone.str().contains("..") || zone.str().starts_with(['/', '\\']) {
-        errors.push(zone.invalid("time: invalid location name"));
-    } else if zone.str() != "Local" && !is_time_zone(zone.str()) {
-        errors.push(zone.invalid(format!("unknown time zone {}", zone.str())));
+    if zone.str() != "Local" && !is_time_zone(zone.str()) {
+        errors.push(zone.invalid(unknown));
     }
+}
+
+/// Whether a part of a time zone's name between slashes can be one: nothing that could lead out of the directory of
+/// zones, and none of the characters that only a rule of POSIX has.
+fn is_zone_part(part: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
+    !matches!(part, "" | "." | "..")
+        && part.len() <= MAX_ZONE_PART_BYTES
+        && !part.starts_with('-')
+        && part.chars().all(fine)
 }
 
 /// `validateCronJobSpec`

@@ -37,11 +37,13 @@ impl Strategy for ReplicaSet {
         errors
     }
 
+    /// Upstream looks at the whole twice here, as its causes show.
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         if update.subresource == Some(Subresource::Status) {
             return validate_status(update.new);
         }
         let mut errors = self.validate(update.new);
+        errors.extend(self.validate(update.new));
         validate_selector_kept(update.new, update.old, &mut errors);
         errors
     }

@@ -1,9 +1,8 @@
 //! What of the pod template of a job may change, and when.
 
+use super::batch::{JOBS, indexed, template};
 use super::*;
 use expect_test::{Expect, expect};
-
-const JOBS: &str = "batch/v1/jobs";
 
 /// A job in this state, whose template changes so.
 fn changed(suspend: bool, status: Value, change: Value, want: Expect) {
@@ -67,4 +66,34 @@ fn a_job_without_pods_asks_for_others() {
         spec.template: field is immutable
         spec.template.spec: field is immutable"#]],
     );
+}
+
+/// A job that selects its pods itself.
+fn selecting(selector: Value) -> Value {
+    let suspended = json!({"suspend": true, "template": template(), "selector": selector});
+    json!({"metadata": {"name": "x", "uid": "u-1"}, "spec": suspended})
+}
+
+#[test]
+fn what_ties_pods_to_their_job_stays() {
+    assert_eq!(created(JOBS, &selecting(json!({"matchLabels": {"job-name": "x"}}))), "ok");
+    expect![[r#"spec.selector: Invalid value: {"matchLabels":{"a":"b","batch.kubernetes.io/controller-uid":"u-1"}}: `selector` not auto-generated"#]].assert_eq(&created(JOBS, &selecting(json!({"matchLabels": {"a": "b"}}))));
+    expect![[r#"
+        spec.selector: Required value
+        spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`"#]]
+    .assert_eq(&created(JOBS, &json!({"spec": {"manualSelector": true, "template": template()}})));
+    let old = prepared(JOBS, &selecting(json!({})));
+    let labels = |labels: Value| json!({"spec": {"template": {"metadata": {"labels": labels}}}});
+    let renamed = labels(json!({"batch.kubernetes.io/job-name": "y", "job-name": null}));
+    expect![[r#"
+        spec.template.metadata.labels[job-name]: Required value: must be 'x'
+        spec.template.metadata.labels[batch.kubernetes.io/job-name]: Invalid value: {"a":"b","batch.kubernetes.io/controller-uid":"u-1","batch.kubernetes.io/job-name":"y","controller-uid":"u-1"}: must be 'x'"#]].assert_eq(&updated(JOBS, &old, &renamed));
+    let unprefixed = json!({"batch.kubernetes.io/job-name": null, "batch.kubernetes.io/controller-uid": null});
+    let by_uid = json!({"batch.kubernetes.io/controller-uid": null, "controller-uid": "u-1"});
+    let of_old = with(&with(&old, labels(unprefixed)), json!({"spec": {"selector": {"matchLabels": by_uid}}}));
+    assert_eq!(updated(JOBS, &of_old, &json!({"spec": {"parallelism": 2}})), "ok");
+    // More pods have longer names.
+    let long =
+        with(&indexed(json!({"completions": 5, "parallelism": 5})), json!({"metadata": {"name": "j".repeat(61)}}));
+    expect![[r#"metadata.name: Invalid value: "jjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjj": will not able to create pod with invalid DNS label: jjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjj-10"#]].assert_eq(&updated(JOBS, &long, &json!({"spec": {"completions": 11, "parallelism": 11}})));
 }

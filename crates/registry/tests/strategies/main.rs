@@ -5,6 +5,7 @@
 mod addresses;
 mod admission;
 mod batch;
+mod cron_jobs;
 mod defaults;
 mod definitions;
 mod devices;

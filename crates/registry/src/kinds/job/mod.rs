@@ -66,15 +66,11 @@ impl Strategy for Job {
 
     fn validate(&self, object: &Value) -> ErrorList {
         let mut errors = ErrorList::new();
-        let job = At::root(object);
-        let spec = job.at("spec");
-        validate::validate_generated_selector(&job, &mut errors);
-        validate_job_spec(&spec, &mut errors);
-        validate::validate_selector(&spec, &mut errors);
-        validate::validate_hostnames(&job, &mut errors);
+        validate::validate_job(&At::root(object), true, &mut errors);
         errors
     }
 
+    /// An update is also looked at as a new job would be, but for labels that jobs of old do not have.
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         let (new, old) = (At::root(update.new), At::root(update.old));
         if update.subresource == Some(Subresource::Status) {
@@ -82,6 +78,7 @@ impl Strategy for Job {
         }
         let mut errors = ErrorList::new();
         let (spec, old_spec) = (new.at("spec"), old.at("spec"));
+        validate::validate_job(&new, has_prefixed_labels(&old_spec), &mut errors);
         validate_job_spec(&spec, &mut errors);
         validate::validate_selector(&spec, &mut errors);
         validate::validate_completions(&spec, &old_spec, &mut errors);
@@ -120,6 +117,14 @@ impl Strategy for Job {
         let succeeded = At::root(object).at("status").at("succeeded").int().unwrap_or(0);
         vec![("status.successful".into(), succeeded.to_string())]
     }
+}
+
+/// Whether the pods of a job carry the labels that Kubernetes' own prefix marks.
+fn has_prefixed_labels(spec: &At) -> bool {
+    let template = spec.at("template");
+    let metadata = template.at("metadata");
+    let labels = metadata.at("labels");
+    labels.key(UID_LABEL).exists() && labels.key(NAME_LABEL).exists()
 }
 
 /// Above these, indexes that fail may be too many to be written down.

@@ -9,7 +9,7 @@ use crate::labels::{LABEL_SELECTOR, selector_matches, validate_label_selector};
 use crate::object::validate_immutable;
 use crate::pod::validate_pod_template;
 use api::field::{Error, ErrorList};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Pods that an Indexed job may run at once.
 const MAX_INDEXED_PARALLELISM: i64 = 100_000;
@@ -19,44 +19,45 @@ const MANY_FAILED_INDEXES: i64 = 10_000;
 /// The longest name of a controller, in bytes.
 const MAX_MANAGED_BY_BYTES: usize = 63;
 
-/// `ValidateGeneratedSelector`
-pub(super) fn validate_generated_selector(job: &At, errors: &mut ErrorList) {
+/// `ValidateJob`
+pub(super) fn validate_job(job: &At, prefixed: bool, errors: &mut ErrorList) {
+    validate_generated_selector(job, prefixed, errors);
+    let spec = job.at("spec");
+    validate_job_spec(&spec, errors);
+    validate_selector(&spec, errors);
+    validate_hostnames(job, errors);
+}
+
+/// `validateGeneratedSelector`. Jobs of old have no labels with a prefix.
+fn validate_generated_selector(job: &At, prefixed: bool, errors: &mut ErrorList) {
     let (spec, metadata) = (job.at("spec"), job.at("metadata"));
-    if spec.at("manualSelector").bool() || !spec.at("selector").exists() {
-        return;
-    }
-    let uid = metadata.at("uid");
-    if uid.is_empty() {
+    let (selector, uid, name) = (spec.at("selector"), metadata.at("uid"), metadata.at("name"));
+    if spec.at("manualSelector").bool() || !selector.exists() || uid.is_empty() {
         return;
     }
     let template = spec.at("template");
     let template_metadata = template.at("metadata");
     let labels = template_metadata.at("labels");
-    let own = [
-        (OLD_UID_LABEL, uid.str()),
-        (UID_LABEL, uid.str()),
-        (OLD_NAME_LABEL, metadata.at("name").str()),
-        (NAME_LABEL, metadata.at("name").str()),
-    ];
+    let own =
+        [(OLD_UID_LABEL, uid.str()), (OLD_NAME_LABEL, name.str()), (UID_LABEL, uid.str()), (NAME_LABEL, name.str())];
+    let own = if prefixed { &own[..] } else { &own[..2] };
     for (label, value) in own {
         let at = labels.key(label);
         if !at.exists() {
             errors.push(at.required(&format!("must be '{value}'")));
-        } else if at.str() != value {
+        } else if at.str() != *value {
             let labels = labels.value().cloned().unwrap_or(Value::Null);
             errors.push(Error::invalid(&at.path(), labels, format!("must be '{value}'")));
         }
     }
-    let selector = spec.at("selector");
-    let exact = selector.at("matchLabels");
-    let generated = exact.len() == 1 && exact.key(UID_LABEL).str() == uid.str();
-    if !generated || !selector.at("matchExpressions").is_empty() {
+    let own: Map<String, Value> = own.iter().map(|(label, value)| ((*label).to_owned(), (*value).into())).collect();
+    if selector.value().is_some_and(|selector| !selector_matches(selector, &own.into())) {
         errors.push(selector.invalid_struct(LABEL_SELECTOR, "`selector` not auto-generated"));
     }
 }
 
 /// The pods of an Indexed job are called by the job's name and their index on the network: the longest must be a label.
-pub(super) fn validate_hostnames(job: &At, errors: &mut ErrorList) {
+fn validate_hostnames(job: &At, errors: &mut ErrorList) {
     let (spec, metadata) = (job.at("spec"), job.at("metadata"));
     let completions = spec.at("completions").int().unwrap_or(0);
     if spec.at("completionMode").str() != "Indexed" || completions <= 0 {
@@ -72,18 +73,17 @@ pub(super) fn validate_hostnames(job: &At, errors: &mut ErrorList) {
 /// The selector must select the job's own pods.
 pub(super) fn validate_selector(spec: &At, errors: &mut ErrorList) {
     let selector = spec.at("selector");
-    if !selector.exists() {
+    if selector.exists() {
+        validate_label_selector(&selector, errors);
+    } else {
         errors.push(selector.required(""));
-        return;
     }
-    validate_label_selector(&selector, errors);
     let template = spec.at("template");
     let metadata = template.at("metadata");
     let labels = metadata.at("labels");
-    let (Some(selector), labels_value) = (selector.value(), labels.value().unwrap_or(&Value::Null)) else {
-        return;
-    };
-    if !selector_matches(selector, labels_value) {
+    // None selects nothing.
+    let selected = |selector| selector_matches(selector, labels.value().unwrap_or(&Value::Null));
+    if !selector.value().is_some_and(selected) {
         errors.push(labels.invalid("`selector` does not match template `labels`"));
     }
 }

@@ -58,11 +58,13 @@ impl Strategy for PersistentVolume {
         errors
     }
 
+    /// Upstream looks at the whole twice here, as its causes show.
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
         if update.subresource == Some(Subresource::Status) {
             return ErrorList::new();
         }
         let mut errors = self.validate(update.new);
+        errors.extend(self.validate(update.new));
         let (new, old) = (At::root(update.new), At::root(update.old));
         validate_change(&new, &old, &mut errors);
         errors
