@@ -23,7 +23,7 @@ mod versions;
 
 pub use configuration::{ApplyRequest, apply, merge_configuration};
 pub use conflict::{ApplyError, Conflict};
-pub use managed::retain_timestamps;
+pub use managed::{managed_fields_defect, retain_timestamps};
 pub use manager_name::{MAX_MANAGER_BYTES, manager_from_user_agent, validate_manager};
 pub use reset::{reset_fields, reset_fields_of_custom};
 pub use track::update_managed_fields;

@@ -275,3 +275,31 @@ async fn mutating_webhooks_patch_in_the_version_that_they_know() {
     assert_eq!(made["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 55);
     server.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn managed_fields_that_admission_has_broken_are_put_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    let hook = Hook::start(|_, _| {
+        let remove = |field: &str| json!({"op": "remove", "path": format!("/metadata/managedFields/0/{field}")});
+        hook::patch(&json!([remove("apiVersion"), remove("fieldsV1"), remove("fieldsType")]))
+    })
+    .await;
+    make(&admin, "mutatingwebhookconfigurations", webhook("m.example.com", &hook, "/", "configmaps", json!({}))).await;
+    let words = "299 - \".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated \
+        mutating admission controller; please fix your requests: apiVersion must not be empty\"";
+    let one = format!("{MAPS}/m");
+    let change = json!({"data": {"a": "2"}}).to_string();
+    for (method, path, kind, body) in
+        [(Method::POST, MAPS, JSON, map("m", json!({"a": "1"}))), (Method::PATCH, &*one, MERGE, change)]
+    {
+        let answer = call(&admin, method, path, kind, body).await;
+        assert_eq!(answer.headers()["warning"], words);
+        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        let object: Value = serde_json::from_slice(&text).unwrap();
+        let entry = &object["metadata"]["managedFields"][0];
+        assert_eq!((&entry["apiVersion"], &entry["fieldsV1"]["f:data"]["f:a"]), (&json!("v1"), &json!({})));
+    }
+    server.shutdown().await;
+}

@@ -126,11 +126,33 @@ pub(super) fn take(object: &mut Value) -> Option<Value> {
 
 /// Whether a list can be read at all: what [`decode`] finds out, without the work.
 pub(super) fn is_readable(list: &[Value]) -> bool {
-    list.iter().all(|entry| {
-        let text = |key: &str| entry.get(key).and_then(Value::as_str);
-        text("fieldsType") == Some("FieldsV1")
-            && matches!(text("operation"), Some("Apply" | "Update"))
-            && entry.get("fieldsV1").is_none_or(|fields| Set::check(fields).is_ok())
+    defect(list).is_none()
+}
+
+/// Why the `managedFields` of an object cannot be read, in upstream's words.
+pub fn managed_fields_defect(object: &Value) -> Option<String> {
+    object.metadata().get("managedFields").and_then(Value::as_array).and_then(|list| defect(list))
+}
+
+fn defect(list: &[Value]) -> Option<String> {
+    list.iter().enumerate().find_map(|(index, entry)| {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
+        let fields_type = text("fieldsType");
+        if !matches!(text("operation"), "Apply" | "Update") {
+            return Some("operation must be `Apply` or `Update`".to_owned());
+        }
+        if text("apiVersion").is_empty() {
+            return Some("apiVersion must not be empty".to_owned());
+        }
+        if fields_type.is_empty() {
+            return Some(format!("missing fieldsType in managed fields entry {index}"));
+        }
+        if fields_type != "FieldsV1" {
+            return Some(format!("invalid fieldsType {fields_type:?} in managed fields entry {index}"));
+        }
+        // Upstream shows the whole entry here, in Go's form.
+        let error = entry.get("fieldsV1").and_then(|fields| Set::check(fields).err())?;
+        Some(format!("error decoding versioned set: error decoding set: {error}"))
     })
 }
 

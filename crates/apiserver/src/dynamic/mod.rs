@@ -80,7 +80,8 @@ pub async fn admit(api: &Arc<Api>, attributes: &mut Attributes<'_>) -> Result<Op
     if configuration.mutating.is_empty() && configuration.mutating_webhooks.is_empty() || !concerns(attributes) {
         return Ok(None);
     }
-    let mut seen = Reinvocation { configuration, seen: Vec::new() };
+    let managed_fields = attributes.object["metadata"]["managedFields"].clone();
+    let mut seen = Reinvocation { configuration, seen: Vec::new(), managed_fields };
     // Boxed: every write holds room for the state of this, and in most clusters none comes here.
     let changed = Box::pin(pass(api, attributes, &mut seen, true)).await?;
     Ok(changed.then_some(seen))
@@ -90,6 +91,8 @@ pub async fn admit(api: &Arc<Api>, attributes: &mut Attributes<'_>) -> Result<Op
 pub struct Reinvocation {
     configuration: Arc<Configuration>,
     seen: Vec<(String, Value)>,
+    /// As they were before anybody was asked.
+    managed_fields: Value,
 }
 
 /// Asks those again who want to be asked again, if the object has changed since.
@@ -97,7 +100,19 @@ pub struct Reinvocation {
 /// # Errors
 /// What refused it.
 pub async fn reinvoke(api: &Arc<Api>, attributes: &mut Attributes<'_>, mut last: Reinvocation) -> Result<(), Status> {
-    Box::pin(pass(api, attributes, &mut last, false)).await.map(|_| ())
+    Box::pin(pass(api, attributes, &mut last, false)).await?;
+    mend_managed_fields(attributes, last.managed_fields);
+    Ok(())
+}
+
+/// Puts back `managedFields` that admission has left in a state in which nobody can read them.
+fn mend_managed_fields(attributes: &mut Attributes<'_>, before: Value) {
+    let Some(defect) = api::apply::managed_fields_defect(&attributes.object) else { return };
+    attributes.object["metadata"]["managedFields"] = before;
+    attributes.warnings.push(format!(
+        ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating \
+         admission controller; please fix your requests: {defect}"
+    ));
 }
 
 async fn pass(
