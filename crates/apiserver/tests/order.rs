@@ -80,3 +80,46 @@ async fn admission_that_may_change_an_object_sees_it_before_it_has_a_name() {
     assert_eq!(refused, want);
     server.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_makes_an_object_by_put_or_apply_must_be_allowed_to_create_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    let changes = json!({"metadata": {"name": "c"}, "rules": [{"apiGroups": ["", "coordination.k8s.io"],
+        "resources": ["leases", "configmaps"], "verbs": ["update", "patch"]}]});
+    let bound = json!({"metadata": {"name": "c"}, "subjects": [{"kind": "User", "name": "changer"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "c"}});
+    for (plural, object) in [("clusterroles", changes), ("clusterrolebindings", bound)] {
+        assert_eq!(send(&admin, Method::POST, &format!("{RBAC}/{plural}"), JSON, object.to_string()).await.0, 201);
+    }
+    let changer = server.service(UserInfo::new("changer", &[]));
+    let lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases/l";
+    let map = "/api/v1/namespaces/default/configmaps/m?fieldManager=m";
+    let apply = "application/apply-patch+yaml";
+    let lease_body = json!({"metadata": {"name": "l"}, "spec": {}}).to_string();
+    let map_body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}}).to_string();
+    let invalid = json!({"metadata": {"name": "l"}, "spec": {"leaseDurationSeconds": -1}}).to_string();
+    assert_eq!(
+        words(send(&changer, Method::PUT, lease, JSON, lease_body.clone()).await),
+        r#"403 leases.coordination.k8s.io "l" is forbidden: User "changer" cannot create resource "leases" in API group "coordination.k8s.io" in the namespace "default""#
+    );
+    assert_eq!(
+        words(send(&changer, Method::PATCH, map, apply, map_body.clone()).await),
+        r#"403 configmaps "m" is forbidden: User "changer" cannot create resource "configmaps" in API group "" in the namespace "default""#
+    );
+    // after what is wrong with it
+    assert!(words(send(&changer, Method::PUT, lease, JSON, invalid).await).starts_with("422 Lease"));
+    for (method, path, kind, body, code) in
+        [(Method::PUT, lease, JSON, lease_body, 200), (Method::PATCH, map, apply, map_body, 200)]
+    {
+        assert_eq!(send(&admin, method.clone(), path, kind, body.clone()).await.0, 201);
+        let version = send(&admin, Method::GET, lease, JSON, "").await.1["metadata"]["resourceVersion"].clone();
+        let mut object: Value = serde_json::from_str(&body).unwrap();
+        if method == Method::PUT {
+            object["metadata"]["resourceVersion"] = version;
+        }
+        assert_eq!(send(&changer, method, path, kind, object.to_string()).await.0, code);
+    }
+    server.shutdown().await;
+}

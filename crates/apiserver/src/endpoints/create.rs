@@ -7,12 +7,14 @@ use super::{options, page, view};
 use crate::answer::{self, Answer};
 use crate::cache::Entry;
 use crate::call::Call;
+use crate::chain::Decision;
 use crate::conversion;
 use crate::decode::{self, Wanted};
 use crate::metadata;
 use crate::owner_references::{self, Moment};
 use crate::quota;
 use crate::raw_text;
+use crate::request::RequestInfo;
 use crate::services::Allocation;
 use api::meta::{ObjectMeta, metadata_mut};
 use api::status::Status;
@@ -167,6 +169,7 @@ async fn attempt_create(call: &mut Call<'_>, given: &str, mut object: Value) -> 
         return Err(Status::invalid(&call.kind_subject(&name), &errors));
     }
     call.warnings.extend(row.strategy.warnings(&object, None));
+    check_may_create(call, &name)?;
     let object = admit(call, given, Question::create(Phase::Validating), object).await?;
     let charge = quota::charge(call, "", &object, &Value::Null).await?;
     let mut object = object;
@@ -177,6 +180,18 @@ async fn attempt_create(call: &mut Call<'_>, given: &str, mut object: Value) -> 
         Err(_) => quota::refund(call, charge).await,
     }
     written
+}
+
+/// Who makes an object by an update or an apply must be allowed to create it: the request was authorized as what it is.
+fn check_may_create(call: &Call<'_>, name: &str) -> Result<(), Status> {
+    if call.info.verb == "create" {
+        return Ok(());
+    }
+    let info = RequestInfo { verb: "create".to_owned(), name: name.to_owned(), ..call.info.clone() };
+    match call.api.chain.authorizer.authorize(call.user, &info) {
+        Decision::Allow(_) => Ok(()),
+        Decision::Deny(why) | Decision::NoOpinion(why) => Err(crate::authz::forbidden(call.user, &info, &why)),
+    }
 }
 
 /// Writes what has passed every check, unless it is a dry run.
