@@ -28,7 +28,7 @@ impl Strategy for RuntimeClass {
     }
 
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
-        let mut errors = ErrorList::new();
+        let mut errors = self.validate(update.new);
         let (new, old) = (At::root(update.new), At::root(update.old));
         validate_immutable(&new.at("handler"), &old.at("handler"), &mut errors);
         errors

@@ -36,7 +36,7 @@ impl Strategy for StorageClass {
     }
 
     fn validate_update(&self, update: Update<'_>) -> ErrorList {
-        let mut errors = ErrorList::new();
+        let mut errors = self.validate(update.new);
         let (new, old) = (At::root(update.new), At::root(update.old));
         for field in ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"] {
             validate_immutable(&new.at(field), &old.at(field), &mut errors);

@@ -266,3 +266,25 @@ fn some_kinds_put_metadata_back_where_the_status_is_written() {
     assert_eq!(after("apps/v1/deployments", Some(Subresource::Status)), labels_only);
     assert_eq!(after("batch/v1/jobs", Some(Subresource::Status)), changed);
 }
+
+#[test]
+fn changed_classes_are_looked_at_as_new_ones() {
+    let class = json!({"provisioner": "a.b/c"});
+    let topologies = json!({"allowedTopologies": [{"matchLabelExpressions": [{"key": "a", "values": []}]}]});
+    expect!["allowedTopologies[0].matchLabelExpressions[0].values: Required value"].assert_eq(&updated(
+        "storage.k8s.io/v1/storageclasses",
+        &class,
+        &topologies,
+    ));
+    let policy = json!({"reclaimPolicy": "Shred"});
+    expect![[r#"
+        reclaimPolicy: Unsupported value: "Shred": supported values: "Delete", "Retain"
+        reclaimPolicy: Invalid value: "Shred": field is immutable"#]]
+    .assert_eq(&updated("storage.k8s.io/v1/storageclasses", &class, &policy));
+    let overhead = json!({"overhead": {"podFixed": {"cpu": "-1"}}});
+    expect![[r#"overhead.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0"#]].assert_eq(&updated(
+        "node.k8s.io/v1/runtimeclasses",
+        &json!({"handler": "h"}),
+        &overhead,
+    ));
+}
