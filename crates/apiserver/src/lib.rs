@@ -15,6 +15,7 @@ pub mod cache;
 mod call;
 pub mod chain;
 mod compress;
+mod connect;
 mod conversion;
 mod deadline;
 mod decode;

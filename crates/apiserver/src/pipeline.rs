@@ -4,11 +4,10 @@ use crate::accept;
 use crate::answer::{self, Answer};
 use crate::body::RequestBody;
 use crate::call::Call;
-use crate::chain::{Authenticated, Decision, Operation};
+use crate::chain::{Authenticated, Decision};
 use crate::compress;
 use crate::deadline;
 use crate::endpoints;
-use crate::endpoints::asked::{self, Phase, Question};
 use crate::pretty;
 use crate::request::RequestInfo;
 use crate::server::Api;
@@ -20,7 +19,6 @@ use futures::FutureExt;
 use http::{HeaderMap, Request, header};
 use registry::Resource;
 use rustls_pki_types::CertificateDer;
-use serde_json::Value;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -218,7 +216,7 @@ async fn serve(
     }
     if is_connection(&info) {
         parts.headers = headers.clone();
-        return Box::pin(connect(&mut call, Request::from_parts(parts, body))).await;
+        return Box::pin(crate::connect::connect(&mut call, Request::from_parts(parts, body))).await;
     }
     if let Err(status) = accepted {
         return endpoints::error(&status);
@@ -274,20 +272,4 @@ pub(crate) fn offer_of(info: &RequestInfo, row: &Resource) -> accept::Offer {
 
 pub(crate) fn accept_header(headers: &HeaderMap) -> &str {
     headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-/// Logs, exec, attach, port-forward, proxy: Connect admission, then the connector.
-async fn connect(call: &mut Call<'_>, request: Request<RequestBody>) -> Answer {
-    if call.info.subresource != "log" {
-        let old = endpoints::page::entry(call, &call.info.name).map_or(Value::Null, |entry| entry.value());
-        let subresource = call.info.subresource.clone();
-        let question =
-            Question { operation: Operation::Connect, subresource: &subresource, old: &old, phase: Phase::Both };
-        let name = call.info.name.clone();
-        if let Err(status) = asked::admit(call, &name, question, Value::Null).await {
-            return endpoints::error(&status);
-        }
-    }
-    let connecting = call.api.chain.connector.connect(request, call.info, call.user);
-    connecting.await.unwrap_or_else(|status| endpoints::error(&status))
 }

@@ -123,3 +123,28 @@ async fn who_makes_an_object_by_put_or_apply_must_be_allowed_to_create_it() {
     }
     server.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_runs_something_in_a_pod_must_be_allowed_to_create_that_by_get_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    let reads = json!({"metadata": {"name": "c"}, "rules": [{"apiGroups": [""], "verbs": ["get"],
+        "resources": ["pods/exec", "pods/attach", "pods/portforward", "pods/log"]}]});
+    let bound = json!({"metadata": {"name": "c"}, "subjects": [{"kind": "User", "name": "reader"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "c"}});
+    for (plural, object) in [("clusterroles", reads), ("clusterrolebindings", bound)] {
+        assert_eq!(send(&admin, Method::POST, &format!("{RBAC}/{plural}"), JSON, object.to_string()).await.0, 201);
+    }
+    let reader = server.service(UserInfo::new("reader", &[]));
+    let get = async |service: &InProcess, part: &str| {
+        let path = format!("/api/v1/namespaces/default/pods/p/{part}?command=ls");
+        words(send(service, Method::GET, &path, JSON, "").await)
+    };
+    for part in ["exec", "attach", "portforward"] {
+        assert_eq!(get(&reader, part).await, r#"403 pods "p" is forbidden: "#);
+        assert_eq!(get(&admin, part).await, r#"404 pods "p" not found"#);
+    }
+    assert_eq!(get(&reader, "log").await, r#"404 pods "p" not found"#);
+    server.shutdown().await;
+}
