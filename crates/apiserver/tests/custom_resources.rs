@@ -79,6 +79,10 @@ async fn nulls_are_pruned_where_they_are_decoded() {
     assert_eq!((code, causes(&refused)), (422, vec![("spec.a", words)]));
     let (code, refused) =
         send(&admin, Method::POST, DOORS, JSON, door("e", json!({"kind": "", "list": [], "map": {}}))).await;
+    let large = json!({"n": 9_223_372_036_854_775_808_u64});
+    let (_, not_whole) = send(&admin, Method::POST, DOORS, JSON, door("e", large)).await;
+    let words = r#"Invalid value: "number": spec.n in body must be of type integer: "number""#;
+    assert_eq!(causes(&not_whole)[0], ("spec.n", words));
     let expected = vec![
         ("spec.kind", r#"Unsupported value: "": supported values: "z", "b""#),
         ("spec.list", "Invalid value: 0: spec.list in body should have at least 1 items"),

@@ -151,6 +151,15 @@ async fn custom_resources_scale_by_their_own_path_and_stay_in_their_scope() {
     assert_eq!(entry["fieldsV1"], json!({"f:spec": {"f:leaves": {}}}), "{entry}");
     assert_eq!((&entry["apiVersion"], &entry["subresource"]), (&json!("example.com/v1"), &json!("scale")));
 
+    // where nobody owns the replicas, an update through the scale does not begin to
+    let other = json!({"apiVersion": "example.com/v1", "kind": "Door", "metadata": {"name": "b"}, "spec": {"wide": 1}});
+    assert_eq!(say(&admin, Method::POST, DOORS, JSON, other).await.0, 201);
+    let (code, _) =
+        say(&admin, Method::PATCH, &format!("{DOORS}/b/scale"), MERGE, json!({"spec": {"replicas": 2}})).await;
+    let (_, object) = send(&admin, Method::GET, &format!("{DOORS}/b"), JSON, "").await;
+    let managers = object["metadata"]["managedFields"].as_array().unwrap();
+    assert_eq!((code, &object["spec"]["leaves"], managers.len()), (200, &json!(2), 1), "{object}");
+
     let (code, refused) = say(&admin, Method::PATCH, &format!("{DOORS}/a"), MERGE, json!({"kind": "Gate"})).await;
     let message = r#"Gate.example.com "a" is invalid: kind: Invalid value: "Gate": must be Door"#;
     assert_eq!((code, &refused["message"]), (422, &json!(message)));

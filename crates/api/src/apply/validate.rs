@@ -4,7 +4,7 @@
 use super::typed::{Shape, Typed, list_element};
 use crate::fieldset::PathElement;
 use crate::patch::go_text;
-use crate::schema::{Kind, ListType};
+use crate::schema::{Kind, ListType, Origin};
 use serde_json::Value;
 
 /// All that is wrong with `value`, as one text; `None` when nothing is.
@@ -42,6 +42,8 @@ fn accepts(typed: Typed<'_>) -> Accepts {
         Kind::String | Kind::Bytes | Kind::Duration => Accepts::Text,
         Kind::Int32 | Kind::Int64 | Kind::Number => Accepts::Numeric,
         Kind::Bool => Accepts::Boolean,
+        // a custom resource's own schema says no more, and validation has the better words
+        Kind::IntOrString if schema.origin == Origin::Structural => Accepts::Anything,
         Kind::Quantity | Kind::Time | Kind::MicroTime | Kind::IntOrString => Accepts::Scalar,
         Kind::Json => Accepts::Anything,
     }

@@ -104,6 +104,9 @@ pub fn type_of(value: &Value) -> &'static str {
     }
 }
 
+/// Above it not every whole number has a float64 of its own (`swag.IsFloat64AJSONInteger`).
+const MAX_JSON_INTEGER: f64 = 9_007_199_254_740_991.0;
+
 fn check_type(node: &Node, value: &Value, path: &str, found: &mut Outcome) {
     let types: &[JsonType] = match (node.int_or_string, &node.kind) {
         (true, _) => &[JsonType::Integer, JsonType::String],
@@ -123,7 +126,7 @@ fn check_type(node: &Node, value: &Value, path: &str, found: &mut Outcome) {
         return;
     }
     let is = type_of(value);
-    let whole = value.as_f64().is_some_and(|n| n.fract() == 0.0);
+    let whole = value.as_f64().is_some_and(|n| n.fract() == 0.0 && n.abs() <= MAX_JSON_INTEGER);
     let fits = names.contains(&is)
         || (is == "number" && whole && types.contains(&JsonType::Integer))
         || (is == "integer" && types.contains(&JsonType::Number));
@@ -135,7 +138,12 @@ fn check_type(node: &Node, value: &Value, path: &str, found: &mut Outcome) {
     let textual = matches!(value, Value::String(_) | Value::Array(_));
     if !node.format.is_empty() && !textual {
         // kube-openapi compares formats where types differ; a value of no format has the empty one.
-        found.push(wrong(&node.format, ""));
+        let format = match value {
+            Value::Number(number) if number.as_i64().is_none() => "float64",
+            Value::Number(_) => "int64",
+            _ => "",
+        };
+        found.push(wrong(&node.format, format));
     } else if !(textual && !numeric && !node.format.is_empty()) {
         found.push(wrong(&wanted, is));
     }

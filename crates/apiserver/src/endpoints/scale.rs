@@ -39,7 +39,7 @@ pub async fn get(call: &mut Call<'_>) -> Result<Answer, Status> {
 /// The Scale of an object in the client's form. Those of custom resources have the columns of their object, as upstream has it.
 fn shown(call: &mut Call<'_>, object: &Value) -> Result<Answer, Status> {
     let scale = scale_of(&call.row, object)?;
-    if call.row.custom.is_none() && call.accept.form == Form::Table {
+    if call.accept.form == Form::Table {
         let printer = registry::columns::of_scale();
         call.row = Arc::new(Resource { printer, ..(*call.row).clone() });
     }
@@ -171,10 +171,13 @@ pub async fn write(call: &mut Call<'_>) -> Result<Answer, Status> {
                 metadata_mut(&mut object).insert(insisted.to_owned(), value.clone());
             }
         }
+        let replicas = Replicas::of(&row);
         if made.tracked {
-            scale_managers::put(&mut object, &scale, &Replicas::of(&row));
+            scale_managers::put(&mut object, &scale, &replicas);
         }
-        Ok(Made { object, tracked: made.tracked })
+        // A Scale that shows no owners is one without managedFields, which an update does not begin to track.
+        let tracked = made.tracked || scale_managers::of_scale(live, &replicas).is_empty();
+        Ok(Made { object, tracked })
     };
     let name = call.info.name.clone();
     let change = Change { name, subresource: Some(Subresource::Scale), make: &make, creates: false, is_put };

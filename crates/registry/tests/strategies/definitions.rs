@@ -302,8 +302,8 @@ fn defaults_of_types_that_there_are_not() {
     let kept = json!({"spec": {"preserveUnknownFields": true}});
     let schema = json!({"schema": {"openAPIV3Schema": {"properties": {"a": {"type": "string", "default": "q"}}}}});
     expect![[r#"
-        spec.preserveUnknownFields: Invalid value: true: cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead
-        spec.preserveUnknownFields: Invalid value: true: must be false in order to use defaults in the schema"#]].assert_eq(&created(PATH, &with(&definition(schema), kept)));
+        spec.preserveUnknownFields: Invalid value: true: must be false in order to use defaults in the schema
+        spec.preserveUnknownFields: Invalid value: true: cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"#]].assert_eq(&created(PATH, &with(&definition(schema), kept)));
     expect![[r#"
         spec.versions[0].schema.openAPIV3Schema: Required value
         spec.selectableFields: Invalid value: "": may only be set when `version.schema.openAPIV3Schema` is not included"#]].assert_eq(&created(

@@ -192,9 +192,6 @@ fn validate_approval(new: &At<'_, '_>, old: Option<&At<'_, '_>>, errors: &mut Er
 fn validate_preserve(definition: &At<'_, '_>, errors: &mut Vec<Error>) {
     let spec = definition.at("spec");
     if spec.at("preserveUnknownFields").bool() {
-        let words =
-            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
-        errors.push(spec.at("preserveUnknownFields").invalid(words));
         let has_defaults = spec
             .at("versions")
             .items()
@@ -203,5 +200,8 @@ fn validate_preserve(definition: &At<'_, '_>, errors: &mut Vec<Error>) {
             let words = "must be false in order to use defaults in the schema";
             errors.push(spec.at("preserveUnknownFields").invalid(words));
         }
+        let words =
+            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
+        errors.push(spec.at("preserveUnknownFields").invalid(words));
     }
 }
