@@ -13,6 +13,7 @@ pub mod list;
 pub mod options;
 pub mod ownership;
 pub mod page;
+mod param_permission;
 pub mod patch;
 mod scale;
 mod scale_managers;

@@ -3,7 +3,7 @@
 use super::asked::{Phase, Question, admit, named};
 use super::fit::{self, Write};
 use super::ownership::track;
-use super::{options, page, view};
+use super::{options, page, param_permission, view};
 use crate::answer::{self, Answer};
 use crate::cache::Entry;
 use crate::call::Call;
@@ -164,6 +164,9 @@ async fn attempt_create(call: &mut Call<'_>, given: &str, mut object: Value) -> 
     let mut errors = metadata::validate(&object, &row);
     errors.extend(metadata::validate_finalizers(&object, &row));
     errors.extend(row.strategy.validate(&object));
+    if errors.is_empty() {
+        errors.extend(param_permission::check(call, &object, &Value::Null));
+    }
     let name = object.name().to_owned();
     if !errors.is_empty() {
         return Err(Status::invalid(&call.kind_subject(&name), &errors));

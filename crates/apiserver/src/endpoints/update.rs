@@ -5,7 +5,7 @@ use super::create::{self, Written, storage_error};
 use super::fit::{self, Write};
 use super::identity::{OPTIMISTIC_LOCK, check_name, check_revision, check_uid};
 use super::sisters::{self, Sisters};
-use super::{delete, options, ownership, page};
+use super::{delete, options, ownership, page, param_permission};
 use crate::answer::Answer;
 use crate::cache::Entry;
 use crate::call::Call;
@@ -200,6 +200,9 @@ async fn attempt_change(call: &mut Call<'_>, change: &Change<'_>, entry: &Arc<En
     let sent = if change.is_put { raw_text::sent(call) } else { None };
     let text_changed = was != sent;
     errors.extend(row.validate_update(Update { old: &old, new: &new, subresource: change.subresource, text_changed }));
+    if errors.is_empty() && change.subresource.is_none() {
+        errors.extend(param_permission::check(call, &new, &old));
+    }
     let (tolerated, errors): (Vec<_>, Vec<_>) = errors.into_iter().partition(|error| error.is_tolerated);
     call.warnings.extend(tolerated.iter().map(ToString::to_string));
     if !errors.is_empty() {
