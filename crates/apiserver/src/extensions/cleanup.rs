@@ -22,7 +22,8 @@ fn text<'v>(value: &'v Value, field: &str) -> &'v str {
 pub(super) async fn run(api: &Arc<Api>, name: &str, definition: &Value) {
     begin(api, name).await;
     let group = text(&definition["spec"], "group");
-    let plural = text(&definition["status"]["acceptedNames"], "plural");
+    // Not the accepted names: whoever is quick has made instances before those are written down.
+    let plural = text(&definition["spec"]["names"], "plural");
     if !plural.is_empty() {
         let shelf = api.cache.shelf(group, plural);
         loop {

@@ -141,11 +141,9 @@ fn approval(definition: &Value) -> Option<Value> {
     })
 }
 
-/// The definition with the status that it should have; `None` when it has it.
+/// The definition with the status that it should have; `None` when it has it. One that was deleted before its names were
+/// written down is named all the same: instances may have been made, and are reached by its rows until they are gone.
 pub(super) fn plan<'v>(definition: &Value, others: impl Iterator<Item = &'v Value>, now: Timestamp) -> Option<Value> {
-    if definition["metadata"].get("deletionTimestamp").is_some() {
-        return None;
-    }
     let (resources, kinds) = used(text(&definition["spec"], "group"), others);
     let (names, accepted) = names(definition, &resources, &kinds);
     let established = if is_established(definition) || accepted["status"] == "True" {
@@ -196,6 +194,15 @@ mod tests {
         let ending = in_cleanup(&definition("dups", "Dup"), now).unwrap();
         assert_eq!(condition(&ending, "Terminating").unwrap()["reason"], "InstanceDeletionInProgress");
         assert!(in_cleanup(&ending, now).is_none());
+    }
+
+    #[test]
+    fn what_is_deleted_at_once_is_named_all_the_same() {
+        let mut deleted = definition("dups", "Dup");
+        deleted["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        let planned = plan(&deleted, std::iter::empty(), Timestamp::UNIX_EPOCH).unwrap();
+        assert!(is_established(&planned));
+        assert!(plan(&planned, std::iter::empty(), Timestamp::UNIX_EPOCH).is_none());
     }
 
     #[test]
