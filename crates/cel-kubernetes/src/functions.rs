@@ -16,8 +16,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Names that are no values but hold functions: `optional.of`.
-pub(crate) const NAMESPACES: [&str; 10] =
-    ["optional", "format", "sets", "math", "base64", "lists", "strings", "ip", "cidr", "jsonpatch"];
+pub(crate) const NAMESPACES: [&str; 8] = ["optional", "format", "sets", "lists", "strings", "ip", "cidr", "jsonpatch"];
 
 /// The formats that `format.…()` knows (`k8s.io/apiserver/pkg/cel/library/format.go`).
 const FORMATS: [&str; 13] = [
@@ -82,7 +81,6 @@ pub(crate) fn call(run: &mut Run<'_, '_>, name: &str, target: Option<&Value>, ar
         (None, [a, b]) => two(name, a, b),
         (None, args) => match (name, args) {
             ("optional.none", []) => Ok(Value::Optional(None)),
-            ("math.greatest" | "math.least", args) => extreme(name, args),
             _ => Err(EvaluateError::NoOverload),
         },
         (Some(target), args) => method(name, target, args),
@@ -99,12 +97,8 @@ fn format_of(name: &str, args: &[Value]) -> Outcome {
     }
 }
 
-fn extreme(name: &str, args: &[Value]) -> Outcome {
-    let wanted = if name == "math.greatest" { Ordering::Greater } else { Ordering::Less };
-    let list = match args {
-        [Value::List(list)] => list.as_slice(),
-        args => args,
-    };
+/// The largest (`Ordering::Greater`) or smallest item.
+fn extreme(wanted: Ordering, list: &[Value]) -> Outcome {
     let mut items = list.iter();
     let Some(mut best) = items.next() else { return failed("list must not be empty") };
     for item in items {
@@ -144,26 +138,12 @@ fn one(name: &str, a: &Value) -> Outcome {
             if zero { Ok(Value::Optional(None)) } else { optional(value.clone()) }
         }
         ("optional.unwrap", Value::List(list)) => text::unwrapped(list),
-        ("base64.decode", Value::String(text)) => {
-            base64_decode(text).map_or_else(|| failed("illegal base64 data"), |bytes| Ok(Value::Bytes(bytes.into())))
-        }
-        ("base64.encode", Value::Bytes(bytes)) => Ok(Value::text(&base64_encode(bytes))),
         ("jsonpatch.escapeKey", Value::String(text)) => Ok(Value::text(&text.replace('~', "~0").replace('/', "~1"))),
         ("strings.quote", Value::String(text)) => Ok(Value::text(&api::field::go_quote(text))),
         ("lists.range", Value::Int(n)) => {
             // Paid for already, and so bounded by the budget.
             Ok(Value::List(Arc::new((0..*n).map(Value::Int).collect())))
         }
-        ("math.abs", Value::Int(value)) => {
-            value.checked_abs().map_or_else(|| failed("integer overflow"), |n| Ok(Value::Int(n)))
-        }
-        ("math.abs", Value::Double(value)) => Ok(Value::Double(value.abs())),
-        ("math.sign", Value::Int(value)) => Ok(Value::Int(value.signum())),
-        ("math.ceil", Value::Double(value)) => Ok(Value::Double(value.ceil())),
-        ("math.floor", Value::Double(value)) => Ok(Value::Double(value.floor())),
-        ("math.round", Value::Double(value)) => Ok(Value::Double(value.round())),
-        ("math.trunc", Value::Double(value)) => Ok(Value::Double(value.trunc())),
-        ("math.greatest" | "math.least", value) => extreme(name, std::slice::from_ref(value)),
         _ => conversion(name, a),
     }
 }
@@ -279,7 +259,6 @@ fn two(name: &str, a: &Value, b: &Value) -> Outcome {
             Value::Map(map) => Ok(Value::Bool(Key::of(a).is_some_and(|key| map.contains_key(&key)))),
             _ => Err(EvaluateError::NoOverload),
         },
-        "math.greatest" | "math.least" => extreme(name, &[a.clone(), b.clone()]),
         "matches" => text::method("matches", a, std::slice::from_ref(b)),
         "semver" | "isSemver" => match (a, b) {
             (Value::String(version), Value::Bool(normalize)) => semver(name, version, *normalize),

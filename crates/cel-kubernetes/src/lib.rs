@@ -53,6 +53,8 @@ pub struct Environment {
     pub objects: bool,
     /// How many elements or characters a value of unknown type has at most, where that is known: costs are estimated by it.
     pub unknown_size: Option<u64>,
+    /// Whether there is `cel.bind`: of all that upstream evaluates only the selectors of devices have it.
+    pub bindings: bool,
 }
 
 /// A compiled expression.
@@ -72,7 +74,7 @@ impl Program {
         if source.len() > MAX_SOURCE_BYTES {
             return Err(CompileError(format!("expression is longer than {MAX_SOURCE_BYTES} bytes")));
         }
-        let expression = parse::parse(source)?;
+        let expression = parse::parse(source, environment.bindings)?;
         let result = check::check(&expression, environment, source)?;
         let cost = cost::estimate(&expression, environment);
         Ok(Self { expression, result, cost })

@@ -25,8 +25,8 @@ pub(crate) fn located(source: &str, at: usize, words: &str) -> String {
     format!("ERROR: <input>:{line_number}:{}: {words}\n | {shown}\n | {}^", left + 1, ".".repeat(left))
 }
 
-/// Parses an expression.
-pub(crate) fn parse(source: &str) -> Result<Expression, CompileError> {
+/// Parses an expression; `bindings`: there is `cel.bind`.
+pub(crate) fn parse(source: &str, bindings: bool) -> Result<Expression, CompileError> {
     let parser = cel::Env::default().with_optional_support(true).parser();
     let parser = parser.enable_optional_syntax(true).enable_ident_escape_syntax(true).max_recursion_depth(MAX_DEPTH);
     let (tree, info) = parser.parse_with_source_info(source).map_err(|errors| {
@@ -42,12 +42,13 @@ pub(crate) fn parse(source: &str) -> Result<Expression, CompileError> {
             .collect();
         CompileError(texts.join("\n"))
     })?;
-    Builder { source, info }.build(&tree)
+    Builder { source, info, bindings }.build(&tree)
 }
 
 struct Builder<'s> {
     source: &'s str,
     info: SourceInfo,
+    bindings: bool,
 }
 
 impl Builder<'_> {
@@ -148,7 +149,7 @@ impl Builder<'_> {
                 let operand = self.boxed(operand)?;
                 Ok(Some(Kind::Select { operand, field: field.inner().to_string(), how: Select::Optional }))
             }
-            ("bind", Some(target), [var, value, body]) if is_cel(target) => {
+            ("bind", Some(target), [var, value, body]) if self.bindings && is_cel(target) => {
                 let name = self.variable(var)?;
                 Ok(Some(Kind::Bind { name, value: self.boxed(value)?, body: self.boxed(body)? }))
             }

@@ -117,7 +117,7 @@ impl Scope {
             let object = ObjectType { name: "kubernetes.variables".to_owned(), fields: fields.clone() };
             variables.insert(Lazy::NAME.to_owned(), Type::Object(Arc::new(object)));
         }
-        Environment { variables, objects: self.makes_objects, unknown_size: None }
+        Environment { variables, objects: self.makes_objects, unknown_size: None, bindings: false }
     }
 }
 

@@ -67,7 +67,7 @@ pub fn matches(format: &str, text: &str) -> bool {
         "uri" => is_uri(text),
         "email" => is_email(text),
         "hostname" => is_hostname(text),
-        "byte" => is_base64(text),
+        "byte" => !text.is_empty() && is_base64(text),
         "bsonobjectid" => text.len() == 24 && text.bytes().all(|b| b.is_ascii_hexdigit()),
         "hexcolor" => {
             let digits = text.strip_prefix('#').unwrap_or(text);

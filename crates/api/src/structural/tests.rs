@@ -81,6 +81,7 @@ fn formats_pass_what_they_should() {
         ("ipv4", "10.0.0.256"),
         ("hostname", "a.b"),
         ("hostname", "my-host"),
+        ("byte", ""),
         ("cidr", "10.0.0.0/33"),
         ("uuid4", "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
         ("date-time", "2024-01-01"),

@@ -26,7 +26,6 @@ pub(super) fn method(name: &str, target: &Value, args: &[Value]) -> Outcome {
         ("lowerAscii", []) => Ok(Value::text(&text.to_ascii_lowercase())),
         ("upperAscii", []) => Ok(Value::text(&text.to_ascii_uppercase())),
         ("trim", []) => Ok(Value::text(text.trim())),
-        ("reverse", []) => Ok(Value::text(&text.chars().rev().collect::<String>())),
         ("replace", [Value::String(old), Value::String(new)]) => Ok(Value::text(&text.replace(&**old, new))),
         ("replace", [Value::String(old), Value::String(new), Value::Int(most)]) => Ok(match usize::try_from(*most) {
             Ok(most) => Value::text(&text.replacen(&**old, new, most)),
@@ -141,7 +140,7 @@ pub(super) fn list_method(name: &str, list: &Arc<Vec<Value>>, args: &[Value]) ->
             Ok(Value::Optional(found.cloned().map(Box::new)))
         }
         ("min" | "max", []) => match list.first() {
-            Some(_) => super::extreme(if name == "min" { "math.least" } else { "math.greatest" }, list),
+            Some(_) => super::extreme(if name == "min" { Ordering::Less } else { Ordering::Greater }, list),
             None => failed(format!("{name} called on empty list")),
         },
         ("sum", []) => {

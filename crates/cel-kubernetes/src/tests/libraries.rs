@@ -47,7 +47,14 @@ b''' == "a\nb""#,
         "[1, 2, 3, 4].map(x, x % 2 == 0, x * 10) == [20, 40]",
         "{'a': 1, 'b': 2}.all(k, k < 'c') && 'a' in {'a': 1} && !('c' in {'a': 1})",
         "has({'a': {'b': 1}}.a.b) && !has({'a': {}}.a.b)",
-        "cel.bind(x, [1, 2], x.all(y, y in x)) && 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 == 13",
+        "1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 == 13",
+    ]);
+    // cel-go has these, Kubernetes' environment does not
+    say(&[
+        ("math.abs(1) == 1", "undeclared reference to 'math'"),
+        ("cel.bind(x, 1, x) == 1", "undeclared reference to 'cel'"),
+        ("base64.encode(b'a') == 'YQ=='", "undeclared reference to 'base64'"),
+        ("'a'.reverse() == 'a'", "found no matching overload for 'reverse'"),
     ]);
     say(&[
         ("1 == 1.0", "found no matching overload for '_==_' applied to '(int, double)'"),
@@ -77,7 +84,7 @@ fn texts() {
         "'hello hello'.replace('he', 'we', 0) == 'hello hello' && 'hello'.replace('', '_') == '_h_e_l_l_o_'",
         "'hello hello hello'.split(' ') == ['hello', 'hello', 'hello'] && 'hello hello hello'.split(' ', 0) == []",
         "'hello hello hello'.split(' ', 2) == ['hello', 'hello hello'] && 'abc'.split('') == ['a', 'b', 'c']",
-        "'tacocat'.substring(4) == 'cat' && 'tacocat'.substring(0, 4) == 'taco' && 'gums'.reverse() == 'smug'",
+        "'tacocat'.substring(4) == 'cat' && 'tacocat'.substring(0, 4) == 'taco'",
         "'  \\ttrim\\n    '.trim() == 'trim' && 'TacoCat'.lowerAscii() == 'tacocat' && 'TacoCÆt'.upperAscii() == 'TACOCÆT'",
         "strings.quote('a \"b\"\\n') == '\"a \\\\\"b\\\\\"\\\\n\"'",
         "'abc 123'.find('[0-9]+') == '123' && 'abc'.find('[0-9]+') == ''",

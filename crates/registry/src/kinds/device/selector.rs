@@ -30,7 +30,7 @@ static ENVIRONMENT: LazyLock<Environment> = LazyLock::new(|| {
     let fields = fields.into_iter().map(|(name, ty)| (name.to_owned(), Field { ty, required: true })).collect();
     let device = Type::Object(Arc::new(ObjectType { name: "kubernetes.DRADevice".to_owned(), fields }));
     let variables = BTreeMap::from([("device".to_owned(), device)]);
-    Environment { variables, unknown_size: Some(MAX_VALUE), ..Environment::default() }
+    Environment { variables, unknown_size: Some(MAX_VALUE), bindings: true, ..Environment::default() }
 });
 
 /// `validateSelectorSlice`. Expressions that are `stored` were fine when they were written.
