@@ -19,6 +19,11 @@ use std::process::Command;
 
 /// Where the kubelet of `up` finds its static pods, inside the node.
 const MANIFESTS: &str = "etc/kubernetes/manifests";
+/// `kubectl logs --all-containers` goes through the containers in the order of a Go map and stops at the first that waits: in
+/// 16 of 60 calls it did not get to the one that speaks, as it did in both recordings.
+const AT_RANDOM: [&str; 1] = ["logs-waiting"];
+/// So often such a case may be run again: that all of these miss is one run in a hundred thousand.
+const TRIES_AT_RANDOM: usize = 8;
 /// Cases at once: as many as the recordings had.
 const PARALLEL: &str = "6";
 
@@ -64,7 +69,13 @@ fn the_node_does_what_a_real_one_did() {
         .map(|(n, _)| n.clone())
         .collect();
     for name in again {
-        cases.extend(compare(&cluster, &directory, &name));
+        let tries = if AT_RANDOM.contains(&name.as_str()) { TRIES_AT_RANDOM } else { 1 };
+        for _ in 0..tries {
+            cases.extend(compare(&cluster, &directory, &name));
+            if cases.get(&name).is_some_and(|case| case.passed) {
+                break;
+            }
+        }
     }
     let problems: String = cases
         .iter()
