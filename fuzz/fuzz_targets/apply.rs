@@ -65,8 +65,15 @@ fuzz_target!(|data: &[u8]| {
     let row = row(&mut choices);
     let Some(schema) = row.schema() else { return };
     let (api_version, reset) = (row.api_version(), Reset::default());
-    let writer =
-        |manager| Writer { schema, manager, api_version: &api_version, subresource: "", reset: &reset, now: NOW };
+    let writer = |manager| Writer {
+        schema,
+        manager,
+        api_version: &api_version,
+        subresource: "",
+        reset: &reset,
+        now: NOW,
+        versions: None,
+    };
     let mut live = None;
     if choices.arbitrary().unwrap_or(false) {
         let Some(mut object) = life::decoded(row, shape::value(&mut choices, schema)) else { return };

@@ -59,8 +59,15 @@ fn written(row: &Resource, value: Value, old: Option<&Value>) -> Option<(Value, 
         object["metadata"]["name"] = old.map(|old| old["metadata"]["name"].clone()).unwrap_or_default();
     }
     let (api_version, reset) = (row.api_version(), Reset::default());
-    let writer =
-        Writer { schema, manager: "fuzz", api_version: &api_version, subresource: "", reset: &reset, now: NOW, versions: None };
+    let writer = Writer {
+        schema,
+        manager: "fuzz",
+        api_version: &api_version,
+        subresource: "",
+        reset: &reset,
+        now: NOW,
+        versions: None,
+    };
     update_managed_fields(old, &mut object, &writer);
     codec::forget_empty(&mut object, schema);
     match old {
