@@ -197,16 +197,14 @@ impl Subject {
 
 impl ResourceRule {
     fn fits(&self, request: &RequestInfo) -> bool {
-        let joined;
-        let resource = if request.subresource.is_empty() {
-            &request.resource
-        } else {
-            joined = format!("{}/{}", request.resource, request.subresource);
-            &joined
+        // asked of each rule for each request: nothing is put together for it
+        let is_resource = |item: &String| match item.split_once('/') {
+            None => request.subresource.is_empty() && *item == request.resource,
+            Some((resource, subresource)) => resource == request.resource && subresource == request.subresource,
         };
         has(&self.verbs, &request.verb)
             && has(&self.groups, &request.api_group)
-            && has(&self.resources, resource)
+            && (self.resources.iter().any(is_resource) || is_all(&self.resources))
             && if request.namespace.is_empty() { self.cluster_scope } else { has(&self.namespaces, &request.namespace) }
     }
 }
@@ -224,7 +222,11 @@ impl UrlRule {
 
 /// Whether a list names `one` or all.
 fn has(list: &[String], one: &str) -> bool {
-    list.iter().any(|item| item == one) || matches!(list, [all] if all == ALL)
+    list.iter().any(|item| item == one) || is_all(list)
+}
+
+fn is_all(list: &[String]) -> bool {
+    matches!(list, [all] if all == ALL)
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
