@@ -4,7 +4,7 @@ use super::layout::Layout;
 use super::lifecycle::{ClusterError, system};
 use super::lock::Lock;
 use super::record::Record;
-use super::{cgroups, node, view};
+use super::{cgroups, node, supervisor, view};
 use clock::SharedClock;
 use network::Switch;
 use std::fs;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// How long the supervisor may take to stop everything.
 const DOWN_LIMIT: Duration = Duration::from_secs(30);
-/// How often `down` looks whether it has: there is no event for the end of a process that is not one's child.
+/// How often `down` looks whether processes that it killed are gone.
 const DOWN_PERIOD: Duration = Duration::from_millis(20);
 
 /// Stops the cluster of `layout`, and deletes its state if `delete`.
@@ -31,12 +31,7 @@ pub async fn stop(layout: &Layout, clock: &SharedClock) -> Result<(), ClusterErr
     let record = Record::read(layout)?;
     if let Some(pid) = node::supervisor_pid(layout) {
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM); // gone this moment is as good
-        let gone = async {
-            while node::supervisor_pid(layout).is_some() {
-                clock.sleep(DOWN_PERIOD).await;
-            }
-        };
-        if clock::timeout(&**clock, DOWN_LIMIT, gone).await.is_none() {
+        if clock::timeout(&**clock, DOWN_LIMIT, supervisor::gone(layout, pid, clock)).await.is_none() {
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
         }
     }
