@@ -145,6 +145,28 @@ async fn media_types_are_read_as_go_reads_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schemas_of_other_types_are_refused_in_gos_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    let refused = async |change: Value| {
+        let mut definition = definition();
+        definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = change;
+        let (code, refused) = send(&admin, Method::POST, DEFINITIONS, JSON, definition.to_string()).await;
+        (code, refused["message"].as_str().unwrap_or_default().to_owned())
+    };
+    let said = "CustomResourceDefinition in version \"v1\" cannot be handled as a CustomResourceDefinition: ";
+    let words = format!("{said}boolean or JSON schema expected");
+    assert_eq!(refused(json!({"type": "object", "additionalProperties": "x"})).await, (400, words));
+    let words = format!(
+        "{said}json: cannot unmarshal string into Go struct field JSONSchemaProps.spec.versions.schema.openAPIV3Schema.enum \
+         of type []v1.JSON"
+    );
+    assert_eq!(refused(json!({"type": "object", "enum": "x"})).await, (400, words));
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_new_comes_where_the_definition_goes() {
     let directory = tempfile::tempdir().unwrap();
     let server = start(&directory).await;

@@ -160,6 +160,13 @@ async fn custom_resources_scale_by_their_own_path_and_stay_in_their_scope() {
     let managers = object["metadata"]["managedFields"].as_array().unwrap();
     assert_eq!((code, &object["spec"]["leaves"], managers.len()), (200, &json!(2), 1), "{object}");
 
+    let table = Request::get(&path).header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
+    let table = admin.clone().oneshot(table.body(Full::from(String::new())).unwrap()).await.unwrap();
+    let table: serde_json::Value = serde_json::from_str(&harness::text(table).await).unwrap();
+    let names: Vec<_> =
+        table["columnDefinitions"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Name", "Desired", "Available", "Age"]);
+
     let (code, refused) = say(&admin, Method::PATCH, &format!("{DOORS}/a"), MERGE, json!({"kind": "Gate"})).await;
     let message = r#"Gate.example.com "a" is invalid: kind: Invalid value: "Gate": must be Door"#;
     assert_eq!((code, &refused["message"]), (422, &json!(message)));
