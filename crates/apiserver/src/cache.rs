@@ -25,7 +25,7 @@ pub use queue::Changes;
 pub(crate) use queue::{MAX_QUEUED_CHANGES, queue};
 pub use shelf::{Change, ChangeKind, Expired, Interest, Shelf, Snapshot, Subscription};
 
-use crate::reader::ObjectReader;
+use crate::reader::{Generation, ObjectReader};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -145,8 +145,8 @@ impl ObjectReader for Cache {
         found.map(|entry| value_of(group, plural, entry)).collect()
     }
 
-    fn generation(&self, group: &str, plural: &str) -> u64 {
-        self.shelf(group, plural).generation()
+    fn generation(&self, group: &str, plural: &str) -> Generation {
+        self.shelf(group, plural).generation().clone()
     }
 }
 

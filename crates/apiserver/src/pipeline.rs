@@ -11,7 +11,8 @@ use crate::endpoints;
 use crate::pretty;
 use crate::request::RequestInfo;
 use crate::server::Api;
-use crate::turns::{Level, TooMany};
+use crate::turns::TooMany;
+use crate::turns::flows::Class;
 use crate::user::UserInfo;
 use api::status::Status;
 use bytes::Bytes;
@@ -106,10 +107,10 @@ async fn respond(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInf
 async fn classified(api: &Arc<Api>, request: Request<RequestBody>, info: RequestInfo, user: UserInfo) -> Answer {
     // What has no end is not counted, but for a watch, whose beginning is.
     if deadline::is_long_running(&info) && info.verb != "watch" {
-        return authorized(api, request, info, user, Level::Exempt).await;
+        return authorized(api, request, info, user, None).await;
     }
     let class = api.flows.classify(&user, &info);
-    let mut response = authorized(api, request, info, user, class.level).await;
+    let mut response = authorized(api, request, info, user, Some(&class)).await;
     class.tell(response.headers_mut());
     response
 }
@@ -119,7 +120,7 @@ async fn authorized(
     request: Request<RequestBody>,
     info: RequestInfo,
     user: UserInfo,
-    level: Level,
+    class: Option<&Class>,
 ) -> Answer {
     if let Decision::Deny(why) | Decision::NoOpinion(why) = api.chain.authorizer.authorize(&user, &info) {
         return endpoints::error(&crate::authz::forbidden(&user, &info, &why));
@@ -132,7 +133,7 @@ async fn authorized(
         let known = known_group && (!info.api_group.is_empty() || info.api_version == "v1");
         return if known { endpoints::error(&answer::no_such_resource()) } else { answer::page_not_found() };
     };
-    serve(api, request, info, user, (row, level)).await
+    serve(api, request, info, user, (row, class)).await
 }
 
 fn authenticate(
@@ -178,7 +179,7 @@ async fn serve(
     request: Request<RequestBody>,
     info: RequestInfo,
     user: UserInfo,
-    (row, level): (Arc<Resource>, Level),
+    (row, class): (Arc<Resource>, Option<&Class>),
 ) -> Answer {
     let (mut parts, body) = request.into_parts();
     let headers = std::mem::take(&mut parts.headers);
@@ -223,11 +224,11 @@ async fn serve(
     }
     let reads = matches!(info.verb.as_str(), "get" | "list" | "watch");
     // Watches last; they are bounded by what each costs, not by number.
-    let permit = match info.verb.as_str() {
-        "watch" => None,
-        _ => {
+    let permit = match class.filter(|_| info.verb != "watch") {
+        None => None,
+        Some(class) => {
             let turns = if reads { &api.reads } else { &api.writes };
-            match turns.take(level, &user.name, &*api.clock).await {
+            match turns.take(class.level(), class.flow(&user, &info), &*api.clock).await {
                 Ok(seat) => Some(seat),
                 Err(TooMany) => return too_many(),
             }

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Access to the stored objects (in their stored version) as the watch cache has them now.
 pub trait ObjectReader: Send + Sync + std::fmt::Debug {
@@ -35,9 +36,25 @@ pub trait ObjectReader: Send + Sync + std::fmt::Debug {
         all
     }
 
-    /// A number that changes whenever an object of the resource is created, changed or deleted. One atomic load: ask it
-    /// before each use of something compiled from [`ObjectReader::list`].
-    fn generation(&self, group: &str, plural: &str) -> u64;
+    /// What changes whenever an object of the resource does. Ask for it once, and look at it before each use of something
+    /// compiled from [`ObjectReader::list`].
+    fn generation(&self, group: &str, plural: &str) -> Generation;
+}
+
+/// A number that changes whenever an object of a resource is created, changed or deleted.
+#[derive(Clone, Debug, Default)]
+pub struct Generation(Arc<AtomicU64>);
+
+impl Generation {
+    /// The number: one atomic load.
+    pub fn now(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Something has changed.
+    pub(crate) fn advance(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
 }
 
 /// How the chain's stages hold their reader.

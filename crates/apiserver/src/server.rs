@@ -167,6 +167,7 @@ impl Server {
         }
         let documents = CurrentDocuments::new(&rows.all(), advertised.to_string());
         let flows_reader = cache.clone();
+        let (reads, writes) = (Turns::new(MAX_READS_IN_FLIGHT), Turns::new(MAX_WRITES_IN_FLIGHT));
         let api = Arc::new(Api {
             chain: (config.chain)(cache.clone()),
             impersonation: crate::authn::Impersonation::default(),
@@ -183,9 +184,9 @@ impl Server {
             metrics: Metrics::default(),
             hosted: RwLock::default(),
             stopping: CancellationToken::new(),
-            flows: Flows::new(flows_reader),
-            reads: Turns::new(MAX_READS_IN_FLIGHT),
-            writes: Turns::new(MAX_WRITES_IN_FLIGHT),
+            flows: Flows::new(flows_reader, [reads.clone(), writes.clone()]),
+            reads,
+            writes,
         });
         let extensions = tokio::spawn(Extensions::start(api.clone()).await.run());
         let mut caretakers = Vec::new();
@@ -193,6 +194,7 @@ impl Server {
             caretakers.push(tokio::spawn(reconciler.run(api.clone())));
             caretakers.push(tokio::spawn(repair::run(api.clone(), suspects)));
             caretakers.push(tokio::spawn(crate::legacy_token_tracking::run(api.clone())));
+            caretakers.push(tokio::spawn(crate::turns::keep_statuses(api.clone())));
         }
         let mut all = vec![listener];
         for inherited in config.listeners {

@@ -1,12 +1,12 @@
 //! A cluster made of a list of objects, for the tests of the chain.
 
-use crate::reader::{ObjectReader, SharedReader};
+use crate::reader::{Generation, ObjectReader, SharedReader};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 
 /// Objects with their group and plural.
 #[derive(Debug, Default)]
-pub(crate) struct Objects(Mutex<(u64, Vec<Entry>)>);
+pub(crate) struct Objects(Mutex<Vec<Entry>>, Generation);
 
 /// Group, plural, object.
 type Entry = (String, String, Arc<Value>);
@@ -30,14 +30,14 @@ impl Objects {
         };
         self.remove(&group, &plural, &object["metadata"]["namespace"], &object["metadata"]["name"]);
         let mut inner = self.0.lock().unwrap();
-        inner.0 += 1;
-        inner.1.push((group, plural, Arc::new(object)));
+        self.1.advance();
+        inner.push((group, plural, Arc::new(object)));
     }
 
     pub fn remove(&self, group: &str, plural: &str, namespace: &Value, name: &Value) {
         let mut inner = self.0.lock().unwrap();
-        inner.0 += 1;
-        inner.1.retain(|(g, p, object)| {
+        self.1.advance();
+        inner.retain(|(g, p, object)| {
             let metadata = &object["metadata"];
             !(g == group && p == plural && metadata["namespace"] == *namespace && metadata["name"] == *name)
         });
@@ -60,11 +60,11 @@ impl ObjectReader for Objects {
     fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
         let inner = self.0.lock().unwrap();
         let fits = |object: &Value| namespace.is_none_or(|namespace| object["metadata"]["namespace"] == namespace);
-        let all = inner.1.iter().filter(|(g, p, object)| g == group && p == plural && fits(object));
+        let all = inner.iter().filter(|(g, p, object)| g == group && p == plural && fits(object));
         all.map(|(_, _, object)| object.clone()).collect()
     }
 
-    fn generation(&self, _group: &str, _plural: &str) -> u64 {
-        self.0.lock().unwrap().0
+    fn generation(&self, _group: &str, _plural: &str) -> Generation {
+        self.1.clone()
     }
 }

@@ -5,6 +5,7 @@ use crate::SharedReader;
 use crate::authz::aggregation;
 use crate::authz::rule::Rule;
 use crate::chain::{Authorizer, Decision};
+use crate::reader::Generation;
 use crate::request::RequestInfo;
 use crate::user::UserInfo;
 use serde_json::Value;
@@ -19,6 +20,7 @@ const RESOURCES: [&str; 4] = ["clusterroles", "clusterrolebindings", "roles", "r
 #[derive(Debug)]
 pub struct Rbac {
     reader: SharedReader,
+    generations: [Generation; RESOURCES.len()],
     compiled: RwLock<Option<Arc<Compiled>>>,
 }
 
@@ -78,11 +80,12 @@ pub(crate) fn not_found(role: &RoleRef) -> String {
 impl Rbac {
     /// RBAC over this view of the cluster.
     pub fn new(reader: SharedReader) -> Self {
-        Self { reader, compiled: RwLock::new(None) }
+        let generations = RESOURCES.map(|plural| reader.generation(GROUP, plural));
+        Self { reader, generations, compiled: RwLock::new(None) }
     }
 
     fn compiled(&self) -> Arc<Compiled> {
-        let generations = RESOURCES.map(|plural| self.reader.generation(GROUP, plural));
+        let generations = self.generations.each_ref().map(Generation::now);
         if let Some(compiled) = &*self.compiled.read().unwrap_or_else(PoisonError::into_inner)
             && compiled.generations == generations
         {

@@ -4,10 +4,10 @@ use super::entry::Entry;
 use super::packed::Templates;
 use super::queue::Changes;
 use super::watchers::Watchers;
+use crate::reader::Generation;
 use imbl::OrdMap;
 use std::collections::VecDeque;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Changes kept per resource. A watch or a page older than that gets 410 Expired.
@@ -146,7 +146,7 @@ pub struct Shelf {
     pub group: Box<str>,
     /// Plural of the stored form.
     pub plural: Box<str>,
-    generation: AtomicU64,
+    generation: Generation,
     state: RwLock<State>,
     /// Of the one writer.
     templates: Mutex<Templates>,
@@ -155,13 +155,13 @@ pub struct Shelf {
 impl Shelf {
     pub(super) fn new(group: &str, plural: &str, compacted: u64) -> Self {
         let state = RwLock::new(State::new(Map::new(), compacted));
-        let (generation, templates) = (AtomicU64::new(0), Mutex::default());
+        let (generation, templates) = (Generation::default(), Mutex::default());
         Self { group: group.into(), plural: plural.into(), generation, state, templates }
     }
 
     /// A number that changes with every change.
-    pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+    pub fn generation(&self) -> &Generation {
+        &self.generation
     }
 
     /// One object.
@@ -221,7 +221,7 @@ impl Shelf {
         let map = entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         *state = State::new(map, revision);
-        self.generation.fetch_add(1, Ordering::Release);
+        self.generation.advance();
     }
 
     /// Takes one committed change in. `make` builds the entry from that before it; `None` for a deletion.
@@ -264,7 +264,7 @@ impl Shelf {
         }
         state.watchers.publish(&change);
         drop(state);
-        self.generation.fetch_add(1, Ordering::Release);
+        self.generation.advance();
         self.pack(&settled);
         Some(change.entry.clone())
     }

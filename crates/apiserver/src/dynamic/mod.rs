@@ -52,7 +52,7 @@ impl Dynamic {
 
     fn configuration(&self, api: &Api) -> Arc<Configuration> {
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = std::array::from_fn(|at| self.shelves[at].generation());
+        let now = std::array::from_fn(|at| self.shelves[at].generation().now());
         if compiled.0 != now {
             // Read after the generations: what changes meanwhile is compiled again next time.
             let objects = |at: usize| -> Vec<Value> {
