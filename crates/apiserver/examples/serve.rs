@@ -48,6 +48,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         advertise_address: [127, 0, 0, 1].into(),
         service_cluster_ip_range: "10.96.0.0/12".to_owned(),
         event_ttl_seconds: None,
+        front_proxy: None,
         bootstrap: true,
         listeners: Vec::new(),
     })

@@ -123,3 +123,19 @@ pub async fn put(
         Err(source) => Err(BootstrapError::Write { object: key, source }),
     }
 }
+
+/// Puts an object in the place of what `expect` says. Whoever was faster wins.
+pub(crate) async fn replace(
+    cluster: &Cluster<'_>,
+    group: &str,
+    plural: &str,
+    object: &Value,
+    expect: Expect,
+) -> Result<(), BootstrapError> {
+    let row = cluster.rows.stored(group, plural).ok_or_else(|| BootstrapError::Row(plural.to_owned()))?;
+    let key = key_of(object);
+    match cluster.storage.put(&row, &key, object, expect).await {
+        Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
+        Err(source) => Err(BootstrapError::Write { object: key, source }),
+    }
+}

@@ -6,6 +6,7 @@
 
 mod accept;
 mod admission;
+mod aggregation;
 mod answer;
 mod authn;
 mod authz;
@@ -52,6 +53,7 @@ pub mod user;
 mod warning_header;
 mod webhook_client;
 
+pub use aggregation::FrontProxy;
 pub use authn::{StaticTokenError, StaticTokens};
 pub use authz::forbidden;
 pub use body::{Body, RequestBody};

@@ -125,6 +125,9 @@ async fn authorized(
     if let Decision::Deny(why) | Decision::NoOpinion(why) = api.chain.authorizer.authorize(&user, &info) {
         return endpoints::error(&crate::authz::forbidden(&user, &info, &why));
     }
+    if let Some(delegate) = api.aggregation.find(&info.path) {
+        return Box::pin(crate::aggregation::serve(api, &delegate, request, &user)).await;
+    }
     if !info.is_resource_request {
         return Box::pin(crate::nonresource::serve(api, &info, request.method(), request.headers())).await;
     }

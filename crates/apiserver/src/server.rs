@@ -55,6 +55,8 @@ pub struct Config {
     pub service_cluster_ip_range: String,
     /// `--event-ttl`, in seconds; `None`: upstream's hour.
     pub event_ttl_seconds: Option<NonZeroU64>,
+    /// How we reach the servers of API services; `None`: without a certificate.
+    pub front_proxy: Option<crate::aggregation::FrontProxy>,
     /// Whether to make the namespaces, roles, services … that a new cluster has. Else the store has them already.
     pub bootstrap: bool,
 }
@@ -96,6 +98,8 @@ pub struct Api {
     pub chain: Chain,
     /// Who acts as whom.
     pub(crate) impersonation: crate::authn::Impersonation,
+    /// Who serves what we do not.
+    pub(crate) aggregation: crate::aggregation::Aggregator,
     /// Policies and webhooks.
     pub dynamic: crate::dynamic::Dynamic,
     /// Who asks webhooks.
@@ -162,6 +166,9 @@ impl Server {
             let cluster = bootstrap::Cluster { rows: &rows, cache: &cache, storage: &storage, clock: &*config.clock };
             let (first, range) = (services.first_address(), &config.service_cluster_ip_range);
             bootstrap::run(&cluster, first, range, advertised.port()).await?;
+            if let Some(proxy) = &config.front_proxy {
+                crate::aggregation::publish(&cluster, proxy).await?;
+            }
             reconciler.start(&cluster).await?;
             services.repair(&mut suspects).await;
         }
@@ -171,6 +178,7 @@ impl Server {
         let api = Arc::new(Api {
             chain: (config.chain)(cache.clone()),
             impersonation: crate::authn::Impersonation::default(),
+            aggregation: crate::aggregation::Aggregator::new(cache.clone(), config.front_proxy),
             dynamic: crate::dynamic::Dynamic::new(&cache),
             webhooks: crate::webhook_client::Client::default(),
             conversions: crate::conversion::Conversions::default(),
@@ -195,6 +203,8 @@ impl Server {
             caretakers.push(tokio::spawn(repair::run(api.clone(), suspects)));
             caretakers.push(tokio::spawn(crate::legacy_token_tracking::run(api.clone())));
             caretakers.push(tokio::spawn(crate::turns::keep_statuses(api.clone())));
+            caretakers.push(tokio::spawn(crate::aggregation::keep_available(api.clone())));
+            caretakers.push(tokio::spawn(crate::aggregation::register(api.clone())));
         }
         let mut all = vec![listener];
         for inherited in config.listeners {

@@ -21,6 +21,8 @@ use clock::SharedClock;
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use plan::{Answer, Plan};
+use rustls::ClientConfig;
+use std::sync::Arc;
 
 /// Serves the connecting subresources.
 pub struct Streaming {
@@ -69,6 +71,22 @@ impl Connector for Streaming {
             }
         })
     }
+}
+
+/// Passes a request on to who has a certificate of this name, at this address.
+///
+/// # Errors
+/// Nobody is there, or not they.
+pub(crate) async fn forward(
+    clock: &dyn clock::Clock,
+    tls: Arc<ClientConfig>,
+    (address, name): (&str, &str),
+    target: &str,
+    request: Request<RequestBody>,
+) -> Result<Response<Body>, Status> {
+    let connection = dial::dial_named(clock, tls, address, name).await;
+    let connection = connection.map_err(|error| Answer::Proxied.unreachable(address, target, error))?;
+    relay::relay(connection, request, address, target, Answer::Proxied).await
 }
 
 #[cfg(test)]

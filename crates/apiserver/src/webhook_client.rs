@@ -92,13 +92,7 @@ impl Client {
         if let Some(config) = known.get(bundle) {
             return Ok(config.clone());
         }
-        let pem = if bundle.is_empty() {
-            SYSTEM_AUTHORITIES.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default()
-        } else {
-            let bytes = STANDARD.decode(bundle).map_err(|error| error.to_string())?;
-            String::from_utf8(bytes).map_err(|error| error.to_string())?
-        };
-        let config = certs::client_config(&pem, None, &[b"http/1.1"])
+        let config = certs::client_config(&authorities(bundle)?, None, &[b"http/1.1"])
             .map_err(|error| format!("unable to load root certificates: {error}"))?;
         if known.len() >= MAX_AUTHORITIES {
             known.clear();
@@ -106,6 +100,15 @@ impl Client {
         known.insert(bundle.to_owned(), config.clone());
         Ok(config)
     }
+}
+
+/// The certificates of a `caBundle`; those of the system without one.
+pub(crate) fn authorities(bundle: &str) -> Result<String, String> {
+    if bundle.is_empty() {
+        return Ok(SYSTEM_AUTHORITIES.iter().find_map(|path| std::fs::read_to_string(path).ok()).unwrap_or_default());
+    }
+    let bytes = STANDARD.decode(bundle).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|error| error.to_string())
 }
 
 /// Go's words for what went wrong with a connection.
@@ -176,7 +179,7 @@ fn of_url(url: &str) -> Result<Target, CallError> {
 }
 
 /// A ready endpoint of a service's port.
-fn resolve(api: &Api, namespace: &str, name: &str, port: u64) -> Result<String, String> {
+pub(crate) fn resolve(api: &Api, namespace: &str, name: &str, port: u64) -> Result<String, String> {
     let key = crate::cache::key(namespace, name);
     let service = api.cache.shelf("", "services").get(&key).ok_or_else(|| format!("service {name:?} not found"))?;
     let service = service.shared_value();

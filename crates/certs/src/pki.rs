@@ -62,6 +62,8 @@ pub struct Pki {
     pub authority: Authority,
     /// `front-proxy-ca`: signs aggregation clients.
     pub front_proxy_authority: Authority,
+    /// `front-proxy-client`: how the API server calls the servers of API services.
+    pub front_proxy_client: KeyCertificate,
     /// `etcd/ca`, where etcd is used.
     pub etcd_authority: Option<Authority>,
     /// `apiserver`: the server's certificate.
@@ -88,13 +90,15 @@ pub fn ensure(dir: &Path, config: &PkiConfig, now: jiff::Timestamp) -> Result<Pk
     let api_server_kubelet_client = ensure_pair(&paths, "apiserver-kubelet-client", &authority, now, || {
         client("kube-apiserver-kubelet-client", Some("kubeadm:cluster-admins"))
     })?;
-    ensure_pair(&paths, "front-proxy-client", &front_proxy_authority, now, || client("front-proxy-client", None))?;
+    let front_proxy_client =
+        ensure_pair(&paths, "front-proxy-client", &front_proxy_authority, now, || client("front-proxy-client", None))?;
     let etcd_authority = if config.etcd_names.is_empty() { None } else { Some(ensure_etcd(&paths, config, now)?) };
     let (token_signer, token_verifier) = ensure_token_keys(&paths)?;
     Ok(Pki {
         paths,
         authority,
         front_proxy_authority,
+        front_proxy_client,
         etcd_authority,
         api_server,
         api_server_kubelet_client,

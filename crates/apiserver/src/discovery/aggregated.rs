@@ -1,5 +1,6 @@
 //! The aggregated form: everything in two documents (KEP-3352), so that a client needs two requests, not one per version.
 
+use super::remote::{RemoteVersion, aggregated_entry, merge};
 use super::{AGGREGATED, Document, Group, Groups};
 use registry::{Resource, Scope, Subresource};
 use serde_json::{Value, json};
@@ -7,9 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// `/api` with the core group and `/apis` with all others.
-pub(super) fn documents(groups: &Groups<'_>) -> BTreeMap<&'static str, Document> {
+pub(super) fn documents(groups: &Groups<'_>, remote: &[RemoteVersion]) -> BTreeMap<&'static str, Document> {
     let list = |core: bool| {
-        let items: Vec<Value> = groups.iter().filter(|group| group.name.is_empty() == core).map(item).collect();
+        let mut items: Vec<Value> = groups.iter().filter(|group| group.name.is_empty() == core).map(item).collect();
+        if !core {
+            let name = |group: &Value| group["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            let made = |name: &str| json!({"metadata": {"name": name}, "versions": []});
+            merge(&mut items, remote, name, made, aggregated_entry);
+        }
         let list = json!({
             "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items,
         });

@@ -8,9 +8,11 @@ mod aggregated;
 mod document;
 mod form;
 mod plain;
+mod remote;
 
 pub use document::Document;
 pub(crate) use document::hash;
+pub(crate) use remote::{RemoteVersion, aggregated_resources};
 
 use registry::Resource;
 use std::collections::BTreeMap;
@@ -77,10 +79,11 @@ pub struct Discovery {
 type VersionsOf<'a> = BTreeMap<(usize, &'a str), Vec<&'a Resource>>;
 
 impl Discovery {
-    /// The documents for `rows`; `server_address` (`10.0.0.1:6443`) is what `/api` tells clients.
-    pub fn new(rows: &[Arc<Resource>], server_address: &str) -> Self {
+    /// The documents for `rows`, and for what others serve; `server_address` (`10.0.0.1:6443`) is what `/api` tells clients.
+    pub(crate) fn new(rows: &[Arc<Resource>], remote: &[RemoteVersion], server_address: &str) -> Self {
         let groups = Groups::of(rows);
-        Self { plain: plain::documents(&groups, server_address), aggregated: aggregated::documents(&groups) }
+        let plain = plain::documents(&groups, remote, server_address);
+        Self { plain, aggregated: aggregated::documents(&groups, remote) }
     }
 
     /// The document at `path` (a trailing slash does not matter) in the best form that `accept` (the whole `Accept`

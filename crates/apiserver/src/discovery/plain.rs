@@ -1,5 +1,6 @@
 //! The documents of one group or version each: `APIVersions`, `APIGroupList`, `APIGroup`, `APIResourceList`.
 
+use super::remote::{RemoteVersion, merge};
 use super::{Document, Groups, group_version};
 use base64::Engine;
 use registry::{Resource, Scope, Storage, Subresource};
@@ -16,7 +17,11 @@ const STORED_AS: &[(&str, &str, &str)] = &[
 ];
 
 /// All documents by path.
-pub(super) fn documents(groups: &Groups<'_>, server_address: &str) -> BTreeMap<String, Document> {
+pub(super) fn documents(
+    groups: &Groups<'_>,
+    remote: &[RemoteVersion],
+    server_address: &str,
+) -> BTreeMap<String, Document> {
     let mut documents = BTreeMap::new();
     let mut put = |path: String, value: Value| {
         documents.insert(path, Document::new("application/json", value.to_string()));
@@ -42,12 +47,15 @@ pub(super) fn documents(groups: &Groups<'_>, server_address: &str) -> BTreeMap<S
             .map(|(version, _)| json!({"groupVersion": group_version(group.name, version), "version": version}))
             .collect();
         let entry = json!({"name": group.name, "versions": versions, "preferredVersion": versions.first()});
+        list.push(entry);
+    }
+    merge_remote(&mut list, remote);
+    for entry in &list {
         let mut own = Map::new();
         own.insert("kind".to_owned(), "APIGroup".into());
         own.insert("apiVersion".to_owned(), "v1".into());
         own.extend(entry.as_object().cloned().unwrap_or_default());
-        put(format!("/apis/{}", group.name), own.into());
-        list.push(entry);
+        put(format!("/apis/{}", entry["name"].as_str().unwrap_or_default()), own.into());
     }
     put("/apis".to_owned(), json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": list}));
     let addresses = json!([{"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}]);
@@ -56,6 +64,18 @@ pub(super) fn documents(groups: &Groups<'_>, server_address: &str) -> BTreeMap<S
         json!({"kind": "APIVersions", "versions": core_versions, "serverAddressByClientCIDRs": addresses}),
     );
     documents
+}
+
+/// Groups and versions that others serve are named whether they can be reached or not.
+fn merge_remote(list: &mut Vec<Value>, remote: &[RemoteVersion]) {
+    let name = |group: &Value| group["name"].as_str().unwrap_or_default().to_owned();
+    let made = |name: &str| json!({"name": name, "versions": [], "preferredVersion": null});
+    let entry =
+        |one: &RemoteVersion| json!({"groupVersion": group_version(&one.group, &one.version), "version": one.version});
+    merge(list, remote, name, made, entry);
+    for group in list.iter_mut().filter(|group| group["preferredVersion"].is_null()) {
+        group["preferredVersion"] = group["versions"][0].clone();
+    }
 }
 
 fn resource_list(group: &str, version: &str, rows: &[&Resource]) -> Value {

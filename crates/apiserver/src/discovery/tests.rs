@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 fn builtin() -> Discovery {
     let rows: Vec<Arc<Resource>> = registry::table().iter().cloned().map(Arc::new).collect();
-    Discovery::new(&rows, "10.0.0.1:6443")
+    Discovery::new(&rows, &[], "10.0.0.1:6443")
 }
 
 fn json(document: &Document) -> Value {

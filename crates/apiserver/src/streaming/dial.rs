@@ -56,7 +56,17 @@ pub(super) async fn dial_pod(clock: &dyn Clock, scheme: Scheme, address: &str) -
 
 async fn dial_tls(clock: &dyn Clock, tls: Arc<ClientConfig>, address: &str) -> Result<Connection, DialError> {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
+    dial_named(clock, tls, address, host.trim_matches(['[', ']'])).await
+}
+
+/// To whoever has a certificate of this name.
+pub(super) async fn dial_named(
+    clock: &dyn Clock,
+    tls: Arc<ClientConfig>,
+    address: &str,
+    name: &str,
+) -> Result<Connection, DialError> {
+    let name = ServerName::try_from(name.to_owned())?;
     let stream = connect(clock, address).await?;
     let handshake = clock::timeout(clock, DIAL_TIMEOUT, TlsConnector::from(tls).connect(name, stream)).await;
     let stream = handshake.ok_or(DialError::Handshake)?.map_err(DialError::Tls)?;

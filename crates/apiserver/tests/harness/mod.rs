@@ -58,6 +58,7 @@ pub fn config_with(store: Arc<dyn store::Store>, static_tokens: StaticTokens) ->
         advertise_address: [127, 0, 0, 1].into(),
         service_cluster_ip_range: "10.96.0.0/12".to_owned(),
         event_ttl_seconds: None,
+        front_proxy: None,
         bootstrap: true,
     }
 }

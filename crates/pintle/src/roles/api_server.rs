@@ -188,6 +188,7 @@ fn config(
         advertise_address,
         service_cluster_ip_range: flags.service_cluster_ip_range.clone(),
         event_ttl_seconds: flags.datastore.event_ttl_seconds(),
+        front_proxy: None,
         bootstrap: true,
     })
 }

@@ -166,6 +166,11 @@ fn server_config(
         advertise_address: place.advertise_address,
         service_cluster_ip_range: flags.service_cluster_ip_range.clone(),
         event_ttl_seconds: flags.datastore.event_ttl_seconds(),
+        front_proxy: Some(apiserver::FrontProxy {
+            client: pki.front_proxy_client.clone(),
+            authority_pem: pki.front_proxy_authority.certificate_pem().to_owned(),
+            clients_authority_pem: ca.to_owned(),
+        }),
         bootstrap: true,
     })
 }
