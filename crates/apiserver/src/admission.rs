@@ -11,6 +11,7 @@ mod limit_ranger;
 mod mountable_secrets;
 mod namespace_lifecycle;
 mod node_restriction;
+mod pod_resize;
 mod pod_security;
 mod pod_topology_labels;
 mod priority;
@@ -66,7 +67,8 @@ impl AdmissionChain {
             Box::new(runtime_class::RuntimeClass::new(reader.clone())),
             Box::new(device_claims::DeviceClaims::new(reader.clone(), rbac.clone())),
             Box::new(certificates::Certificates::new(rbac.clone())),
-            Box::new(pod_topology_labels::PodTopologyLabels::new(reader)),
+            Box::new(pod_topology_labels::PodTopologyLabels::new(reader.clone())),
+            Box::new(pod_resize::PodResizeValidator::new(reader)),
         ];
         Self { plugins, escalation: rbac_escalation::RbacEscalation::new(rbac) }
     }

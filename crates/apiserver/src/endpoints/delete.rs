@@ -267,6 +267,5 @@ pub async fn collection(call: &mut Call<'_>) -> Result<Answer, Status> {
             Err(status) => return Err(status),
         }
     }
-    let list = super::list::of(call, items, page.metadata);
-    Ok(answer::object(200, call.accept.media, &list))
+    super::list::in_form(call, items, page.metadata)
 }

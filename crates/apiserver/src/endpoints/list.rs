@@ -69,12 +69,19 @@ async fn concatenated_custom(call: &Call<'_>, page: Page) -> Result<Body, Status
 }
 
 async fn transformed(call: &Call<'_>, page: Page) -> Result<Answer, Status> {
-    let objects = conversion::served_values(call.api, &call.row, &page.entries).await?.into_iter();
+    let objects = conversion::served_values(call.api, &call.row, &page.entries).await?;
+    in_form(call, objects, page.metadata)
+}
+
+/// A list of these objects in the form that is asked for.
+///
+/// # Errors
+/// 406 for forms that a list has not.
+pub fn in_form(call: &Call<'_>, objects: Vec<Value>, metadata: Value) -> Result<Answer, Status> {
+    let objects = objects.into_iter();
     let meta = call.accept.meta_version;
     let value = match call.accept.form {
-        Form::Table => {
-            view::table(&call.row, objects, page.metadata, Include::of(call)?, call.api.clock.now(), true, meta)
-        }
+        Form::Table => view::table(&call.row, objects, metadata, Include::of(call)?, call.api.clock.now(), true, meta),
         Form::Partial => {
             let list = match (&call.row.custom, call.row.group.split('.').next().unwrap_or_default()) {
                 (Some(_), _) => "unstructured.UnstructuredList".to_owned(),
@@ -89,11 +96,11 @@ async fn transformed(call: &Call<'_>, page: Page) -> Result<Answer, Status> {
             let items: Vec<Value> = objects.map(|object| view::partial(&object, meta)).collect();
             // An empty list is Go's nil slice.
             let items = if items.is_empty() { Value::Null } else { items.into() };
-            json!({"kind": "PartialObjectMetadataList", "apiVersion": meta, "metadata": page.metadata, "items": items})
+            json!({"kind": "PartialObjectMetadataList", "apiVersion": meta, "metadata": metadata, "items": items})
         }
         Form::Object => {
             let items = objects.collect();
-            of(call, items, page.metadata)
+            of(call, items, metadata)
         }
     };
     Ok(answer::object(200, call.accept.media, &value))

@@ -19,8 +19,11 @@ impl Strategy for ServiceCidr {
         keep_metadata_of_status(new, old, subresource, &WRITABLE_METADATA);
     }
 
+    /// Unlike others, it may come with a status.
     fn prepare_for_create(&self, object: &mut Value) {
-        reset_status(object, json!({}));
+        if object["status"].is_null() {
+            reset_status(object, json!({}));
+        }
     }
 
     fn validate(&self, object: &Value) -> ErrorList {
@@ -135,10 +138,11 @@ impl Strategy for IpAddress {
 
     /// The name is the address, in its canonical form.
     fn validate_name(&self, name: &str) -> Vec<String> {
+        let wrong = names::ip(name);
         match name.parse::<IpAddr>() {
-            Err(_) => names::ip(name),
+            _ if !wrong.is_empty() => wrong,
             Ok(address) if address.to_string() != name => vec![format!("must be in canonical form (\"{address}\")")],
-            Ok(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 }

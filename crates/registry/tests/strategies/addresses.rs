@@ -123,3 +123,18 @@ fn service_ranges_may_only_get_a_second_family() {
     expect![[r#"spec.cidrs: Invalid value: {"CIDRs":["a","b","c"]}: may only hold up to 2 values"#]]
         .assert_eq(&created(PATH, &range(json!(["a", "b", "c"]))));
 }
+
+#[test]
+fn addresses_are_named_in_one_way_and_ranges_may_come_with_a_status() {
+    let row = registry::find("networking.k8s.io", "v1", "ipaddresses").unwrap();
+    let wrong = |name: &str| row.strategy.validate_name(name).join("; ");
+    assert_eq!(wrong("10.0.0.1"), "");
+    assert_eq!(wrong("2001:db8::1"), "");
+    assert_eq!(wrong("::ffff:10.0.0.1"), "must not be an IPv4-mapped IPv6 address");
+    assert_eq!(wrong("010.0.0.1"), "must not have leading 0s");
+    assert_eq!(wrong("2001:DB8::1"), "must be in canonical form (\"2001:db8::1\")");
+    let row = registry::find("networking.k8s.io", "v1", "servicecidrs").unwrap();
+    let mut range = json!({"spec": {"cidrs": ["10.0.0.0/24"]}, "status": {"conditions": [{"type": "Ready"}]}});
+    row.strategy.prepare_for_create(&mut range);
+    assert_eq!(range["status"], json!({"conditions": [{"type": "Ready"}]}));
+}
