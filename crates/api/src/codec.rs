@@ -5,14 +5,17 @@
 
 mod base64_text;
 mod conform;
+mod conform_error;
 mod converter;
 mod defaults;
 mod encode;
 mod go_json;
 mod json;
+mod misfit;
 mod place;
 mod rejection;
 mod storage;
+mod structural;
 mod yaml;
 mod yaml_emit;
 mod yaml_error;
@@ -20,7 +23,8 @@ mod yaml_plain;
 mod yaml_scalar;
 mod zero;
 
-pub use conform::{ConformError, Conformed, conform, conform_applied};
+pub use conform::{Conformed, conform, conform_applied, conform_document};
+pub use conform_error::ConformError;
 pub use defaults::apply_defaults;
 pub use encode::{encode_json, encode_yaml};
 pub use go_json::syntax_error;
@@ -56,6 +60,9 @@ pub enum DecodeError {
     /// Not YAML, or YAML that is not JSON.
     #[error("{0}")]
     Yaml(String),
+    /// A number that no float64 can hold.
+    #[error("json: cannot unmarshal number {0} into Go value of type float64")]
+    Number(String),
     /// Nested deeper than [`MAX_DEPTH`].
     #[error("exceeded max depth")]
     TooDeep,
@@ -78,10 +85,7 @@ pub fn strict_errors(body: &[u8], decoded: &Decoded, conformed: &Conformed) -> V
     let unknown = conformed.unknown.iter().map(|path| format!("unknown field {path:?}"));
     let mut errors: Vec<String> = decoded.duplicates.iter().cloned().chain(unknown).collect();
     if errors.len() > 1 {
-        let order = json::order(body);
-        if !order.is_empty() {
-            errors.sort_by_key(|error| order.get(error.as_str()).copied().unwrap_or(usize::MAX));
-        }
+        json::sort_strict_errors(body, &mut errors);
     }
     // Equal ones are not always side by side; there are few.
     let mut seen = std::collections::HashSet::new();

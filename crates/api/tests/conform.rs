@@ -1,6 +1,6 @@
 //! What `conform` does to values: Go's zero values, nulls, canonical forms, pruning, errors.
 
-use api::codec::{apply_defaults, conform, decode_json};
+use api::codec::{apply_defaults, conform, conform_document, decode_json, strict_errors};
 use api::schema::{Schema, builtin, structural};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
@@ -389,4 +389,80 @@ fn wrong_types_after_a_strategic_merge_in_the_converters_words() {
         json!({"metadata": {"deletionTimestamp": 1}}),
         expect!["json: cannot unmarshal number into Go value of type string"],
     );
+}
+
+/// As an apiextensions-apiserver 1.36.4 answered: Go's decoder goes on after a wrong type, but not where a type decodes itself.
+#[test]
+fn the_first_error_is_that_of_the_document() {
+    let told = |body: &str| {
+        let mut decoded = decode_json(body.as_bytes()).unwrap();
+        conform_document(body.as_bytes(), &mut decoded.value, schema("core.v1.Pod")).unwrap_err().to_string()
+    };
+    let (node, uid) = (
+        "json: cannot unmarshal number into Go struct field PodSpec.spec.nodeName of type string",
+        "json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.uid of type types.UID",
+    );
+    assert_eq!(told(r#"{"spec":{"nodeName":1},"metadata":{"uid":true}}"#), node);
+    assert_eq!(told(r#"{"metadata":{"uid":true},"spec":{"nodeName":1}}"#), uid);
+    // of equal places the first item
+    let names = r#"{"spec":{"containers":[{"name":"a"},{"name":{},"image":[]},{"image":1}]}}"#;
+    assert_eq!(
+        told(names),
+        "json: cannot unmarshal object into Go struct field Container.spec.containers.name of type string"
+    );
+    let quantity = r#"{"spec":{"nodeName":1,"containers":[{"resources":{"limits":{"cpu":"x"}}}]}}"#;
+    assert!(told(quantity).starts_with("quantities must match the regular expression"), "{}", told(quantity));
+}
+
+#[test]
+fn fields_where_the_schema_has_none_are_pruned() {
+    let schema = structural(&json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {
+        "l": {"type": "array", "items": {"type": "string"}}, "s": {"type": "string"},
+        "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+        "any": {"x-kubernetes-preserve-unknown-fields": true}}}}}))
+    .unwrap();
+    let mut value = json!({"spec": {"l": {"0": "z"}, "s": [{"a": 1}, 2],
+        "free": {"x": 1.0, "y": [1e2, 1.5]}, "any": {"z": [{"w": 3.0}]}}});
+    let found = conform(&mut value, &schema).unwrap();
+    assert_eq!(found.unknown, ["spec.l.0", "spec.s[0].a"]);
+    let expected = r#"{"spec":{"any":{"z":[{"w":3}]},"free":{"x":1,"y":[100,1.5]},"l":{},"s":[{},2]}}"#;
+    assert_eq!(value.to_string(), expected);
+}
+
+/// A body may have a million fields that nobody knows below one long key.
+#[test]
+fn paths_of_unknown_fields_take_little_room() {
+    let schema = structural(&json!({"type": "object", "properties": {"spec": {"type": "object",
+        "additionalProperties": {"type": "array", "items": {"type": "object"}}}}}))
+    .unwrap();
+    let (key, items) = ("k".repeat(100_000), vec![r#"{"a":1,"a":1}"#; 2000].join(","));
+    let body = format!(r#"{{"spec":{{"{key}":[{items}]}}}}"#);
+    let mut decoded = decode_json(body.as_bytes()).unwrap();
+    let found = conform(&mut decoded.value, &schema).unwrap();
+    let told = strict_errors(body.as_bytes(), &decoded, &found);
+    assert!(!told.is_empty() && told.iter().map(String::len).sum::<usize>() < 4 << 20);
+    assert!(found.unknown.iter().map(String::len).sum::<usize>() < 2 << 20);
+}
+
+/// As an apiextensions-apiserver 1.36.4 answered.
+#[test]
+fn errors_of_embedded_resources_name_their_place() {
+    let embedded =
+        json!({"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true});
+    let schema = structural(
+        &json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {"emb": embedded}}}}),
+    )
+    .unwrap();
+    let told = |emb: Value| {
+        conform(&mut json!({"spec": {"emb": emb}}), &schema).map(|found| found.unknown).map_err(|e| e.to_string())
+    };
+    assert_eq!(
+        told(json!({"apiVersion": 1, "kind": "x"})),
+        Err("spec.emb.apiVersion: Invalid value: 1: must be a string".to_owned())
+    );
+    let metadata = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {"a": 1}, "foo": 1}});
+    let words = r#"spec.emb.metadata: Invalid value: {"foo":1,"labels":{"a":1}}: json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string"#;
+    assert_eq!(told(metadata), Err(words.to_owned()));
+    let unknown = told(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"foo": 1}}));
+    assert_eq!(unknown, Ok(vec!["spec.emb.metadata.foo".to_owned()]));
 }

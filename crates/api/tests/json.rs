@@ -81,3 +81,13 @@ fn strict_errors_are_in_the_order_of_the_document() {
         strict_errors(b"{}", &Decoded { value: json!({}), duplicates: Vec::new() }, &Conformed::default()).is_empty()
     );
 }
+
+/// As an apiextensions-apiserver 1.36.4 answered.
+#[test]
+fn what_is_no_text_is_replaced_and_numbers_may_be_too_large() {
+    let value = |body: &[u8]| decode_json(body).map(|decoded| decoded.value.to_string()).map_err(|e| e.to_string());
+    assert_eq!(value(b"{\"a\":\"\xff\xe2\x82\"}"), Ok("{\"a\":\"\u{fffd}\u{fffd}\u{fffd}\"}".to_owned()));
+    assert_eq!(value(b"{\"\xff\":1}"), Ok("{\"\u{fffd}\":1}".to_owned()));
+    let words = "json: cannot unmarshal number -1E400 into Go value of type float64";
+    assert_eq!(value(br#"{"a\"1e999":[1, -1E400]}"#), Err(words.to_owned()));
+}

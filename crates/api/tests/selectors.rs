@@ -32,6 +32,12 @@ fn label_selectors_parse_in_upstreams_words() {
             r#"error: unable to parse requirement: values[0]: Invalid value: "x": for 'Gt', 'Lt' operators, the value must be an integer"#
         ]],
     );
+    label(
+        "x=-",
+        expect![[
+            r#"error: unable to parse requirement: values[0][x]: Invalid value: "-": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"#
+        ]],
+    );
     label("a,", expect!["error: found '', expected: identifier after ','"]);
     label(",a", expect!["error: found ',', expected: !, identifier, or 'end of string'"]);
     label("a=b=c", expect!["error: found '=', expected: ',' or 'end of string'"]);

@@ -128,6 +128,19 @@ pub fn negotiate(header: &str, offer: Offer) -> Result<Accept, Status> {
     })
 }
 
+/// How one who accepts nothing that there is reads an error: a Status has all forms, also where the objects do not.
+pub fn of_error(header: &str) -> Accept {
+    let clauses = clauses(header);
+    let media =
+        clauses.iter().filter(|clause| clause.parameter("as").is_none()).find_map(|clause| match clause.range {
+            "application/json" | "application/*" | "*/*" => Some(Media::Json),
+            "application/yaml" => Some(Media::Yaml),
+            "application/vnd.kubernetes.protobuf" => Some(Media::Protobuf),
+            _ => None,
+        });
+    Accept { media: media.unwrap_or(Media::Json), ..PLAIN }
+}
+
 fn not_acceptable() -> Status {
     let message = format!("406: Not Acceptable\n\nAvailable representations: {AVAILABLE}");
     Status { details: serde_json::json!({}), ..Status::plain(406, "NotAcceptable", message) }
@@ -180,6 +193,19 @@ mod tests {
         assert_eq!(negotiate("application/xml", BUILTIN).unwrap_err().code, 406);
         let table = "application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io";
         assert_eq!(negotiate(table, BUILTIN).unwrap_err().code, 406);
+    }
+
+    #[test]
+    fn an_error_is_read_by_everyone() {
+        for (header, media) in [
+            ("application/yaml", Media::Yaml),
+            ("application/vnd.kubernetes.protobuf", Media::Protobuf),
+            ("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", Media::Json),
+            ("text/plain, application/yaml", Media::Yaml),
+            ("text/plain", Media::Json),
+        ] {
+            assert_eq!(of_error(header), Accept { media, ..PLAIN });
+        }
     }
 
     /// As an apiextensions-apiserver 1.36 answered.

@@ -1,7 +1,7 @@
 //! From a request's body to an object of the kind that the path takes.
 
 use crate::call::Call;
-use api::codec::{self, Conformed, Decoded};
+use api::codec::{self, Conformed, DecodeError, Decoded};
 use api::field::{Error, Path};
 use api::meta::ObjectMeta;
 use api::schema::{self, Origin, Schema};
@@ -55,7 +55,8 @@ pub fn value(call: &Call<'_>, wanted: Wanted<'_>) -> Result<Decoded, Status> {
     let (body, kind) = (&call.body, wanted.kind);
     let decoded = match call.content_type() {
         "" | "application/json" => codec::decode_json(body),
-        "application/yaml" => codec::decode_any(body),
+        // also what looks like JSON: upstream reads it as YAML all the same
+        "application/yaml" => codec::decode_yaml(body),
         "application/vnd.kubernetes.protobuf" if call.row.custom.is_none() => {
             let decoded = crate::protobuf::decode(body, (&wanted.api_version(), kind));
             let value = decoded.map_err(|error| codec::unrecognized(kind, &error.to_string(), body))?;
@@ -63,7 +64,11 @@ pub fn value(call: &Call<'_>, wanted: Wanted<'_>) -> Result<Decoded, Status> {
         }
         _ => return Err(unsupported_media()),
     };
-    decoded.map_err(|error| codec::undecodable(kind, &error, body))
+    decoded.map_err(|error| match error {
+        // that comes after kind and version are known
+        DecodeError::Number(_) => codec::cannot_be_handled(kind, wanted.version, kind, &error.to_string()),
+        error => codec::undecodable(kind, &error, body),
+    })
 }
 
 /// Decodes the body as an object of the wanted type: checked, with unknown fields reported as asked, `apiVersion` and
@@ -76,13 +81,15 @@ pub fn object(call: &mut Call<'_>, wanted: Wanted<'_>, schema: &Schema) -> Resul
     } else {
         check_type(&decoded.value, wanted, &call.body)?;
     }
-    let conformed = codec::conform(&mut decoded.value, schema)
+    // Of YAML upstream has the keys sorted.
+    let document: &[u8] = if call.content_type() == "application/yaml" { b"" } else { &call.body };
+    let conformed = codec::conform_document(document, &mut decoded.value, schema)
         .map_err(|error| codec::cannot_be_handled(wanted.kind, wanted.version, wanted.kind, &error.to_string()))?;
     // Protobuf has no unknown fields to complain of; newer ones are left out in silence, as upstream does.
     let is_text = call.content_type() != "application/vnd.kubernetes.protobuf";
     let strict = match (is_text, custom) {
         (false, _) => Vec::new(),
-        (true, false) => codec::strict_errors(&call.body, &decoded, &conformed),
+        (true, false) => codec::strict_errors(document, &decoded, &conformed),
         (true, true) => strict_errors_sorted(&decoded, &conformed),
     };
     report(call, strict, wanted.kind, wanted.version)?;

@@ -15,6 +15,7 @@ pub mod ownership;
 pub mod page;
 mod param_permission;
 pub mod patch;
+mod patched;
 mod scale;
 mod scale_managers;
 pub mod sisters;

@@ -43,12 +43,18 @@ pub fn keep_system_fields(new: &mut Value, old: &Value) {
     let old_metadata = old.metadata();
     let metadata = metadata_mut(new);
     metadata.remove("selfLink");
-    for field in ["uid", "creationTimestamp"] {
+    // Another uid is refused, and so is a time of deletion where there was none.
+    for field in ["uid", "deletionGracePeriodSeconds"] {
         if let (None, Some(value)) = (metadata.get(field), old_metadata.get(field)) {
             metadata.insert(field.to_owned(), value.clone());
         }
     }
-    for field in ["generation", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"] {
+    for field in ["creationTimestamp", "deletionTimestamp"] {
+        if let Some(value) = old_metadata.get(field) {
+            metadata.insert(field.to_owned(), value.clone());
+        }
+    }
+    for field in ["generation", "resourceVersion"] {
         match old_metadata.get(field) {
             Some(value) => drop(metadata.insert(field.to_owned(), value.clone())),
             None => drop(metadata.remove(field)),

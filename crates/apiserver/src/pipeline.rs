@@ -187,7 +187,7 @@ async fn serve(
     let (mut parts, body) = request.into_parts();
     let headers = std::mem::take(&mut parts.headers);
     let accepted = accept::negotiate(accept_header(&headers), offer_of(&info, &row));
-    let accepted_or_plain = accepted.clone().unwrap_or(accept::PLAIN);
+    let accepted_or_plain = accepted.clone().unwrap_or_else(|_| accept::of_error(accept_header(&headers)));
     let mut call = Call {
         api,
         info: &info,
@@ -223,7 +223,7 @@ async fn serve(
         return Box::pin(crate::connect::connect(&mut call, Request::from_parts(parts, body))).await;
     }
     if let Err(status) = accepted {
-        return endpoints::error(&status);
+        return answer::status(&status, call.accept.media);
     }
     let reads = matches!(info.verb.as_str(), "get" | "list" | "watch");
     // Watches last; they are bounded by what each costs, not by number.

@@ -10,9 +10,11 @@ use http::Method;
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads `a=b&c=d`, with percent signs and pluses decoded.
+    /// Reads `a=b&c=d`, with percent signs and pluses decoded. Pairs that are none (by Go's parser: with a semicolon, or a
+    /// percent sign without its digits) are left out in silence.
     pub fn parse(text: &str) -> Self {
-        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let whole = |pair: &&str| !pair.is_empty() && !pair.contains(';') && is_escaped_well(pair);
+        let pairs = text.split('&').filter(whole).map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode(key, true), decode(value, true))
         });
@@ -38,6 +40,12 @@ impl Query {
     pub fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
+}
+
+/// Whether each percent sign has its two digits.
+fn is_escaped_well(text: &str) -> bool {
+    let digits = |part: &str| part.len() >= 2 && part.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
+    text.split('%').skip(1).all(digits)
 }
 
 /// Undoes percent encoding; bytes that are no UTF-8 are replaced.
@@ -198,6 +206,14 @@ mod tests {
             i.is_resource_request, i.verb, i.api_group, i.api_version, i.namespace, i.resource, i.name, i.subresource
         );
         want.assert_eq(&text);
+    }
+
+    /// As an apiextensions-apiserver 1.36.4 answered.
+    #[test]
+    fn pairs_that_are_none_are_left_out() {
+        let query = Query::parse("limit=2&continue=%%%&a;b=1&c=x;y&=z&d=%zz&e=%41+b&f=%4");
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(query.pairs(), [pair("limit", "2"), pair("", "z"), pair("e", "A b")]);
     }
 
     #[test]

@@ -42,7 +42,15 @@ impl Selection {
                 return Err(Status::bad_request(unknown_field(&term.field, row)));
             }
         }
-        let name = info.parts.get(1).filter(|_| info.verb == "watch").map(|name| name.as_str().into());
+        let name: Option<Box<str>> =
+            info.parts.get(1).filter(|_| info.verb == "watch").map(|name| name.as_str().into());
+        if let Some(name) = &name {
+            let exact = |term: &&api::selector::FieldTerm| term.field == "metadata.name" && !term.negated;
+            let selected = fields.terms().iter().find(exact);
+            if !fields.is_everything() && selected.is_none_or(|term| *term.value != **name) {
+                return Err(Status::bad_request("fieldSelector metadata.name doesn't match requested name"));
+            }
+        }
         let shared = matches!(row.storage, registry::Storage::Shared { .. });
         let converted = (shared && !fields.is_everything()).then(|| row.clone());
         Ok(Self { namespace, labels, fields, name, converted })

@@ -96,7 +96,8 @@ async fn bodies_that_are_no_objects_are_refused_and_nothing_comes_of_them() {
     let wrong =
         [request("POST", MAPS, json, "").replace("length: 0", "length: 10").as_bytes(), b"{\"a\":\"\xff\xfe\"}"]
             .concat();
-    assert_eq!(code(&exchange(&server, &wrong).await), 400);
+    // Go reads signs of replacement there, and so an object without a name.
+    assert_eq!(code(&exchange(&server, &wrong).await), 422);
     unharmed(&server).await;
     server.shutdown().await;
 }

@@ -51,3 +51,39 @@ async fn an_autoscaler_is_applied_in_both_versions() {
     assert!(of("m")["fieldsV1"]["f:spec"].get("f:maxReplicas").is_none());
     server.shutdown().await;
 }
+
+/// As an apiextensions-apiserver 1.36.4 answered: what an endpoint puts back it puts back of its own version.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_status_may_be_owned_in_a_version_that_has_none_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(&directory).await;
+    let admin = admin(&server);
+    let part = json!({"type": "object", "properties": {"a": {"type": "integer"}}});
+    let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {"spec": part, "status": part}}});
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "walls.example.com"},
+        "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "walls", "kind": "Wall"}, "versions": [
+            {"name": "v1", "served": true, "storage": true, "schema": schema},
+            {"name": "v2", "served": true, "storage": false, "schema": schema, "subresources": {"status": {}}}]}});
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    assert_eq!(send(&admin, Method::POST, definitions, JSON, definition.to_string()).await.0, 201);
+    let path = |version: &str| format!("/apis/example.com/{version}/namespaces/default/walls");
+    harness::until(&admin, Method::GET, &path("v2"), "", 200).await;
+    let apply = async |version: &str, query: &str, a: i64| {
+        let wall = json!({"apiVersion": format!("example.com/{version}"), "kind": "Wall", "metadata": {"name": "w"},
+            "spec": {"a": 1}, "status": {"a": a}});
+        let path = format!("{}/w?{query}", path(version));
+        send(&admin, Method::PATCH, &path, APPLY, wall.to_string()).await
+    };
+    assert_eq!(apply("v1", "fieldManager=one", 1).await.0, 201);
+    let (code, refused) = apply("v2", "fieldManager=two", 2).await;
+    let words = "Apply failed with 1 conflict: conflict with \"one\": .status.a";
+    assert_eq!((code, refused["message"].as_str()), (409, Some(words)));
+    let (code, applied) = apply("v2", "fieldManager=two&force=true", 2).await;
+    // it was not written, but is nobody's now
+    assert_eq!((code, &applied["status"]), (200, &json!({"a": 1})));
+    let owned: Vec<&Value> =
+        applied["metadata"]["managedFields"].as_array().unwrap().iter().map(|e| &e["fieldsV1"]).collect();
+    assert_eq!(owned, [&json!({"f:spec": {"f:a": {}}}), &json!({"f:spec": {"f:a": {}}})]);
+    server.shutdown().await;
+}

@@ -27,6 +27,15 @@ impl Delta {
         [&self.added, &self.modified, &self.removed].iter().all(|node| !node.member && node.children.is_empty())
     }
 
+    fn union(self, other: Self) -> Self {
+        let union = |a: Node, b: Node| Node { member: a.member || b.member, children: a.children.union(b.children) };
+        Self {
+            added: union(self.added, other.added),
+            modified: union(self.modified, other.modified),
+            removed: union(self.removed, other.removed),
+        }
+    }
+
     /// Sets what is below `element`. Mostly only one of the three has anything, so that the element is not copied.
     fn put(&mut self, element: PathElement, below: Self) {
         let is_something = |node: &Node| node.member || !node.children.is_empty();
@@ -53,7 +62,20 @@ fn walk(typed: Typed<'_>, old: Option<&Value>, new: Option<&Value>) -> Delta {
     let Some(guide) = new.filter(|value| !value.is_null()).or(old) else {
         return leaf(old, new);
     };
-    let mut delta = match typed.shape(guide) {
+    let mut delta = by_shape(typed, typed.shape(guide), old, new);
+    // What has no type may become something else: then both shapes have a say.
+    if let (Some(was), Some(is)) = (old, new)
+        && !was.is_null()
+        && !is.is_null()
+        && std::mem::discriminant(&typed.shape(was)) != std::mem::discriminant(&typed.shape(is))
+    {
+        delta = by_shape(typed, typed.shape(was), old, new).union(delta);
+    }
+    delta
+}
+
+fn by_shape(typed: Typed<'_>, shape: Shape<'_>, old: Option<&Value>, new: Option<&Value>) -> Delta {
+    let mut delta = match shape {
         Shape::Map => {
             let (was, is) = (old.and_then(Value::as_object), new.and_then(Value::as_object));
             if was.is_none_or(Map::is_empty) && is.is_none_or(Map::is_empty) {
@@ -146,4 +168,27 @@ fn walk_list(items: Typed<'_>, list_type: &ListType, old: &[Value], new: &[Value
         delta.put(element, below);
     }
     delta
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::structural;
+    use serde_json::json;
+
+    /// As an apiextensions-apiserver 1.36.4 answered.
+    #[test]
+    fn what_has_no_type_may_become_something_else() {
+        let any = json!({"x-kubernetes-preserve-unknown-fields": true});
+        let schema = structural(&json!({"type": "object", "properties": {"any": any}})).unwrap();
+        let compared = |old: Value, new: Value| {
+            let found = compare(Typed::root(&schema), &json!({"any": old}), &json!({"any": new}));
+            [found.added, found.modified, found.removed].map(Set::into_value)
+        };
+        let (whole, part) = (json!({"f:any": {}}), json!({"f:any": {"f:v": {}}}));
+        assert_eq!(compared(json!({"v": 1}), json!(1)), [json!({}), whole.clone(), part.clone()]);
+        assert_eq!(compared(json!(1), json!({"v": 1})), [part.clone(), whole.clone(), json!({})]);
+        assert_eq!(compared(json!([1]), json!({"v": 1})), [part, whole, json!({})]);
+        assert_eq!(compared(json!({"v": 1}), json!({"v": 1})), [json!({}), json!({}), json!({})]);
+    }
 }

@@ -1,7 +1,7 @@
 //! Entries of other versions than the one that is written: what they own is judged in their own version, to which both
 //! objects are converted (`Updater` of upstream's structured-merge-diff).
 
-use super::Writer;
+use super::{Reset, Writer};
 #[cfg(test)]
 mod tests;
 
@@ -10,7 +10,7 @@ use super::managed::Entry;
 use super::prune::prune;
 use super::track::{self, Changes};
 use super::typed::{Shape, Typed, list_element};
-use crate::fieldset::{PathElement, Set};
+use crate::fieldset::{Node, PathElement, Set};
 use crate::schema::Schema;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,12 @@ use std::fmt::Debug;
 pub trait Versions: Debug + Sync {
     /// The type in a version; `None`: nobody knows the version any more.
     fn schema(&self, api_version: &str) -> Option<&Schema>;
+
+    /// What the endpoint puts back of a version, where that is not what it puts back of the writer's.
+    fn reset(&self, api_version: &str) -> Option<Reset> {
+        let _ = api_version;
+        None
+    }
 
     /// An object of any version in another; `None`: that cannot be had.
     fn convert(&self, object: &Value, api_version: &str) -> Option<Value>;
@@ -55,7 +61,8 @@ impl<'a> ByVersion<'a> {
             let old = versions.convert(old, &entry.api_version)?;
             let new = versions.convert(new, &entry.api_version)?;
             let comparison = compare(Typed::root(schema), &old, &new);
-            Some(track::filtered(comparison, writer.reset).into())
+            let reset = versions.reset(&entry.api_version);
+            Some(track::filtered(comparison, reset.as_ref().unwrap_or(writer.reset)).into())
         });
         Some(changes.as_ref().unwrap_or(&self.own))
     }
@@ -87,22 +94,27 @@ pub(super) fn prune_in_versions(
     let Some(at_last) = convert(&merged, &last.api_version) else {
         return prune(own_typed, merged, &last.set, &owned_in(None));
     };
-    let mut pruned = prune(Typed::root(schema), at_last, &last.set, &owned(&last.api_version));
+    let mut pruned = prune(Typed::root(schema), at_last.clone(), &last.set, &owned(&last.api_version));
     let others: BTreeSet<&str> = all().map(|entry| entry.api_version.as_str()).collect();
     for version in others.into_iter().filter(|version| *version != last.api_version) {
         let Some(schema) = versions.schema(version) else { continue };
         let (Some(whole), Some(rest)) = (convert(&merged, version), convert(&pruned, version)) else { continue };
-        pruned = put_back(Typed::root(schema), whole, Some(&rest), &owned(version));
+        pruned = put_back(Typed::root(schema), whole, Some(&rest), (&owned(version), true));
+    }
+    // What went along with its parent comes back where the last configuration had nothing to do with it.
+    if let Some(rest) = convert(&pruned, &last.api_version) {
+        pruned = put_back(Typed::root(schema), at_last, Some(&rest), (&last.set, false));
     }
     convert(&pruned, writer.api_version).unwrap_or(merged)
 }
 
-/// `whole` without what is not in `rest`, unless it is owned.
-fn put_back(typed: Typed<'_>, whole: Value, rest: Option<&Value>, owned: &Set) -> Value {
+/// `whole` without what is not in `rest`, unless it is a member of the set, or (`false`) none.
+fn put_back(typed: Typed<'_>, whole: Value, rest: Option<&Value>, (set, members): (&Set, bool)) -> Value {
     static NOTHING: Set = Set::new();
-    let below = |element: &PathElement| owned.get(element.as_str()).map_or(&NOTHING, |node| &node.children);
-    let is_owned = |element: &PathElement, named: bool| {
-        owned.get(element.as_str()).is_some_and(|node| node.member || (named && !node.children.is_empty()))
+    let below = |element: &PathElement| (set.get(element.as_str()).map_or(&NOTHING, |node| &node.children), members);
+    let comes_back = |element: &PathElement, named: bool| {
+        let is_member = |node: &Node| node.member || (named && !node.children.is_empty());
+        set.get(element.as_str()).is_some_and(is_member) == members
     };
     match (typed.shape(&whole), whole) {
         (Shape::Map, Value::Object(map)) => {
@@ -110,7 +122,7 @@ fn put_back(typed: Typed<'_>, whole: Value, rest: Option<&Value>, owned: &Set) -
             for (key, value) in map {
                 let (child, named) = typed.child_or_untyped(&key);
                 let (element, rest) = (PathElement::field(&key), rest.and_then(|rest| rest.get(&key)));
-                if rest.is_some() || is_owned(&element, named) {
+                if rest.is_some() || comes_back(&element, named) {
                     kept.insert(key, put_back(child, value, rest, below(&element)));
                 }
             }
@@ -127,7 +139,7 @@ fn put_back(typed: Typed<'_>, whole: Value, rest: Option<&Value>, owned: &Set) -
                     continue;
                 };
                 let rest = left.iter().find(|(other, _)| other.as_ref() == Some(&element)).map(|(_, item)| *item);
-                if rest.is_some() || is_owned(&element, false) {
+                if rest.is_some() || comes_back(&element, false) {
                     kept.push(put_back(items, item, rest, below(&element)));
                 }
             }

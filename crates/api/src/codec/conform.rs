@@ -4,11 +4,13 @@
 //! times and base64 made canonical. A value that has passed once passes again unchanged. For custom resources
 //! ([`Origin::Structural`]) only unknown fields are dropped: their values are validated elsewhere.
 
+use super::conform_error::ConformError;
+use super::misfit::Misfits;
 use super::place::{At, Step};
-use super::{base64_text, zero};
-use crate::quantity::{self, QuantityError};
+use super::{base64_text, structural, zero};
+use crate::quantity;
 use crate::schema::{Field, Kind, Object, Origin, Schema, Zero};
-use crate::time::{self, TimeError};
+use crate::time;
 use serde_json::{Map, Value};
 
 /// What was found on the way.
@@ -18,53 +20,29 @@ pub struct Conformed {
     /// They are gone from the value.
     pub unknown: Vec<String>,
     /// Nulls of custom resources stay for the validation to judge.
-    keeps_nulls: bool,
+    pub(super) keeps_nulls: bool,
+    /// How long the paths of `unknown` are together.
+    unknown_bytes: usize,
+    pub(super) misfits: Misfits,
 }
+
+/// How much of paths is remembered. Upstream tells of a hundred fields, and a path may be as long as the body: a million
+/// short objects below one long key are not to be written down.
+const MAX_UNKNOWN_BYTES: usize = 1 << 20;
 
 impl Conformed {
     /// `unknown field "a.b"` for each.
     pub fn unknown_field_errors(&self) -> impl Iterator<Item = String> {
         self.unknown.iter().map(|path| format!("unknown field {path:?}"))
     }
-}
 
-/// Why a value has not the type. The words are Go's; the API server puts its own around them.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConformError {
-    /// A value of another JSON type, or a number out of range.
-    #[error("json: cannot unmarshal {value} into Go {target} of type {go_type}")]
-    Type {
-        /// `string`, `number 1.5`, `object` …
-        value: String,
-        /// `struct field PodSpec.spec.nodeName`, or `value` where there is no field.
-        target: String,
-        /// `int32`, `[]v1.Container` …
-        go_type: String,
-        /// The whole in the words of [`ConformError::converter_words`].
-        converter: String,
-    },
-    /// No quantity.
-    #[error(transparent)]
-    Quantity(#[from] QuantityError),
-    /// No time.
-    #[error(transparent)]
-    Time(#[from] TimeError),
-    /// What the type's own decoder says.
-    #[error("{0}")]
-    Own(&'static str),
-    /// No base64.
-    #[error("{0}")]
-    Base64(String),
-}
-
-impl ConformError {
-    /// What `DefaultUnstructuredConverter` says, which reads the outcome of strategic merge patches.
-    pub fn converter_words(&self) -> String {
-        match self {
-            Self::Type { converter, .. } => converter.clone(),
-            Self::Base64(words) => format!("error decoding from json: {words}"),
-            Self::Quantity(_) | Self::Time(_) | Self::Own(_) => self.to_string(),
+    pub(super) fn add_unknown(&mut self, at: &At<'_>) {
+        if self.unknown_bytes > MAX_UNKNOWN_BYTES {
+            return;
         }
+        let path = at.path();
+        self.unknown_bytes += path.len();
+        self.unknown.push(path);
     }
 }
 
@@ -73,7 +51,21 @@ impl ConformError {
 /// # Errors
 /// At the first value (in the order of sorted keys) of a wrong type. The value is then half done.
 pub fn conform(value: &mut Value, schema: &Schema) -> Result<Conformed, ConformError> {
-    conform_into(value, schema, Conformed::default())
+    let mut found = conform_into(value, schema, Conformed::default());
+    std::mem::take(&mut found.misfits).first().map_or(Ok(found), Err)
+}
+
+/// The same for what stood in `body`.
+///
+/// # Errors
+/// At the first value in the order of the document, or, of a custom resource, of which only the metadata has types, in that
+/// of sorted keys.
+pub fn conform_document(body: &[u8], value: &mut Value, schema: &Schema) -> Result<Conformed, ConformError> {
+    if schema.origin == Origin::Structural {
+        return conform(value, schema);
+    }
+    let mut found = conform_into(value, schema, Conformed::default());
+    std::mem::take(&mut found.misfits).first_in(body).map_or(Ok(found), Err)
 }
 
 /// The same for what server-side apply came to: of a custom resource upstream prunes nulls where it decodes, and this is
@@ -82,36 +74,60 @@ pub fn conform(value: &mut Value, schema: &Schema) -> Result<Conformed, ConformE
 /// # Errors
 /// As [`conform`].
 pub fn conform_applied(value: &mut Value, schema: &Schema) -> Result<Conformed, ConformError> {
-    conform_into(value, schema, Conformed { keeps_nulls: true, ..Conformed::default() })
+    let mut found = conform_into(value, schema, Conformed { keeps_nulls: true, ..Conformed::default() });
+    std::mem::take(&mut found.misfits).first().map_or(Ok(found), Err)
 }
 
-fn conform_into(value: &mut Value, schema: &Schema, mut conformed: Conformed) -> Result<Conformed, ConformError> {
+fn conform_into(value: &mut Value, schema: &Schema, mut conformed: Conformed) -> Conformed {
     let at = At { parent: None, step: Step::Root, object: None, field: None };
     if value.is_null() && schema.origin == Origin::Go {
         *value = zero::zero_value(schema);
     }
-    conform_value(value, schema, &at, &mut conformed)?;
-    Ok(conformed)
+    conform_value(value, schema, &at, &mut conformed);
+    conformed
 }
 
-fn conform_value(value: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Conformed) -> Result<(), ConformError> {
+pub(super) fn conform_value(value: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Conformed) {
     if schema.origin == Origin::Structural {
-        return structural(value, schema, at, found);
+        return structural::prune(value, schema, at, found);
     }
     match (&schema.kind, &mut *value) {
         (Kind::Object(object), Value::Object(map)) => struct_fields(map, object, at, found),
         (Kind::Map { values, .. }, Value::Object(map)) => {
             for (key, item) in map.iter_mut() {
-                element(item, values, &at.below(Step::Key(key)), found)?;
+                element(item, values, &at.below(Step::Key(key)), found);
             }
-            Ok(())
         }
         (Kind::List { items, .. }, Value::Array(list)) => {
             for (index, item) in list.iter_mut().enumerate() {
-                element(item, items, &at.below(Step::Index(index)), found)?;
+                element(item, items, &at.below(Step::Index(index)), found);
             }
-            Ok(())
         }
+        _ => {
+            if let Err(error) = leaf(value, schema, at) {
+                found.misfits.add(|| at.path(), error, decodes_itself(&schema.kind));
+            }
+        }
+    }
+}
+
+/// Whether Go's type has a decoder of its own, whose errors end everything.
+fn decodes_itself(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Quantity
+            | Kind::Time
+            | Kind::MicroTime
+            | Kind::IntOrString
+            | Kind::Duration
+            | Kind::Json
+            | Kind::FieldsV1
+    )
+}
+
+/// What has no fields, items or keys whose types are known.
+fn leaf(value: &mut Value, schema: &Schema, at: &At<'_>) -> Result<(), ConformError> {
+    match (&schema.kind, &mut *value) {
         (Kind::String, Value::String(_)) | (Kind::Bool, Value::Bool(_)) | (Kind::Number, Value::Number(_)) => Ok(()),
         (Kind::Int32, Value::Number(number)) if number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => Ok(()),
         (Kind::Int64, Value::Number(number)) if number.is_i64() => Ok(()),
@@ -137,19 +153,23 @@ fn is_schema_or_bool(schema: &Schema) -> bool {
 /// and so forgets the unknown fields that it finds.
 fn json_objects(value: &mut Value, object: &Schema, at: &At<'_>) -> Result<(), ConformError> {
     match value {
-        Value::Object(_) => conform_value(value, object, at, &mut Conformed::default()),
+        Value::Object(_) => {
+            let mut found = Conformed::default();
+            conform_value(value, object, at, &mut found);
+            found.misfits.first().map_or(Ok(()), Err)
+        }
         Value::Array(items) => items.iter_mut().try_for_each(|item| json_objects(item, object, at)),
         _ => Ok(()),
     }
 }
 
 /// An item of a list or map: `null` is the zero value here.
-fn element(item: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Conformed) -> Result<(), ConformError> {
+fn element(item: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Conformed) {
     if item.is_null() && schema.origin == Origin::Go {
         *item = zero::zero_value(schema);
-        return Ok(());
+        return;
     }
-    conform_value(item, schema, at, found)
+    conform_value(item, schema, at, found);
 }
 
 /// The kinds that are written in a form of their own, and all that does not fit.
@@ -183,46 +203,28 @@ fn scalar(value: &mut Value, schema: &Schema, at: &At<'_>) -> Result<(), Conform
     Ok(())
 }
 
-fn struct_fields(
-    map: &mut Map<String, Value>,
-    object: &Object,
-    at: &At<'_>,
-    found: &mut Conformed,
-) -> Result<(), ConformError> {
-    let mut failed = None;
+fn struct_fields(map: &mut Map<String, Value>, object: &Object, at: &At<'_>, found: &mut Conformed) {
     let mut always_present = 0;
     // Keys and fields are both sorted, so that the search for the next field starts where the last one ended.
     let mut fields = &*object.fields;
     map.retain(|key, value| {
-        if failed.is_some() {
-            return true;
-        }
         let skipped = fields.iter().position(|field| *field.name >= **key).unwrap_or(fields.len());
         fields = &fields[skipped..];
         let Some(field) = fields.first().filter(|field| *field.name == **key) else {
-            let mut path = String::new();
-            at.below(Step::Field(key)).write_path(&mut path);
-            found.unknown.push(path);
+            found.add_unknown(&at.below(Step::Field(key)));
             return false;
         };
         if !value.is_null() {
             let below = At { parent: Some(at), step: Step::Field(key), object: Some(object), field: Some(field) };
-            if let Err(error) = conform_value(value, &field.schema, &below, found) {
-                failed = Some(error);
-                return true;
-            }
+            conform_value(value, &field.schema, &below, found);
         }
         let kept = keeps(value, field);
         always_present += usize::from(kept && matches!(field.zero, Zero::Write | Zero::WriteNull));
         kept
     });
-    if let Some(error) = failed {
-        return Err(error);
-    }
     if always_present < object.always.len() {
         add_always(map, object);
     }
-    Ok(())
 }
 
 /// Whether Go's encoder would write this value of the field. What it writes differently is changed.
@@ -248,52 +250,5 @@ fn add_always(map: &mut Map<String, Value>, object: &Object) {
             let value = if field.zero == Zero::Write { zero::zero_value(&field.schema) } else { Value::Null };
             map.insert(String::from(&*field.name), value);
         }
-    }
-}
-
-/// Custom resources: only prunes. What has another type than the schema says stays for the validation to refuse.
-fn structural(value: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Conformed) -> Result<(), ConformError> {
-    match (&schema.kind, value) {
-        (Kind::Object(object), Value::Object(map)) => {
-            let mut failed = None;
-            map.retain(|key, value| {
-                let below = at.below(Step::Field(key));
-                match object.field(key) {
-                    None if object.preserve_unknown_fields => true,
-                    None => {
-                        let mut path = String::new();
-                        below.write_path(&mut path);
-                        found.unknown.push(path);
-                        false
-                    }
-                    Some(field) => {
-                        // `metadata` is a Go struct even here.
-                        let go = field.schema.origin == Origin::Go;
-                        let step = if go { Step::GoRoot(key) } else { Step::Field(key) };
-                        let below = At { object: go.then_some(object), field: Some(field), step, ..below };
-                        if failed.is_none() && !value.is_null() {
-                            failed = conform_value(value, &field.schema, &below, found).err();
-                        }
-                        // A null that may not be is none (`PruneNonNullableNullsWithoutDefaults`, and defaulting).
-                        !value.is_null() || (!go && (found.keeps_nulls || field.schema.nullable))
-                    }
-                }
-            });
-            failed.map_or(Ok(()), Err)
-        }
-        (Kind::Map { values, .. }, Value::Object(map)) => {
-            let keeps = found.keeps_nulls || values.nullable || matches!(values.kind, Kind::Json);
-            map.retain(|_, item| keeps || !item.is_null());
-            map.iter_mut().try_for_each(|(key, item)| conform_value(item, values, &at.below(Step::Key(key)), found))
-        }
-        (Kind::List { items, .. }, Value::Array(list)) => list
-            .iter_mut()
-            .enumerate()
-            .try_for_each(|(index, item)| conform_value(item, items, &at.below(Step::Index(index)), found)),
-        (_, Value::Number(number)) if number.is_f64() => {
-            *number = super::yaml_scalar::integral(number.clone());
-            Ok(())
-        }
-        _ => Ok(()),
     }
 }

@@ -54,6 +54,31 @@ pub fn syntax_error(body: &[u8]) -> Option<String> {
     Scanner { body, at: 0, open: Vec::new() }.run().err()
 }
 
+/// The first number of a body without syntax errors that is beyond all floats.
+pub(super) fn infinite_number(body: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(body).ok()?;
+    let (mut at, mut in_string) = (0, false);
+    while at < text.len() {
+        let byte = body[at];
+        match byte {
+            b'\\' if in_string => at += 1,
+            b'"' => in_string = !in_string,
+            b'-' | b'0'..=b'9' if !in_string => {
+                let is_part = |byte: &u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+                let length = body[at..].iter().take_while(|byte| is_part(byte)).count();
+                let number = &text[at..at + length];
+                if number.parse::<f64>().is_ok_and(f64::is_infinite) {
+                    return Some(number);
+                }
+                at += length - 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
 struct Scanner<'a> {
     body: &'a [u8],
     at: usize,

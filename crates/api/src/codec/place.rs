@@ -31,7 +31,13 @@ impl<'a> At<'a> {
     }
 
     /// `spec.containers[0].image`
-    pub(super) fn write_path(&self, path: &mut String) {
+    pub(super) fn path(&self) -> String {
+        let mut path = String::new();
+        self.write_path(&mut path);
+        path
+    }
+
+    fn write_path(&self, path: &mut String) {
         if let Some(parent) = self.parent {
             parent.write_path(path);
         }
@@ -80,12 +86,12 @@ impl<'a> At<'a> {
     /// Go's words for the value, its place and the type there.
     fn wrong_type(&self, value: &Value, schema: &Schema) -> (String, String, String) {
         let target = match self.object {
-            None => "value".to_owned(),
-            Some(object) => {
+            Some(object) if !matches!(self.step, Step::GoRoot(_)) => {
                 let mut target = format!("struct field {}", last_part(&object.name));
                 self.write_go_path(&mut target);
                 target
             }
+            _ => "value".to_owned(),
         };
         let own = matches!(self.step, Step::Field(_));
         let go_type = match self.field.and_then(|field| field.go_type.as_deref()) {

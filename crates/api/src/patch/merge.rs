@@ -8,8 +8,11 @@ use serde_json::{Map, Value};
 /// # Errors
 /// [`PatchError::Decode`] when the patch is not a map: Kubernetes objects are, so the RFC's other case is refused.
 pub fn apply(original: &Value, patch: &Value) -> Result<Value, PatchError> {
-    let Value::Object(patch) = patch else {
-        return Err(not_a_map(patch));
+    let patch = match patch {
+        Value::Object(patch) => patch,
+        // Go reads it as a map that is not there.
+        Value::Null => return Err(PatchError::BadFormat("Invalid JSON Patch")),
+        other => return Err(not_a_map(other)),
     };
     let mut patched = original.clone();
     merge_into(&mut patched, patch);
@@ -33,9 +36,26 @@ fn merge_into(target: &mut Value, patch: &Map<String, Value>) {
             }
             Value::Object(change) => merge_into(target.entry(key.as_str()).or_insert(Value::Null), change),
             other => {
-                target.insert(key.clone(), other.clone());
+                let mut value = other.clone();
+                // `evanphx/json-patch` looks into what is new, but not into what takes the place of a map.
+                if !target.get(key).is_some_and(Value::is_object) {
+                    forget_nulls(&mut value);
+                }
+                target.insert(key.clone(), value);
             }
         }
+    }
+}
+
+/// Takes the nulls out of maps, also of those in lists.
+fn forget_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(forget_nulls);
+        }
+        Value::Array(list) => list.iter_mut().for_each(forget_nulls),
+        _ => {}
     }
 }
 
@@ -64,11 +84,14 @@ mod tests {
         check(json!({"a": "x"}), json!({"a": {"b": null, "c": 1}}), expect![[r#"{"a":{"c":1}}"#]]);
         check(json!({}), json!({"a": {"b": null}}), expect![[r#"{"a":{}}"#]]);
         check(json!({"a": 1}), json!({}), expect![[r#"{"a":1}"#]]);
-        check(json!({"a": [{"b": 1}]}), json!({"a": [{"b": null}]}), expect![[r#"{"a":[{"b":null}]}"#]]);
+        check(json!({"a": [{"b": 1}]}), json!({"a": [{"b": null}, null]}), expect![[r#"{"a":[{},null]}"#]]);
+        check(json!({"a": {"c": 1}}), json!({"a": [{"b": null}]}), expect![[r#"{"a":[{"b":null}]}"#]]);
+        check(json!({}), json!({"a": {"c": [[{"b": null}]]}}), expect![[r#"{"a":{"c":[[{}]]}}"#]]);
     }
 
     #[test]
     fn only_maps_are_patches() {
+        check(json!({}), json!(null), expect!["400 Invalid JSON Patch"]);
         check(
             json!({}),
             json!([1]),

@@ -82,7 +82,7 @@ impl Requirement {
         for (index, value) in values.iter().enumerate() {
             let wrong = names::label_value(value);
             if !wrong.is_empty() {
-                errors.push(Error::invalid(&path.index(index), value.as_str(), wrong.join("; ")));
+                errors.push(Error::invalid(&path.index(index).key(key), value.as_str(), wrong.join("; ")));
             }
         }
         if !errors.is_empty() {

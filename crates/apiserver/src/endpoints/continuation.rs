@@ -40,17 +40,35 @@ impl Continuation {
     }
 }
 
-/// Where Go's decoder would have stopped.
-fn words_of_go(error: &base64::DecodeError) -> String {
-    use base64::DecodeError::{InvalidByte, InvalidLastSymbol, InvalidLength, InvalidPadding};
-    let at = match *error {
-        InvalidByte(at, _) => at,
-        // one letter stands alone at the end
-        InvalidLength(length) => length.saturating_sub(1),
-        // neither is asked for
-        InvalidLastSymbol { .. } | InvalidPadding => 0,
-    };
+/// Where Go's decoder would have stopped: at what is no letter of it, the sign that pads too, or where one letter stands alone
+/// at the end.
+fn words_of_go(token: &str) -> String {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let at = token.bytes().position(|byte| !is_letter(byte)).unwrap_or(token.len().saturating_sub(1));
     format!("illegal base64 data at input byte {at}")
+}
+
+/// What Go's decoder says of a token that has values of other types.
+fn wrong_type(token: &Value) -> Option<String> {
+    let word = |value: &Value| match value {
+        Value::Null => None,
+        Value::Bool(_) => Some("bool".to_owned()),
+        Value::Number(number) => Some(format!("number {number}")),
+        Value::String(_) => Some("string".to_owned()),
+        Value::Array(_) => Some("array".to_owned()),
+        Value::Object(_) => Some("object".to_owned()),
+    };
+    let Value::Object(fields) = token else {
+        let word = word(token).map(|word| if token.is_number() { "number".to_owned() } else { word });
+        return word.map(|word| format!("json: cannot unmarshal {word} into Go value of type storage.continueToken"));
+    };
+    let fits = |name: &str, value: &Value| if name == "rv" { value.is_i64() } else { value.is_string() };
+    [("rv", "int64"), ("start", "string"), ("v", "string")].into_iter().find_map(|(name, go_type)| {
+        let value = fields.get(name).filter(|value| !fits(name, value))?;
+        let word =
+            word(value).map(|word| if name == "rv" || !value.is_number() { word } else { "number".to_owned() })?;
+        Some(format!("json: cannot unmarshal {word} into Go struct field continueToken.{name} of type {go_type}"))
+    })
 }
 
 /// Reads a token.
@@ -59,8 +77,11 @@ fn words_of_go(error: &base64::DecodeError) -> String {
 /// 400 for what this server cannot have given out.
 pub fn parse(token: &str) -> Result<Continuation, Status> {
     let bad = |why: &str| Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
-    let bytes = LENIENT.decode(token.trim_end_matches('=')).map_err(|error| bad(&words_of_go(&error)))?;
+    let bytes = LENIENT.decode(token).map_err(|_| bad(&words_of_go(token)))?;
     let value: Value = api::codec::decode_json(&bytes).map_err(|error| bad(&error.to_string()))?.value;
+    if let Some(why) = wrong_type(&value) {
+        return Err(bad(&why));
+    }
     let version = value["v"].as_str().unwrap_or_default();
     if version != VERSION {
         return Err(bad(&format!("server does not recognize this encoded version {version}")));
@@ -94,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_no_base64_is_told_in_gos_words() {
-        for (token, at) in [("x", 0), ("abcde", 4), ("ab!d", 2)] {
+        for (token, at) in [("x", 0), ("abcde", 4), ("ab!d", 2), ("AAAA==", 4), ("e30=", 3)] {
             let words =
                 format!("invalid continue token: continue key is not valid: illegal base64 data at input byte {at}");
             assert_eq!(parse(token).unwrap_err().message, words);
@@ -110,6 +131,11 @@ mod tests {
             (json!({"v": VERSION, "rv": 5}), "encoded start key empty (version meta.k8s.io/v1)"),
             (json!({"v": VERSION, "rv": 5, "start": "a/../../secrets/x"}), "a/../../secrets/x"),
             (json!({"v": VERSION, "rv": 5, "start": "a//b"}), "a//b"),
+            (json!([1]), "json: cannot unmarshal array into Go value of type storage.continueToken"),
+            (
+                json!({"v": VERSION, "rv": "x"}),
+                "json: cannot unmarshal string into Go struct field continueToken.rv of type int64",
+            ),
         ] {
             let refused = parse(&URL_SAFE_NO_PAD.encode(token.to_string())).unwrap_err();
             let message = format!("invalid continue token: continue key is not valid: {why}");

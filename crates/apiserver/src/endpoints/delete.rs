@@ -245,8 +245,9 @@ fn mark(object: &mut Value, start: jiff::Timestamp, grace: i64) {
 
 /// `DELETE` of a collection: every selected object, one after the other; the answer lists them.
 pub async fn collection(call: &mut Call<'_>) -> Result<Answer, Status> {
-    let options = DeleteOptions::of(call)?;
+    super::options::check_list_numbers(call)?;
     let selection = Selection::of(call.info, &call.row)?;
+    let options = DeleteOptions::of(call)?;
     let page = page::read(call, &selection).await?;
     let mut items = Vec::new();
     for entry in &page.entries {

@@ -2,6 +2,7 @@
 
 use super::options;
 use crate::call::Call;
+use api::codec::DecodeError;
 use api::field::{Error, Path};
 use api::meta::ObjectMeta;
 use api::status::Status;
@@ -57,16 +58,19 @@ impl DeleteOptions {
                     let value = decoded.map_err(|error| Status::bad_request(error.to_string()))?;
                     Ok(api::codec::Decoded { value, duplicates: Vec::new() })
                 }
-                "application/yaml" => api::codec::decode_any(&call.body),
+                "application/yaml" => api::codec::decode_yaml(&call.body),
                 "" | "application/json" => api::codec::decode_json(&call.body),
                 _ => return Err(crate::decode::unsupported_media()),
             };
             let mut value = decoded
-                .map_err(|error| Status::bad_request(format!("couldn't get version/kind; json parse error: {error}")))?
+                .map_err(|error| match error {
+                    DecodeError::Yaml(words) => Status::bad_request(words),
+                    error => Status::bad_request(format!("couldn't get version/kind; json parse error: {error}")),
+                })?
                 .value;
-            let kind = value["kind"].as_str().unwrap_or_default();
+            let (version, kind) = api::codec::type_meta(&value).map_err(Status::bad_request)?;
             if !matches!(kind, "" | "DeleteOptions") {
-                let version = value["apiVersion"].as_str().unwrap_or_default();
+                let version = if version.is_empty() { "meta.k8s.io/v1" } else { version };
                 let why = format!("no kind {kind:?} is registered for version {version:?} in scheme {SCHEME:?}");
                 return Err(Status::bad_request(why));
             }
@@ -93,7 +97,8 @@ impl DeleteOptions {
                 .map(|seconds| if seconds < 0 { 1 } else { seconds }),
             uid: text(&given["preconditions"]["uid"]),
             resource_version: text(&given["preconditions"]["resourceVersion"]),
-            policy: text(&given["propagationPolicy"]),
+            // an empty one is given too
+            policy: given["propagationPolicy"].as_str().map(str::to_owned),
             orphan_dependents: given["orphanDependents"].as_bool(),
             dry_run: dry.iter().any(|value| !value.is_empty()),
         };
@@ -129,6 +134,7 @@ impl DeleteOptions {
             (Some(orphan), _) => (orphan, false),
             (None, policy) => (policy == Some("Orphan"), policy == Some("Foreground")),
         };
+        let before = kept.clone();
         kept.retain(|finalizer| finalizer != ORPHAN && finalizer != FOREGROUND);
         if orphan {
             kept.push(ORPHAN.to_owned());
@@ -136,6 +142,8 @@ impl DeleteOptions {
         if foreground {
             kept.push(FOREGROUND.to_owned());
         }
-        kept
+        // The same ones stay in their order.
+        let of = |finalizers: &[String]| finalizers.iter().cloned().collect::<std::collections::BTreeSet<_>>();
+        if of(&before) == of(&kept) { before } else { kept }
     }
 }

@@ -1,5 +1,6 @@
 //! Whether what is written is the object that the path names, in the state that its writer has seen.
 
+use super::options;
 use super::update::Change;
 use crate::cache::Entry;
 use crate::call::Call;
@@ -45,7 +46,7 @@ pub fn check_uid(call: &Call<'_>, change: &Change<'_>, new: &Value, entry: &Entr
 /// The check of the `metadata.resourceVersion` that was given: who may not make the change hears of that before.
 pub fn check_revision(call: &Call<'_>, change: &Change<'_>, given: &str, entry: &Entry) -> Result<(), Status> {
     if given.is_empty() || given == "0" {
-        if change.is_put && !call.row.unconditional_update {
+        if !call.row.unconditional_update {
             let path = api::field::Path::new("metadata").child("resourceVersion");
             let error = api::field::Error::invalid(&path, 0, "must be specified for an update");
             // Upstream names the resource here, not the kind.
@@ -57,6 +58,6 @@ pub fn check_revision(call: &Call<'_>, change: &Change<'_>, given: &str, entry: 
         Ok(revision) if revision == entry.revision => Ok(()),
         Ok(_) => Err(conflict(call, &change.name)),
         // `Store.Update` hands the error on as it is
-        Err(_) => Err(Status::plain(500, "", format!("strconv.ParseUint: parsing {given:?}: invalid syntax"))),
+        Err(_) => Err(Status::plain(500, "", options::unsigned_words(given))),
     }
 }

@@ -1,5 +1,6 @@
 //! `GET` of a collection.
 
+use super::options;
 use super::page::{self, Page};
 use super::view::{self, Include};
 use crate::accept::{Form, Media};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 /// Answers with one page.
 pub async fn list(call: &mut Call<'_>) -> Result<Answer, Status> {
+    options::check_list_numbers(call)?;
     let selection = Selection::of(call.info, &call.row)?;
     let page = page::read(call, &selection).await?;
     match call.accept.form {

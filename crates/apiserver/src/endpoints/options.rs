@@ -12,7 +12,26 @@ pub fn bad_revision(text: &str) -> Status {
 
 /// What is wrong with such a text, in the words of Go's parser.
 pub fn bad_revision_words(text: &str) -> String {
-    format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")
+    format!("resourceVersion: Invalid value: {text:?}: {}", unsigned_words(text))
+}
+
+/// What Go's parser of unsigned numbers says.
+pub fn unsigned_words(text: &str) -> String {
+    let why = match text.parse::<u64>().as_ref().map_err(std::num::ParseIntError::kind) {
+        // Go knows no sign there.
+        Err(IntErrorKind::PosOverflow) if !text.starts_with('+') => "value out of range",
+        _ => "invalid syntax",
+    };
+    format!("strconv.ParseUint: parsing {text:?}: {why}")
+}
+
+/// The numbers among the options of a list, which are read before all else.
+///
+/// # Errors
+/// As [`number`].
+pub fn check_list_numbers(call: &Call<'_>) -> Result<(), Status> {
+    number(call, "timeoutSeconds")?;
+    number(call, "limit").map(drop)
 }
 
 /// An option that is a number.

@@ -96,7 +96,6 @@ pub async fn read(call: &Call<'_>, selection: &Selection) -> Result<Page, Status
     }
     let query = &call.info.query;
     let limit = options::number(call, "limit")?.unwrap_or(0);
-    options::number(call, "timeoutSeconds")?; // a list is bounded by the server alone
     let token = query.get("continue").unwrap_or_default();
     let asked = query.get("resourceVersion").unwrap_or_default();
     let (snapshot, start) = if token.is_empty() {
@@ -132,12 +131,9 @@ async fn snapshot(call: &Call<'_>, asked: &str) -> Result<Snapshot, Status> {
     let limited = options::number(call, "limit")?.unwrap_or(0) > 0;
     // Upstream's oldest rule: a limit and a revision without a match mean exactly that revision.
     if matching == "Exact" || (limited && matching.is_empty() && revision > 0) {
-        return shelf.snapshot_at(revision).map_err(|error| {
-            expired(&format!(
-                "The resourceVersion for the provided list is too old: {} ({})",
-                error.asked, error.oldest
-            ))
-        });
+        return shelf
+            .snapshot_at(revision)
+            .map_err(|_| expired("The resourceVersion for the provided list is too old."));
     }
     Ok(call.api.cache.snapshot(&shelf))
 }

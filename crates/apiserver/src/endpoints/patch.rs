@@ -3,12 +3,13 @@
 use super::create;
 use super::options;
 use super::ownership;
+use super::patched::{Shown, conformed, report};
 use super::update::{Change, Made, change};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::decode::{self, FieldValidation, Wanted};
 use api::apply::{self, ApplyRequest, Reset, Writer};
-use api::codec;
+use api::codec::{self, Decoded};
 use api::meta::ObjectMeta;
 use api::patch::{self, PatchType};
 use api::schema::Schema;
@@ -61,8 +62,8 @@ pub struct Target<'a> {
 /// A patch as it came.
 pub struct Patch {
     kind: PatchType,
-    value: Value,
-    duplicates: Vec<String>,
+    /// What is wrong with its text is told only where there is something to be patched.
+    decoded: Result<Decoded, Status>,
     strict: FieldValidation,
     force: bool,
     /// Retries of one request warn once.
@@ -74,27 +75,11 @@ impl Patch {
     pub fn read(call: &mut Call<'_>) -> Result<Self, Status> {
         let kind = patch_type(call)?;
         options::check_write(call, "PatchOptions", kind == PatchType::Apply)?;
-        let body = &call.body;
-        let decoded = match kind {
-            PatchType::Apply => codec::decode_yaml(body).map_err(|error| {
-                Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {error}"))
-            })?,
-            PatchType::Json | PatchType::Merge => codec::decode_json(body)
-                .map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))?,
-            PatchType::StrategicMerge => {
-                codec::decode_json(body).map_err(|error| Status::bad_request(error.to_string()))?
-            }
-        };
-        if kind == PatchType::Apply
-            && let Some(why) = codec::no_map(&decoded.value)
-        {
-            return Err(Status::bad_request(format!("error decoding YAML: {why}")));
-        }
+        let strict = call.field_validation()?;
         Ok(Self {
             kind,
-            value: decoded.value,
-            duplicates: decoded.duplicates,
-            strict: call.field_validation()?,
+            decoded: decode(&call.body, kind, strict),
+            strict,
             force: call.info.query.flag("force"),
             warnings: Mutex::new(Vec::new()),
         })
@@ -102,19 +87,22 @@ impl Patch {
 
     /// What the patch makes of `live`.
     pub fn make(&self, call: &Call<'_>, live: Option<&Value>, target: &Target<'_>) -> Result<Made, Status> {
+        let Decoded { value, duplicates } = self.decoded.as_ref().map_err(Status::clone)?;
         if self.kind == PatchType::Apply {
-            let made = apply_to(call, live, (&self.value, self.force), target)?;
-            self.report_of_apply()?;
+            let made = apply_to(call, live, (value, self.force), target)?;
+            self.report_of_apply(duplicates)?;
             return Ok(made);
         }
         let live = live.ok_or_else(|| call.not_found(&call.info.name))?;
-        let patched = || patched(self.kind, live, &self.value, target.schema);
-        let strategic = (self.kind == PatchType::StrategicMerge).then_some(&self.value);
+        let patched = || patched(self.kind, live, value, target.schema);
+        let strategic = (self.kind == PatchType::StrategicMerge).then_some(value);
         let shown = Shown { patched: &patched, strategic, applied: false };
         let (object, mut found) = conformed(&shown, target)?;
-        found.splice(0..0, self.duplicates.iter().cloned());
         if self.kind == PatchType::Json {
-            found.extend(unknown_members(&self.value));
+            found.splice(0..0, duplicates.iter().map(|duplicate| format!("json patch {duplicate}")));
+            found.extend(unknown_members(value));
+        } else {
+            found.splice(0..0, duplicates.iter().cloned());
         }
         report(self.strict, found, &shown, &self.warnings)?;
         super::identity::check_name(call, &object)?;
@@ -122,16 +110,16 @@ impl Patch {
     }
 
     /// Deals with keys that came twice in what was applied.
-    fn report_of_apply(&self) -> Result<(), Status> {
+    fn report_of_apply(&self, duplicates: &[String]) -> Result<(), Status> {
         match self.strict {
-            _ if self.duplicates.is_empty() => {}
+            _ if duplicates.is_empty() => {}
             FieldValidation::Ignore => {}
             FieldValidation::Warn => {
                 *self.warnings.lock().unwrap_or_else(PoisonError::into_inner) =
-                    codec::strict_warnings(self.duplicates.clone());
+                    codec::strict_warnings(duplicates.to_vec());
             }
             FieldValidation::Strict => {
-                let words = self.duplicates.join(", ");
+                let words = duplicates.join(", ");
                 let why = format!("error strict decoding YAML: error converting YAML to JSON: {words}");
                 return Err(Status::bad_request(why));
             }
@@ -144,6 +132,28 @@ impl Patch {
         let mut warnings = self.warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
         warnings.append(&mut call.warnings);
         call.warnings = warnings;
+    }
+}
+
+/// Reads a patch. Who does not want to hear of its fields has it decoded by the one that merges.
+fn decode(body: &[u8], kind: PatchType, strict: FieldValidation) -> Result<Decoded, Status> {
+    match kind {
+        PatchType::Apply => {
+            let decoded = codec::decode_yaml(body).map_err(|error| {
+                Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {error}"))
+            })?;
+            match codec::no_map(&decoded.value) {
+                Some(why) => Err(Status::bad_request(format!("error decoding YAML: {why}"))),
+                None => Ok(decoded),
+            }
+        }
+        PatchType::Merge if strict == FieldValidation::Ignore => {
+            codec::decode_json(body).map_err(|_| Status::bad_request("Invalid JSON Patch"))
+        }
+        PatchType::Json | PatchType::Merge => {
+            codec::decode_json(body).map_err(|error| Status::bad_request(format!("error decoding patch: {error}")))
+        }
+        PatchType::StrategicMerge => codec::decode_json(body).map_err(|error| Status::bad_request(error.to_string())),
     }
 }
 
@@ -182,80 +192,6 @@ fn patched(kind: PatchType, live: &Value, patch: &Value, schema: &Schema) -> Res
         PatchType::StrategicMerge | PatchType::Apply => patch::strategic::apply(live, patch, schema),
     };
     outcome.map_err(|error| error.to_status())
-}
-
-/// What a patch comes to, and what of it an error shows.
-struct Shown<'a> {
-    /// Makes the patched object; again where it has to be shown in an error, so that the usual way makes no copy of it.
-    patched: &'a dyn Fn() -> Result<Value, Status>,
-    /// The patch, if it is a strategic merge: then this is shown.
-    strategic: Option<&'a Value>,
-    /// It was applied by the server, and is not decoded anew.
-    applied: bool,
-}
-
-impl Shown<'_> {
-    /// The answer to a patch that makes what cannot be decoded.
-    fn undecodable(&self, words: &str) -> Result<Status, Status> {
-        Ok(match self.strategic {
-            Some(patch) => patch::undecodable_strategic(patch, words),
-            None => patch::undecodable(&(self.patched)()?, words),
-        })
-    }
-}
-
-/// The patched object in the shape of its type, with its strict errors.
-fn conformed(shown: &Shown<'_>, target: &Target<'_>) -> Result<(Value, Vec<String>), Status> {
-    let mut object = (shown.patched)()?;
-    // Strategic merges end in a type that is known beforehand: upstream does not look at the one that they name.
-    if target.typed && shown.strategic.is_none() {
-        let type_meta = codec::type_meta(&object).map_err(|why| patch::undecodable(&object, &why))?;
-        if let Some(why) = decode::other_type(&object, type_meta, target.wanted) {
-            return Err(patch::undecodable(&object, &why));
-        }
-    }
-    if !target.typed {
-        let names = |field: &str| object[field].as_str().is_some_and(|text| !text.is_empty());
-        if !names("kind") {
-            return Err(patch::undecodable(&object, &format!("Object 'Kind' is missing in '{object}'")));
-        }
-        if !names("apiVersion") {
-            return Err(Status::internal("Object 'apiVersion' is missing in 'object has no apiVersion field'"));
-        }
-        decode::check_patched_type(&object, target.wanted)?;
-    }
-    let conform = if shown.applied { codec::conform_applied } else { codec::conform };
-    let conformed = match conform(&mut object, target.schema) {
-        Ok(conformed) => conformed,
-        Err(error) => {
-            let words = if shown.strategic.is_some() { error.converter_words() } else { error.to_string() };
-            return Err(shown.undecodable(&words)?);
-        }
-    };
-    decode::set_type(&mut object, target.wanted);
-    let unknown = match target.typed {
-        true => conformed.unknown_field_errors().collect(),
-        false => decode::unknown_of_custom(&conformed),
-    };
-    Ok((object, unknown))
-}
-
-/// Deals with strict errors; retries of one request warn once.
-fn report(
-    validation: FieldValidation,
-    strict: Vec<String>,
-    shown: &Shown<'_>,
-    warnings: &Mutex<Vec<String>>,
-) -> Result<(), Status> {
-    match validation {
-        _ if strict.is_empty() => Ok(()),
-        FieldValidation::Ignore => Ok(()),
-        FieldValidation::Warn => {
-            *warnings.lock().unwrap_or_else(PoisonError::into_inner) = codec::strict_warnings(strict);
-            Ok(())
-        }
-        FieldValidation::Strict => Err(shown.undecodable(&codec::strict_decoding_error(&strict))?),
-    }
 }
 
 fn apply_to(

@@ -6,7 +6,7 @@
 use super::view;
 use crate::call::Call;
 use crate::conversion;
-use api::apply::Versions;
+use api::apply::{Reset, Versions, reset_fields_of_custom};
 use api::meta::{ObjectMeta, metadata_mut};
 use api::schema::Schema;
 use api::status::Status;
@@ -24,6 +24,8 @@ pub struct Sisters {
     rows: BTreeMap<String, Arc<Resource>>,
     /// The row of the path. It stands for versions that a definition has but that are not served.
     own: Arc<Resource>,
+    /// The part of the object that is written.
+    subresource: String,
     memo: Mutex<Memo>,
 }
 
@@ -47,7 +49,12 @@ impl Sisters {
         let prefix = call.row.storage_prefix();
         let all = call.api.rows.all().into_iter().filter(|row| row.storage_prefix() == prefix);
         let rows = all.map(|row| (row.api_version(), row)).collect();
-        Some(Arc::new(Self { rows, own: call.row.clone(), memo: Mutex::default() }))
+        Some(Arc::new(Self {
+            rows,
+            own: call.row.clone(),
+            subresource: call.info.subresource.clone(),
+            memo: Mutex::default(),
+        }))
     }
 
     fn memo(&self) -> std::sync::MutexGuard<'_, Memo> {
@@ -64,6 +71,20 @@ impl Versions for Sisters {
         let is_declared = || self.own.custom.as_ref().is_some_and(|custom| custom.scales.contains_key(api_version));
         let row = self.rows.get(api_version).or_else(|| is_declared().then_some(&self.own))?;
         row.schema()
+    }
+
+    /// Of a custom resource, an endpoint of the object puts back the status of its own version alone, that of the status all
+    /// versions that have one.
+    fn reset(&self, api_version: &str) -> Option<Reset> {
+        self.own.custom.as_ref()?;
+        match self.subresource.as_str() {
+            "" => Some(Reset::default()),
+            "status" => {
+                let has_status = self.rows.get(api_version).is_some_and(|row| row.has(registry::Subresource::Status));
+                Some(if has_status { reset_fields_of_custom("status", true) } else { Reset::default() })
+            }
+            _ => None,
+        }
     }
 
     fn convert(&self, object: &Value, api_version: &str) -> Option<Value> {

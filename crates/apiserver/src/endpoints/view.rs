@@ -85,6 +85,10 @@ impl Include {
     /// # Errors
     /// 400 for other words.
     pub fn of(call: &Call<'_>) -> Result<Self, Status> {
+        // An option of tables alone.
+        if call.accept.form != Form::Table {
+            return Ok(Self::Metadata);
+        }
         match call.info.query.get("includeObject").unwrap_or_default() {
             "" | "Metadata" => Ok(Self::Metadata),
             "None" => Ok(Self::None),

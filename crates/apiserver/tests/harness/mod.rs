@@ -84,6 +84,13 @@ pub async fn send(service: &InProcess, method: Method, path: &str, kind: &str, b
     (code, serde_json::from_str(&text(response).await).unwrap_or(Value::Null))
 }
 
+/// Asks without a body for an answer in a form.
+pub async fn send_accepting(service: &InProcess, method: Method, path: &str, accept: &str) -> (u16, Value) {
+    let request = Request::builder().method(method).uri(path).header("accept", accept);
+    let response = service.clone().oneshot(request.body(Full::new(Bytes::new())).unwrap()).await.unwrap();
+    (response.status().as_u16(), serde_json::from_str(&text(response).await).unwrap_or_default())
+}
+
 /// Asks until the answer has the code.
 pub async fn until(service: &InProcess, method: Method, path: &str, body: &str, code: u16) {
     let clock = clock::system();

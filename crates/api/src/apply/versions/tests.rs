@@ -125,3 +125,13 @@ fn updates_take_over_under_another_name() {
     doors.with("u", "e/v2", |writer| update_managed_fields(Some(&gone), &mut next, writer));
     assert_eq!(owners(&next).len(), 1);
 }
+
+/// As an apiextensions-apiserver 1.36.4 answered: what nobody owns stays, also where its parent goes in between.
+#[test]
+fn what_nobody_owns_outlives_its_parent() {
+    let doors = Doors::new();
+    let mut live = doors.apply(None, "m", json!({"color": "red"}), "e/v2").unwrap();
+    live["spec"]["tags"] = json!(["x"]);
+    let now = doors.apply(Some(&live), "m", json!({}), "e/v1").unwrap();
+    assert_eq!(now["spec"], json!({"tags": ["x"]}));
+}

@@ -57,6 +57,7 @@ pub async fn observe(call: &Call<'_>) -> Result<Observation, Status> {
 
 /// Reads what is asked, and subscribes to it. The inner error is that of a revision that is too old or too young.
 async fn begin(call: &Call<'_>) -> Result<Result<Teller, Status>, Status> {
+    super::options::check_list_numbers(call)?;
     let selection = Selection::of(call.info, &call.row)?;
     let query = &call.info.query;
     let bookmarks = query.flag("allowWatchBookmarks");
