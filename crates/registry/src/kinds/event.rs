@@ -1,5 +1,6 @@
 //! Events: one kind in two forms. Stored are those of core/v1; events.k8s.io/v1 is stricter and names fields anew.
 
+use crate::go_text::go_text;
 use crate::names;
 use crate::object::put;
 use crate::{At, Conversion, GarbageCollection, Strategy, Update};
@@ -7,6 +8,8 @@ use api::field::ErrorList;
 use serde_json::Value;
 use std::borrow::Cow;
 
+const IMMUTABLE: &str = "field is immutable";
+const REFERENCE: &str = "io.k8s.api.core.v1.ObjectReference";
 /// Limits of the new form, in bytes.
 const MAX_NAME: usize = 128;
 const MAX_MESSAGE: usize = 1024;
@@ -141,7 +144,15 @@ impl Strategy for EventV1 {
         for field in fixed {
             if event.at(field).value() != old.at(field).value() {
                 let shown = if field == "reportingComponent" { "reportingController" } else { field };
-                errors.push(event.elsewhere(shown, event.at(field).value()).invalid("field is immutable"));
+                let at = event.elsewhere(shown, event.at(field).value());
+                // Structs that are no pointers are printed also where nothing is said.
+                let whole = |definition: &str| at.invalid(IMMUTABLE).printed_as(go_text(definition, at.value()));
+                errors.push(match field {
+                    "involvedObject" => whole(REFERENCE),
+                    "source" => whole("io.k8s.api.core.v1.EventSource"),
+                    "related" => at.invalid_struct(REFERENCE, IMMUTABLE),
+                    _ => at.invalid(IMMUTABLE),
+                });
             }
         }
         errors
@@ -157,11 +168,18 @@ fn validate_legacy(event: &At, controller: &str, errors: &mut ErrorList) {
     let metadata = event.at("metadata");
     let target = event.at("involvedObject");
     let (own, of_target) = (metadata.at("namespace").str(), target.at("namespace").str());
-    let agree = if of_target.is_empty() { matches!(own, "" | "default") } else { own == of_target };
+    // one with a time may be about something elsewhere, and those about nodes may be in kube-system
+    let is_new = !event.at("eventTime").is_empty();
+    let agree = match (of_target.is_empty(), is_new) {
+        (true, false) => matches!(own, "" | "default"),
+        (true, true) => matches!(own, "default" | "kube-system"),
+        (false, false) => own == of_target,
+        (false, true) => true,
+    };
     if !agree {
         errors.push(target.at("namespace").invalid_value(of_target, "does not match event.namespace"));
     }
-    if event.at("eventTime").is_empty() {
+    if !is_new {
         return;
     }
     let reporter = event.elsewhere(controller, event.at("reportingComponent").value());

@@ -288,3 +288,36 @@ fn changed_classes_are_looked_at_as_new_ones() {
         &overhead,
     ));
 }
+
+#[test]
+fn events_with_a_time_may_be_about_what_is_elsewhere() {
+    const CORE: &str = "v1/events";
+    let event = |namespace: &str, of: &str, time: Option<&str>| {
+        let mut event = json!({"metadata": {"name": "e", "namespace": namespace}, "involvedObject": {"namespace": of},
+            "reason": "r", "action": "a", "reportingComponent": "c", "reportingInstance": "i"});
+        if let Some(time) = time {
+            event["eventTime"] = time.into();
+        }
+        event
+    };
+    let time = Some("2020-01-01T00:00:00.000000Z");
+    let refused =
+        |of: &str| format!("involvedObject.namespace: Invalid value: \"{of}\": does not match event.namespace");
+    assert_eq!(created(CORE, &event("a", "b", None)), refused("b"));
+    assert_eq!(created(CORE, &event("a", "b", time)), "ok");
+    assert_eq!(created(CORE, &event("a", "", time)), refused(""));
+    assert_eq!(created(CORE, &event("kube-system", "", None)), refused(""));
+    assert_eq!(created(CORE, &event("kube-system", "", time)), "ok");
+    const NEW: &str = "events.k8s.io/v1/events";
+    let old = json!({"eventTime": "2020-01-01T00:00:00.000000Z", "reportingController": "c", "reportingInstance": "i",
+        "action": "a", "reason": "r", "type": "Normal", "regarding": {"kind": "Pod", "name": "p", "namespace": "default"}});
+    let mut new = old.clone();
+    new["regarding"]["name"] = "q".into();
+    new["related"] = json!({"name": "r"});
+    new["deprecatedSource"] = json!({"component": "d"});
+    expect![[r#"
+        involvedObject: Invalid value: {"Kind":"Pod","Namespace":"default","Name":"q","UID":"","APIVersion":"","ResourceVersion":"","FieldPath":""}: field is immutable
+        source: Invalid value: {"Component":"d","Host":""}: field is immutable
+        related: Invalid value: {"Kind":"","Namespace":"","Name":"r","UID":"","APIVersion":"","ResourceVersion":"","FieldPath":""}: field is immutable"#]]
+    .assert_eq(&updated(NEW, &old, &new));
+}
