@@ -1,6 +1,7 @@
 //! The types of an expression's parts, and what does not fit, in cel-go's words.
 
 use crate::expression::{Expression, Kind, Loop, LoopKind, Select};
+use crate::literals::{Alike, Literals};
 use crate::overloads::{AUTHORIZER, Overload, RESOURCE_CHECK, overload};
 use crate::parse::located;
 use crate::types::{ObjectType, Type};
@@ -11,18 +12,19 @@ use std::sync::Arc;
 
 /// The type of the result.
 pub(crate) fn check(expression: &Expression, environment: &Environment, source: &str) -> Result<Type, CompileError> {
-    let mut checker = Checker { environment, locals: Vec::new(), errors: Vec::new() };
+    let mut checker = Checker::new(environment, Vec::new());
     let ty = checker.of(expression);
-    if checker.errors.is_empty() {
+    let errors = if checker.errors.is_empty() { &checker.literals.errors } else { &checker.errors };
+    if errors.is_empty() {
         return Ok(ty);
     }
-    let texts: Vec<String> = checker.errors.iter().map(|(at, words)| located(source, *at, words)).collect();
+    let texts: Vec<String> = errors.iter().map(|(at, words)| located(source, *at, words)).collect();
     Err(CompileError(texts.join("\n")))
 }
 
 /// The type of a node, where errors are of no interest: what costs are estimated from.
 pub(crate) fn type_of(expression: &Expression, environment: &Environment, locals: &[(String, Type)]) -> Type {
-    Checker { environment, locals: locals.to_vec(), errors: Vec::new() }.of(expression)
+    Checker::new(environment, locals.to_vec()).of(expression)
 }
 
 /// The types of a macro's variables over a range.
@@ -43,9 +45,14 @@ struct Checker<'e> {
     environment: &'e Environment,
     locals: Vec<(String, Type)>,
     errors: Vec<(usize, String)>,
+    literals: Literals,
 }
 
-impl Checker<'_> {
+impl<'e> Checker<'e> {
+    fn new(environment: &'e Environment, locals: Vec<(String, Type)>) -> Self {
+        Self { environment, locals, errors: Vec::new(), literals: Literals::default() }
+    }
+
     fn error(&mut self, at: usize, words: String) -> Type {
         self.errors.push((at, words));
         Type::Dyn
@@ -76,11 +83,13 @@ impl Checker<'_> {
             Kind::Call { name, target, args } => self.call(expression.at, name, target.as_deref(), args),
             Kind::List(items) => {
                 let mut all: Option<Type> = None;
+                let mut alike = Alike::default();
                 for (item, optional) in items {
                     let mut ty = self.of(item);
                     if *optional && let Type::Optional(inner) = ty {
                         ty = *inner;
                     }
+                    self.literals.compare(&mut alike, item.at, &ty);
                     all = Some(match all {
                         None => ty,
                         Some(all) => all.join(&ty),
@@ -90,8 +99,15 @@ impl Checker<'_> {
             }
             Kind::Map(entries) => {
                 let (mut keys, mut values): (Option<Type>, Option<Type>) = (None, None);
-                for (key, value, _) in entries {
+                let (mut alike_keys, mut alike_values) = (Alike::default(), Alike::default());
+                for (key, value, optional) in entries {
+                    let places = (key.at, value.at);
                     let (key, value) = (self.of(key), self.of(value));
+                    self.literals.compare(&mut alike_keys, places.0, &key);
+                    match &value {
+                        Type::Optional(inner) if *optional => self.literals.compare(&mut alike_values, places.1, inner),
+                        value => self.literals.compare(&mut alike_values, places.1, value),
+                    }
                     keys = Some(keys.map_or_else(|| key.clone(), |all| all.join(&key)));
                     values = Some(values.map_or_else(|| value.clone(), |all| all.join(&value)));
                 }
@@ -186,7 +202,12 @@ impl Checker<'_> {
             return self.function(at, &full, None, args);
         }
         let target = target.map(|target| self.of(target));
-        self.function(at, name, target, args)
+        // What is formatted may be of any type.
+        let formats = name == "format";
+        self.literals.exempt += usize::from(formats);
+        let result = self.function(at, name, target, args);
+        self.literals.exempt -= usize::from(formats);
+        result
     }
 
     fn function(&mut self, at: usize, name: &str, target: Option<Type>, args: &[Expression]) -> Type {
@@ -198,7 +219,10 @@ impl Checker<'_> {
             return self.select(at, operand, field, how);
         }
         match overload(name, target.as_ref(), &types) {
-            Overload::Found(ty) => ty,
+            Overload::Found(ty) => {
+                self.literals.check_argument(name, args);
+                ty
+            }
             Overload::Unknown => self.error(at, format!("undeclared reference to '{name}' (in container '')")),
             Overload::NoMatch => {
                 let list = |types: &[Type]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

@@ -148,6 +148,14 @@ fn one(name: &str, a: &Value) -> Outcome {
     }
 }
 
+/// Whether a literal can be what a function reads it as.
+pub(crate) fn is_readable(function: &str, literal: &Value) -> bool {
+    match (function, literal) {
+        ("matches", Value::String(pattern)) => text::is_pattern(pattern),
+        _ => conversion(function, literal).is_ok(),
+    }
+}
+
 fn conversion(name: &str, a: &Value) -> Outcome {
     match (name, a) {
         ("int", Value::Int(_)) | ("uint", Value::Uint(_)) | ("double", Value::Double(_)) => Ok(a.clone()),

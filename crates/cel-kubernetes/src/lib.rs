@@ -12,6 +12,7 @@ mod evaluate;
 mod expression;
 mod functions;
 mod host;
+mod literals;
 mod overloads;
 mod parse;
 #[cfg(test)]

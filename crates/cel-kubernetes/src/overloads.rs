@@ -89,17 +89,17 @@ const SIGNATURES: &[(&str, &str, &str, &str)] = &[
     ("format", "s", "l", "s"),
     ("strings.quote", "-", "s", "s"),
     ("jsonpatch.escapeKey", "-", "s", "s"),
-    ("isSorted", "l", "", "b"),
-    ("sum", "l", "", "e"),
-    ("min", "l", "", "e"),
-    ("max", "l", "", "e"),
+    ("isSorted", "2", "", "b"),
+    ("sum", "3", "", "e"),
+    ("min", "2", "", "e"),
+    ("max", "2", "", "e"),
     ("indexOf", "l", "?", "i"),
     ("lastIndexOf", "l", "?", "i"),
     ("reverse", "l", "", "R"),
     ("sort", "l", "", "R"),
     ("distinct", "l", "", "R"),
     ("slice", "l", "ii", "R"),
-    ("flatten", "l", "", "l"),
+    ("flatten", "1", "", "l"),
     ("flatten", "l", "i", "l"),
     ("first", "l", "", "O"),
     ("last", "l", "", "O"),
@@ -232,8 +232,19 @@ fn accepts(letter: char, ty: &Type) -> bool {
     if matches!(ty, Type::Dyn) {
         return true;
     }
+    // A list of what the function can do something with.
+    let list_of = |fits: fn(&Type) -> bool| match ty {
+        Type::List(items, _) => matches!(**items, Type::Dyn) || fits(items),
+        _ => false,
+    };
     match letter {
         '?' => true,
+        '1' => list_of(|ty| matches!(ty, Type::List(..))),
+        '2' => list_of(|ty| {
+            let ordered = matches!(ty, Type::Timestamp | Type::String(_) | Type::Bytes(_) | Type::Bool);
+            ordered || matches!(ty, Type::Int | Type::Uint | Type::Double | Type::Duration)
+        }),
+        '3' => list_of(|ty| matches!(ty, Type::Int | Type::Uint | Type::Double | Type::Duration)),
         'b' => matches!(ty, Type::Bool),
         'i' => matches!(ty, Type::Int),
         'u' => matches!(ty, Type::Uint),

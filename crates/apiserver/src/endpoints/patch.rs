@@ -212,6 +212,10 @@ fn apply_to(
         apply::apply(live, request, &writer).map_err(|error| error.to_status())
     };
     let (mut object, _) = conformed(&Shown { patched: &merged, strategic: None, applied: true }, target)?;
+    // A webhook that converts the object may have left out which state it is of.
+    if let Some(live) = live.filter(|_| object.resource_version().is_empty()) {
+        api::meta::metadata_mut(&mut object).insert("resourceVersion".to_owned(), live.resource_version().into());
+    }
     if object.name().is_empty() {
         api::meta::metadata_mut(&mut object).insert("name".to_owned(), call.info.name.as_str().into());
     } else if object.name() != call.info.name {

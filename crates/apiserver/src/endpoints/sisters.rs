@@ -95,7 +95,13 @@ impl Versions for Sisters {
         }
         metadata_mut(&mut object).remove("managedFields");
         if !conversion::asks_webhook(to) {
-            return Some(view::to_served(to, view::to_stored(from, object)));
+            let revision = object.resource_version().to_owned();
+            let mut served = view::to_served(to, view::to_stored(from, object));
+            // The stored form has none.
+            if !revision.is_empty() {
+                metadata_mut(&mut served).insert("resourceVersion".to_owned(), revision.into());
+            }
+            return Some(served);
         }
         let mut memo = self.memo();
         let made = memo.made.iter().find(|(asked, version, _)| version == api_version && *asked == object);

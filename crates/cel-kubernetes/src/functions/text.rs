@@ -52,6 +52,10 @@ fn split(text: &str, separator: &str, most: Option<usize>) -> Value {
     list_of(all.into_iter())
 }
 
+pub(super) fn is_pattern(source: &str) -> bool {
+    Pattern::compile(source).is_ok()
+}
+
 fn search(name: &str, text: &str, source: &str, rest: &[Value]) -> Outcome {
     let pattern = match Pattern::compile(source) {
         Ok(pattern) => pattern,

@@ -65,7 +65,7 @@ b''' == "a\nb""#,
         ("uint(-1)", "unsigned integer overflow"),
         ("5 % 0", "modulus by zero"),
         ("[1][3]", "index out of bounds: 3"),
-        ("[1, 'a'].all(x, x > 0)", "no such overload"),
+        ("[dyn(1), dyn('a')].all(x, x > 0)", "no such overload"),
         ("duration('2562047h') + duration('2562047h')", "duration overflow"),
         ("format.ipv4()", "undeclared reference"),
     ]);
@@ -100,7 +100,7 @@ fn texts() {
     say(&[
         ("'tacocat'.substring(40)", "index out of range: 40"),
         ("'tacocat'.substring(4, 2)", "invalid substring range"),
-        ("'abc'.matches('(')", "error parsing regexp"),
+        ("'abc'.matches('(' + '')", "error parsing regexp"),
         ("'%d'.format(['a'])", "decimal clause can only be used on integers, was given string"),
         ("'%s %s'.format(['a'])", "index 1 out of range"),
     ]);
@@ -113,8 +113,8 @@ fn lists_sets_and_maps() {
         "[1, 3].sum() == 4 && [1.5, 2.0].sum() == 3.5 && [duration('1m'), duration('1s')].sum() == duration('61s')",
         "[3, 1].min() == 1 && ['a', 'c', 'b'].max() == 'c'",
         "[1, 2, 2, 3].indexOf(2) == 1 && ['a', 'b', 'b'].lastIndexOf('b') == 2 && [1.0].indexOf(1.1) == -1",
-        "[1, 2, 2, 3, 3].distinct() == [1, 2, 3] && [1, [2, [3]]].flatten() == [1, 2, [3]]",
-        "[1, [2, [3, [4]]]].flatten(2) == [1, 2, 3, [4]] && lists.range(3) == [0, 1, 2] && lists.range(0) == []",
+        "[1, 2, 2, 3, 3].distinct() == [1, 2, 3] && [dyn(1), dyn([dyn(2), dyn([3])])].flatten() == [dyn(1), dyn(2), dyn([3])]",
+        "[dyn(1), dyn([dyn(2), dyn([dyn(3), dyn([4])])])].flatten(2) == [dyn(1), dyn(2), dyn(3), dyn([4])] && lists.range(3) == [0, 1, 2] && lists.range(0) == []",
         "[1, 2, 3, 4].slice(1, 3) == [2, 3] && [5, 3, 1].reverse() == [1, 3, 5] && [3, 2, 1].sort() == [1, 2, 3]",
         "['foo', 'ab', 'c'].sortBy(e, e.size()) == ['c', 'ab', 'foo']",
         "sets.contains([], []) && sets.contains([1, 2, 3, 4], [2, 3]) && !sets.contains([], [1])",
@@ -214,8 +214,36 @@ fn times() {
         "string(timestamp('2023-12-25T00:00:00.5Z')) == '2023-12-25T00:00:00.5Z' && timestamp(0) == timestamp('1970-01-01T00:00:00Z')",
     ]);
     say(&[
-        ("timestamp('2023-12-25')", "parsing time"),
-        ("timestamp('2023-12-25 00:00:00Z')", "parsing time"),
-        ("duration('1 hour')", "invalid duration"),
+        ("timestamp('2023' + '-12-25')", "parsing time"),
+        ("timestamp('2023-12-25 ' + '00:00:00Z')", "parsing time"),
+        ("duration('1 ' + 'hour')", "invalid duration"),
+    ]);
+}
+
+/// As an apiextensions-apiserver 1.36.4 answered.
+#[test]
+fn literals_are_looked_at_before_anything_runs() {
+    say(&[
+        ("'a'.matches('(')", "ERROR: <input>:1:13: invalid matches argument\n | 'a'.matches('(')\n | ............^"),
+        ("duration('1 hour') > duration('1s')", "1:10: invalid duration argument"),
+        ("timestamp('2023-12-25').getHours() == 1", "1:11: invalid timestamp argument"),
+        ("[1, 2, 'a'].size() == 3", "1:8: expected type 'int' but found 'string'"),
+        ("{'a': 1, 'b': 'c'}.size() == 2", "1:15: expected type 'int' but found 'string'"),
+        ("{'a': 1, 2: 1}.size() == 2", "1:10: expected type 'string' but found 'int'"),
+    ]);
+    hold(&["'%d %s'.format([1, 'a']) == '1 a'", "[dyn(1), 'a'].size() == 2", "[[1], [2, 3]].size() == 2"]);
+}
+
+#[test]
+fn lists_are_of_what_a_function_can_use() {
+    say(&[
+        ("[1].flatten().size() == 1", "1:12: found no matching overload for 'flatten' applied to 'list(int).()'"),
+        ("['a'].sum() == 'a'", "found no matching overload for 'sum' applied to 'list(string).()'"),
+        ("[[1]].min() == [1]", "found no matching overload for 'min' applied to 'list(list(int)).()'"),
+    ]);
+    hold(&[
+        "[[1], [2]].flatten() == [1, 2]",
+        "[dyn(1)].flatten() == [1]",
+        "['b', 'a'].max() == 'b' && ![2, 1].isSorted()",
     ]);
 }

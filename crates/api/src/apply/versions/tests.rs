@@ -135,3 +135,19 @@ fn what_nobody_owns_outlives_its_parent() {
     let now = doors.apply(Some(&live), "m", json!({}), "e/v1").unwrap();
     assert_eq!(now["spec"], json!({"tags": ["x"]}));
 }
+
+#[test]
+fn an_object_stays_the_one_that_it_is() {
+    let doors = Doors::new();
+    let labelled = json!({"apiVersion": "e/v2", "kind": "Door", "metadata": {"name": "a", "labels": {"l": "1"}}});
+    let request = |config| ApplyRequest { config, kind: "Door", force: false };
+    let mut live = doors.with("m", "e/v2", |writer| apply(None, request(&labelled), writer)).unwrap();
+    for (field, value) in [("uid", "u"), ("resourceVersion", "7")] {
+        live["metadata"][field] = value.into();
+    }
+    let live = doors.convert(&live, "e/v1").unwrap();
+    let bare = json!({"apiVersion": "e/v1", "kind": "Door", "metadata": {"name": "a"}, "spec": {"color": "red"}});
+    let mut now = doors.with("m", "e/v1", |writer| apply(Some(&live), request(&bare), writer)).unwrap();
+    now["metadata"].as_object_mut().unwrap().remove("managedFields");
+    assert_eq!(now["metadata"], json!({"name": "a", "uid": "u", "resourceVersion": "7"}));
+}
