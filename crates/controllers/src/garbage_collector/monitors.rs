@@ -62,9 +62,9 @@ impl Graph {
 
     /// Looks at which resources there are, and starts and stops informers accordingly.
     pub async fn discover(self: &Arc<Self>, context: &Context, client: &Client) {
-        let resources = loop {
+        let (mut resources, failed) = loop {
             match discover(client).await {
-                Ok(resources) => break resources,
+                Ok(found) => break found,
                 Err(error) => {
                     tracing::warn!(%error, "cannot discover resources");
                     if *self.discovered.borrow() {
@@ -74,6 +74,9 @@ impl Graph {
                 }
             }
         };
+        let known = self.resources.read().unwrap_or_else(PoisonError::into_inner);
+        resources.extend(known.iter().filter(|one| failed.contains(&one.api.api_version)).cloned());
+        drop(known);
         let watched: HashSet<ApiResource> =
             resources.iter().filter(|resource| is_collected(resource)).map(|resource| resource.api.clone()).collect();
         let mut monitors = self.monitors.write().unwrap_or_else(PoisonError::into_inner);

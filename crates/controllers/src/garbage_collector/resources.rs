@@ -22,14 +22,15 @@ impl Discovered {
     }
 }
 
-/// All resources in their preferred versions, without subresources.
+/// All resources in their preferred versions, without subresources, and the group-versions that whoever serves them does
+/// not tell of now (`GetDeletableResources`): what is known of those still holds, and an owner of a kind that is not
+/// known is not taken for gone.
 ///
 /// # Errors
-/// When the server does not answer discovery. A group that fails is an error too: acting on half the resources would
-/// delete what still has owners.
-pub async fn discover(client: &Client) -> Result<Vec<Discovered>, Error> {
+/// When the server does not answer discovery.
+pub async fn discover(client: &Client) -> Result<(Vec<Discovered>, HashSet<String>), Error> {
     let kube = client.kube();
-    let mut found = Vec::new();
+    let (mut found, mut failed) = (Vec::new(), HashSet::new());
     let core = kube.list_core_api_resources("v1").await?;
     collect(&mut found, "", "v1", core.resources);
     for group in kube.list_api_groups().await?.groups {
@@ -37,14 +38,21 @@ pub async fn discover(client: &Client) -> Result<Vec<Discovered>, Error> {
         let mut seen = HashSet::new();
         let mut known: HashSet<String> = HashSet::new();
         for version in preferred.filter(|version| seen.insert(version.version.clone())) {
-            let list = kube.list_api_group_resources(&version.group_version).await?;
+            let list = match kube.list_api_group_resources(&version.group_version).await {
+                Ok(list) => list,
+                Err(error) => {
+                    tracing::debug!(%error, version = version.group_version, "a group-version cannot be discovered");
+                    failed.insert(version.group_version.clone());
+                    continue;
+                }
+            };
             // A resource that the preferred version has is not taken again from another.
             let new: Vec<APIResource> = list.resources.into_iter().filter(|r| !known.contains(&r.name)).collect();
             known.extend(new.iter().map(|resource| resource.name.clone()));
             collect(&mut found, &group.name, &version.version, new);
         }
     }
-    Ok(found)
+    Ok((found, failed))
 }
 
 fn collect(found: &mut Vec<Discovered>, group: &str, version: &str, resources: Vec<APIResource>) {

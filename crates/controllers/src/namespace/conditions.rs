@@ -46,7 +46,7 @@ pub fn conditions(findings: &Findings, present: &[Value], now: jiff::Timestamp) 
         .discovery_failure
         .clone()
         .map_or(("False", "ResourcesDiscovered", "All resources successfully discovered".to_owned()), |error| {
-            ("True", "DiscoveryFailed", format!("Discovery failed for some groups, 1 failing: {error}"))
+            ("True", "DiscoveryFailed", error)
         });
     let parsing = ("False", "ParsedGroupVersions", "All legacy kube types successfully parsed".to_owned());
     let deletion = if findings.deletion_failures.is_empty() {

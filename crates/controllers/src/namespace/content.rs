@@ -20,7 +20,10 @@ struct Kind {
 pub async fn delete_all(client: &Client, namespace: &str) -> Result<Findings, Error> {
     let mut findings = Findings::default();
     let kinds = match kinds(client).await {
-        Ok(kinds) => kinds,
+        Ok((kinds, failed)) => {
+            findings.discovery_failure = failure(&failed);
+            kinds
+        }
         Err(error) => {
             findings.discovery_failure = Some(error.to_string());
             return Ok(findings);
@@ -38,8 +41,20 @@ pub async fn delete_all(client: &Client, namespace: &str) -> Result<Findings, Er
     Ok(findings)
 }
 
-async fn kinds(client: &Client) -> Result<Vec<Kind>, Error> {
-    let mut kinds = Vec::new();
+/// What discovery says of group-versions that others serve and that cannot be reached: the rest is deleted all the same.
+fn failure(failed: &[String]) -> Option<String> {
+    let stale = failed.iter().map(|version| format!("{version}: stale GroupVersion discovery: {version}"));
+    let stale = stale.collect::<Vec<_>>().join(", ");
+    let count = failed.len();
+    (count > 0).then(|| {
+        let error = format!("unable to retrieve the complete list of server APIs: {stale}");
+        format!("Discovery failed for some groups, {count} failing: {error}")
+    })
+}
+
+/// All kinds that can be found, and the group-versions that cannot.
+async fn kinds(client: &Client) -> Result<(Vec<Kind>, Vec<String>), Error> {
+    let (mut kinds, mut failed) = (Vec::new(), Vec::new());
     let core = get(client, "/api/v1").await?;
     kinds.extend(kinds_of("/api/v1", "", &core));
     let groups = get(client, "/apis").await?;
@@ -47,10 +62,14 @@ async fn kinds(client: &Client) -> Result<Vec<Kind>, Error> {
         // the other versions of a group show the same objects
         let Some(version) = group["preferredVersion"]["groupVersion"].as_str() else { continue };
         let prefix = format!("/apis/{version}");
-        let list = get(client, &prefix).await?;
+        let Ok(list) = get(client, &prefix).await else {
+            failed.push(version.to_owned());
+            continue;
+        };
         kinds.extend(kinds_of(&prefix, group["name"].as_str().unwrap_or_default(), &list));
     }
-    Ok(kinds)
+    failed.sort();
+    Ok((kinds, failed))
 }
 
 fn kinds_of(prefix: &str, group: &str, list: &Value) -> Vec<Kind> {
@@ -118,4 +137,18 @@ async fn delete(client: &Client, path: &str) -> Result<Value, Error> {
     let body = br#"{"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Background"}"#.to_vec();
     let request = http::Request::delete(path).header("content-type", "application/json").body(body);
     Ok(client.kube().request(request.map_err(kube::Error::HttpError)?).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_discovered_is_named() {
+        assert_eq!(failure(&[]), None);
+        let failed = ["a.b/v1".to_owned(), "c.d/v2".to_owned()];
+        let message = "Discovery failed for some groups, 2 failing: unable to retrieve the complete list of server APIs: \
+            a.b/v1: stale GroupVersion discovery: a.b/v1, c.d/v2: stale GroupVersion discovery: c.d/v2";
+        assert_eq!(failure(&failed).as_deref(), Some(message));
+    }
 }
