@@ -27,7 +27,7 @@ pub use shelf::{Change, ChangeKind, Expired, Interest, Shelf, Snapshot, Subscrip
 
 use crate::reader::{Generation, ObjectReader};
 use serde_json::Value;
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
 

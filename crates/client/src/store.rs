@@ -2,7 +2,8 @@
 
 use crate::{Object, ObjectKey};
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use foldhash::{HashMap, HashMapExt};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Computes under which values an object is found in an index.

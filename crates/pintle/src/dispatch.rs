@@ -39,7 +39,7 @@ pub fn run(arguments: Arguments) -> Done {
         }
         Command::Agent(flags) => {
             let _spans = log_to_stderr();
-            serve(simulate::run(flags, clock::system()))
+            serve_on_one_thread(simulate::run(flags, clock::system()))
         }
         Command::Kubelet(flags) => {
             let _spans = log_to_stderr();
@@ -166,6 +166,13 @@ fn block_on(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Done {
 /// Runs a role that works for long.
 fn serve(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(work)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The same for a role that mostly waits for others: threads that wake each other take longer than its work.
+fn serve_on_one_thread(work: impl Future<Output = Result<(), Box<dyn Error>>>) -> Done {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(work)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -13,7 +13,8 @@ use crate::pod::PodInfo;
 use crate::tally::{Share, Tally};
 use rand::{Rng, RngExt};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use foldhash::{HashMap, HashMapExt};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 

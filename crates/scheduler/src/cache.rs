@@ -17,7 +17,8 @@ use crate::pod::{PodInfo, PodUid};
 use client::lean::Pod;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Node, Service};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use foldhash::HashMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// The label that tells nodes apart; as a topology, every node is a domain of its own.

@@ -10,7 +10,7 @@ use crate::framework::Prepared;
 use crate::plugins::CROSS_NODE;
 use crate::pod::{Class, PodInfo};
 use rand::Rng;
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 
 /// Nodes that all remembered classes may hold together: some 200 bytes each, so 100 MB. With 5,000 nodes a hundred

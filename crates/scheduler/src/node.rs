@@ -4,7 +4,8 @@ use crate::pod::{HostPort, PodInfo, PodUid, normalized_image};
 use crate::resources::Resources;
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{Node, Taint};
-use std::collections::{BTreeMap, HashMap};
+use foldhash::{HashMap, HashMapExt};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The state of one node as plugins see it.

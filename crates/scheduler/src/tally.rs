@@ -3,7 +3,8 @@
 use crate::cache::HOSTNAME;
 use crate::framework::Standing;
 use crate::node::NodeInfo;
-use std::collections::{BTreeMap, HashMap};
+use foldhash::{HashMap, HashMapExt};
+use std::collections::BTreeMap;
 
 /// The mark of nodes that lack the topology key.
 const NO_DOMAIN: i64 = i64::MIN;

@@ -3,7 +3,7 @@
 use super::{Cache, Entry, Header};
 use crate::rows::Rows;
 use clock::SharedClock;
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::{Batch, Feed, Loaded, ReadError, Revision, Store, Watch, WatchError};
@@ -110,7 +110,7 @@ async fn again(cache: &Cache, store: &dyn Store, rows: &Rows, clock: &SharedCloc
 /// and learn by 410 that they have to list.
 fn fill(cache: &Cache, rows: &Rows, loaded: Loaded) {
     let revision = loaded.revision.0;
-    let mut by_shelf: HashMap<(String, String), Vec<Arc<Entry>>> = HashMap::new();
+    let mut by_shelf: HashMap<(String, String), Vec<Arc<Entry>>> = HashMap::default();
     for entry in loaded.entries {
         let Some((group, plural, rest)) = split_key(&entry.key) else { continue };
         let known = cache.shelf(group, plural).get(rest).filter(|known| known.revision == entry.revision.0);

@@ -2,7 +2,7 @@
 
 use super::queue::{Changes, Feeder, queue};
 use super::{Change, Interest};
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 
 /// The open watches, those for one value of a field apart: 5,000 kubelets watch the pods of their nodes, and a change

@@ -1,6 +1,7 @@
 //! Which values are to be deleted when. Pure: what time it is comes from outside.
 
-use std::collections::{BTreeSet, HashMap};
+use foldhash::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The deadlines of those values that have one, in seconds of the Unix epoch.

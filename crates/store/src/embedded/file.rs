@@ -6,7 +6,7 @@ use super::pending::Pending;
 use crate::{Entry, Loaded, Revision};
 use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 
 /// Key → revision of the last write, value.
@@ -77,7 +77,7 @@ impl File {
     pub(super) fn known(&self) -> Result<Known, redb::Error> {
         let latest = self.latest()?;
         let transaction = self.database.begin_read()?;
-        let mut index = Index::new();
+        let mut index = Index::default();
         for row in transaction.open_table(OBJECTS)?.iter()? {
             let (key, value) = row?;
             index.insert(key.value().into(), Revision(value.value().0));

@@ -3,7 +3,7 @@
 use super::record::Deadline;
 use crate::{Entry, Event, Revision};
 use bytes::Bytes;
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::Arc;
 
 /// What the database will be told. Bounded by the length of a log, and by what changes: a key that is written over and

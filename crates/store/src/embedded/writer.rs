@@ -9,7 +9,7 @@ use super::record::Deadline;
 use crate::history::History;
 use crate::{Cause, CommitError, Committed, Event, Expect, Mutation, Note, ReadError, Revision, Write};
 use clock::SharedClock;
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
