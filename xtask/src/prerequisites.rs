@@ -13,8 +13,8 @@ const fn needed(program: &'static str, package: &'static str) -> Needed {
     Needed { program, package }
 }
 
-/// For building pintle (ring holds C and assembler).
-pub const BUILD: [Needed; 1] = [needed("cc", "gcc")];
+/// For building pintle (ring holds C and assembler) and its fuzz targets (libFuzzer is C++).
+pub const BUILD: [Needed; 2] = [needed("cc", "gcc"), needed("c++", "g++")];
 
 /// For `cargo xtask images`.
 pub const IMAGES: [Needed; 3] = [needed("dpkg-deb", "dpkg"), needed("tar", "tar"), needed("sha256sum", "coreutils")];

@@ -18,6 +18,7 @@ pub fn run() -> Done {
     command::run(command::cargo().args(["fmt", "--all", "--check"]))?;
     tidy::run()?;
     command::run(command::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    check_fuzz_targets()?;
     let mut tests = command::cargo();
     // nextest runs each test in a process of its own and prints one line each; plain cargo does as well
     if command::exists("cargo-nextest") {
@@ -37,6 +38,15 @@ pub fn run() -> Done {
     // all of them in any case: whoever waited so long wants to know of every failure
     let failed: Vec<String> = CLUSTER_TESTS.iter().filter_map(|name| on_clusters(name).err()).collect();
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+}
+
+/// Fuzz targets are a workspace of their own, which nothing else here looks at: that they compile is checked, with the
+/// workspace's profile, so that most dependencies are there already.
+fn check_fuzz_targets() -> Done {
+    let mut check = command::cargo();
+    check.args(["check", "--locked", "--bins", "--features", "components", "--manifest-path"]);
+    check.arg(command::root().join("fuzz/Cargo.toml"));
+    command::run(check.envs([("CARGO_PROFILE_DEV_OPT_LEVEL", "1"), ("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")]))
 }
 
 /// The names of all integration tests: cargo alone cannot be told to leave some out.

@@ -63,6 +63,11 @@ impl Policy {
     /// A typing error opens nothing, so it enforces the strictest level; but nobody is warned because of one.
     fn of(labels: &Value) -> Self {
         let mut errors = Vec::new();
+        if labels.as_object().is_none_or(|labels| !labels.keys().any(|key| key.starts_with(PREFIX))) {
+            // as most namespaces say nothing, and each pod asks
+            let nothing = Standard { level: Level::Privileged, version: Version::Latest };
+            return Self { enforce: nothing, warn: nothing, errors };
+        }
         let enforce = standard(labels, "enforce", Level::Restricted, &mut errors);
         let enforce_is_wrong = labels[format!("{PREFIX}enforce")].as_str().is_some_and(|l| l.parse::<Level>().is_err());
         standard(labels, "audit", Level::Privileged, &mut errors);
