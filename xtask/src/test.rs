@@ -44,7 +44,7 @@ pub fn run() -> Done {
 /// workspace's profile, so that most dependencies are there already.
 fn check_fuzz_targets() -> Done {
     let mut check = command::cargo();
-    check.args(["check", "--locked", "--bins", "--features", "components", "--manifest-path"]);
+    check.args(["check", "--bins", "--features", "components", "--manifest-path"]);
     check.arg(command::root().join("fuzz/Cargo.toml"));
     command::run(check.envs([("CARGO_PROFILE_DEV_OPT_LEVEL", "1"), ("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")]))
 }

@@ -1,5 +1,6 @@
 //! Scheduling through the API: pods are created as fast as that goes, and a watch counts those that have a node.
 
+use crate::connection::Sent;
 use crate::error::LoadError;
 use crate::objects::{self, Shape, pods_path};
 use crate::requests::{self, Limit, Work};
@@ -7,6 +8,7 @@ use crate::stream::Stream;
 use crate::target::Target;
 use clock::SharedClock;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -42,7 +44,33 @@ struct Spec {
     node_name: String,
 }
 
-/// Creates `pods` pods of `shape` in `namespace` and waits until all have nodes.
+#[derive(Deserialize)]
+struct Listed {
+    items: Vec<IgnoredAny>,
+}
+
+/// Between two looks at whether earlier pods still start.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Waits until no more pods than before are between having a node and running: what an earlier round began is done, or
+/// nobody does it.
+async fn settle(target: &Arc<Target>, clock: &SharedClock) -> Result<(), LoadError> {
+    let path = "/api/v1/pods?fieldSelector=spec.nodeName%21%3D,status.phase%3DPending";
+    let mut connection = target.connect().await?;
+    let mut before = None;
+    loop {
+        let (_, list) = connection.expect(&Sent::get(path), &[]).await?;
+        let list: Listed = serde_json::from_slice(&list).map_err(|error| LoadError::Text(error.to_string()))?;
+        let starting = list.items.len();
+        if starting == 0 || before.is_some_and(|before| starting >= before) {
+            return Ok(());
+        }
+        before = Some(starting);
+        clock.sleep(LOOK).await;
+    }
+}
+
+/// Creates `pods` pods of `shape` in `namespace` and waits until all have nodes. Begins when earlier pods run.
 ///
 /// # Errors
 /// The server refuses; or not all get nodes within ten minutes.
@@ -54,6 +82,7 @@ pub async fn run(
     shape: Shape,
 ) -> Result<Value, LoadError> {
     objects::ensure_namespace(&mut target.connect().await?, namespace).await?;
+    settle(target, clock).await?;
     let path = format!("{}?watch=1&fieldSelector=spec.nodeName%21%3D", pods_path(namespace));
     let stream = Stream::open(target.connect().await?, path).await?;
     let started = clock.monotonic();
