@@ -26,8 +26,8 @@ pub(crate) use queue::{MAX_QUEUED_CHANGES, queue};
 pub use shelf::{Change, ChangeKind, Expired, Interest, Shelf, Snapshot, Subscription};
 
 use crate::reader::{Generation, ObjectReader};
-use serde_json::Value;
 use foldhash::HashMap;
+use serde_json::Value;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
 

@@ -1,7 +1,7 @@
 //! The resources that this server serves: the built-in rows, and those of CustomResourceDefinitions, which come and go.
 
-use registry::{Resource, Storage};
 use foldhash::HashMap;
+use registry::{Resource, Storage};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 

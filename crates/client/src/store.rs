@@ -1,9 +1,9 @@
 //! The objects that an informer holds, with indices. Readers get `Arc`s and never wait for the network.
 
 use crate::{Object, ObjectKey};
-use std::collections::hash_map::Entry;
 use foldhash::{HashMap, HashMapExt};
 use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Computes under which values an object is found in an index.

@@ -15,9 +15,9 @@ use crate::affinity_term::{Term, Wish};
 use crate::node::NodeInfo;
 use crate::pod::{PodInfo, PodUid};
 use client::lean::Pod;
+use foldhash::HashMap;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Node, Service};
-use foldhash::HashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 

@@ -9,8 +9,8 @@ use crate::fit_error::FitError;
 use crate::framework::Prepared;
 use crate::plugins::CROSS_NODE;
 use crate::pod::{Class, PodInfo};
-use rand::Rng;
 use foldhash::HashMap;
+use rand::Rng;
 use std::sync::Arc;
 
 /// Nodes that all remembered classes may hold together: some 200 bytes each, so 100 MB. With 5,000 nodes a hundred

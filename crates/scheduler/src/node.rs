@@ -3,8 +3,8 @@
 use crate::pod::{HostPort, PodInfo, PodUid, normalized_image};
 use crate::resources::Resources;
 use api::quantity::Quantity;
-use k8s_openapi::api::core::v1::{Node, Taint};
 use foldhash::{HashMap, HashMapExt};
+use k8s_openapi::api::core::v1::{Node, Taint};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

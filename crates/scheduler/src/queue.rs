@@ -10,8 +10,8 @@
 use crate::framework::ClusterEvent;
 use crate::plugins;
 use crate::pod::{PodInfo, PodUid};
-use std::cmp::Reverse;
 use foldhash::HashMap;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,8 +5,8 @@ use super::expiry::Expiry;
 use super::pending::Pending;
 use crate::{Entry, Loaded, Revision};
 use bytes::Bytes;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use foldhash::HashMap;
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::sync::Arc;
 
 /// Key → revision of the last write, value.
