@@ -119,7 +119,7 @@ fn lists_sets_and_maps() {
         "['foo', 'ab', 'c'].sortBy(e, e.size()) == ['c', 'ab', 'foo']",
         "sets.contains([], []) && sets.contains([1, 2, 3, 4], [2, 3]) && !sets.contains([], [1])",
         "sets.equivalent([1], [1, 1]) && sets.equivalent([1, 2, 3], [3, 2, 1]) && sets.intersects([1], [1, 2])",
-        "!sets.intersects([1], []) && sets.contains([1, 2.0, 3u], [1.0, 2u, 3])",
+        "!sets.intersects([1], []) && sets.contains([dyn(1), dyn(2.0), dyn(3u)], [dyn(1.0), dyn(2u), dyn(3)])",
         "['a', 'b'].all(i, v, i < 2 && v < 'c') && {'a': 1}.exists(k, v, k == 'a' && v == 1)",
         "[1, 1, 2].existsOne(i, v, v == 2) && {'a': 1, 'b': 2}.transformMap(k, v, v > 1, v * 10) == {'b': 20}",
         "[10, 20].transformList(i, v, i > 0, v + i) == [21] && {'a': 'b'}.transformMapEntry(k, v, {v: k}) == {'b': 'a'}",
