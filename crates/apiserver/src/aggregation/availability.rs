@@ -128,6 +128,7 @@ async fn look(api: &Api, service: &InProcess, seen: &mut HashMap<String, Seen>) 
         let offer = if finding.0 == "True" { fetch(api, &delegate).await } else { None };
         (name, delegate, object, revisions, finding, offer)
     });
+    let mut findings = Vec::new();
     for (name, delegate, object, revisions, finding, offer) in futures::future::join_all(looks).await {
         let is_failing = finding.1 == "FailedDiscoveryCheck";
         // what was offered last is shown as stale
@@ -139,14 +140,18 @@ async fn look(api: &Api, service: &InProcess, seen: &mut HashMap<String, Seen>) 
             resources: resources.unwrap_or_default(),
             is_fresh: offer.is_some(),
         };
-        write(api, service, &name, &object, finding).await;
         is_changed |= seen.get(&name).is_none_or(|seen| seen.offer != offer);
-        seen.insert(name, Seen { revisions, looked: now, is_failing, offer });
+        seen.insert(name.clone(), Seen { revisions, looked: now, is_failing, offer });
+        findings.push((name, object, finding));
     }
     if is_changed {
         let mut offers: Vec<RemoteVersion> = seen.values().map(|seen| seen.offer.clone()).collect();
         offers.sort_by(|a, b| (&a.group, &a.version).cmp(&(&b.group, &b.version)));
         api.documents.describe_remote(&api.rows.all(), offers);
+    }
+    // whoever reads the condition finds discovery as it says
+    for (name, object, finding) in findings {
+        write(api, service, &name, &object, finding).await;
     }
     seen.values().any(|seen| seen.is_failing)
 }
