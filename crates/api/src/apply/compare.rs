@@ -65,6 +65,7 @@ fn walk(typed: Typed<'_>, old: Option<&Value>, new: Option<&Value>) -> Delta {
     let mut delta = by_shape(typed, typed.shape(guide), old, new);
     // What has no type may become something else: then both shapes have a say.
     if let (Some(was), Some(is)) = (old, new)
+        && was.is_object() != is.is_object()
         && !was.is_null()
         && !is.is_null()
         && std::mem::discriminant(&typed.shape(was)) != std::mem::discriminant(&typed.shape(is))
