@@ -36,6 +36,17 @@ impl Conformed {
         self.unknown.iter().map(|path| format!("unknown field {path:?}"))
     }
 
+    /// What is to be found in a part that is judged by itself; the room for paths is that of the whole.
+    pub(super) fn of_part(&self) -> Self {
+        Self { unknown_bytes: self.unknown_bytes, ..Self::default() }
+    }
+
+    /// Takes over what was unknown in a part.
+    pub(super) fn take_unknown(&mut self, part: &mut Self) {
+        self.unknown.append(&mut part.unknown);
+        self.unknown_bytes = part.unknown_bytes;
+    }
+
     pub(super) fn add_unknown(&mut self, at: &At<'_>) {
         if self.unknown_bytes > MAX_UNKNOWN_BYTES {
             return;
@@ -103,6 +114,8 @@ pub(super) fn conform_value(value: &mut Value, schema: &Schema, at: &At<'_>, fou
                 element(item, items, &at.below(Step::Index(index)), found);
             }
         }
+        // refused already, and by the first of those that are remembered
+        _ if found.misfits.is_full() => {}
         _ => {
             if let Err(error) = leaf(value, schema, at) {
                 found.misfits.add(|| at.path(), error, decodes_itself(&schema.kind));

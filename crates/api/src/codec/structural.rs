@@ -66,9 +66,12 @@ fn fields(map: &mut Map<String, Value>, object: &Object, at: &At<'_>, found: &mu
 /// Type and metadata of an embedded resource, of which an error names the place and shows the whole.
 fn embedded(value: &mut Value, schema: &Schema, at: &At<'_>, found: &mut Conformed) {
     let shown = value.clone();
-    let mut inner = Conformed::default();
+    let mut inner = found.of_part();
     conform_value(value, schema, at, &mut inner);
-    found.unknown.append(&mut inner.unknown);
+    found.take_unknown(&mut inner);
+    if found.misfits.is_full() {
+        return;
+    }
     if let Some(error) = inner.misfits.first() {
         let why = if schema.kind == Kind::String { "must be a string".to_owned() } else { error.to_string() };
         let path = at.path();
