@@ -52,9 +52,8 @@ impl Extensions {
             loop {
                 tokio::select! {
                     () = stopping.cancelled() => return,
-                    change = subscription.changes.recv() => if change.is_none() { break },
+                    is_open = subscription.changed() => if !is_open { break },
                 }
-                while subscription.changes.try_recv().is_some() {}
                 self.reconcile().await;
             }
         }

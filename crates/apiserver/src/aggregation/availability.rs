@@ -67,7 +67,7 @@ pub(crate) async fn run(api: Arc<Api>) {
             (true, false) => Some(PERIOD),
         };
         tokio::select! {
-            changed = next(Some(&mut services)) => if !changed { services = watch(GROUP, PLURAL) },
+            changed = services.changed() => if !changed { services = watch(GROUP, PLURAL) },
             () = any(&mut backends) => {}
             () = async { match pause {
                 Some(pause) => api.clock.sleep(pause).await,
@@ -81,19 +81,11 @@ pub(crate) async fn run(api: Arc<Api>) {
     }
 }
 
-/// Waits for a change and takes all that have come; false when the watch has ended.
-async fn next(watch: Option<&mut Subscription>) -> bool {
-    let Some(watch) = watch else { return std::future::pending().await };
-    let changed = watch.changes.recv().await.is_some();
-    while watch.changes.try_recv().is_some() {}
-    changed
-}
-
 async fn any(backends: &mut Option<[Subscription; 2]>) {
     let Some([services, slices]) = backends else { return std::future::pending().await };
     tokio::select! {
-        _ = next(Some(services)) => {}
-        _ = next(Some(slices)) => {}
+        _ = services.changed() => {}
+        _ = slices.changed() => {}
     }
 }
 

@@ -2,7 +2,7 @@
 //! aggregator's `autoregister`): made, kept as they should be, and deleted with the last definition of the version.
 
 use super::{GROUP, PLURAL};
-use crate::cache::{Interest, Subscription};
+use crate::cache::Interest;
 use crate::reader::ObjectReader;
 use crate::server::{Api, InProcess};
 use crate::user::{SYSTEM_PRIVILEGED_GROUP, UserInfo};
@@ -31,17 +31,11 @@ pub(crate) async fn run(api: Arc<Api>) {
     loop {
         keep(&api, &service).await;
         tokio::select! {
-            changed = next(&mut definitions) => if !changed { definitions = watch(DEFINITIONS) },
-            changed = next(&mut services) => if !changed { services = watch((GROUP, PLURAL)) },
+            changed = definitions.changed() => if !changed { definitions = watch(DEFINITIONS) },
+            changed = services.changed() => if !changed { services = watch((GROUP, PLURAL)) },
             () = api.stopping.cancelled() => return,
         }
     }
-}
-
-async fn next(watch: &mut Subscription) -> bool {
-    let changed = watch.changes.recv().await.is_some();
-    while watch.changes.try_recv().is_some() {}
-    changed
 }
 
 async fn keep(api: &Api, service: &InProcess) {

@@ -92,6 +92,15 @@ pub struct Subscription {
     pub changes: Changes,
 }
 
+impl Subscription {
+    /// Waits for a change and takes all that have come, for who looks at everything anew; `false`: it has ended.
+    pub async fn changed(&mut self) -> bool {
+        let is_open = self.changes.recv().await.is_some();
+        while self.changes.try_recv().is_some() {}
+        is_open
+    }
+}
+
 /// A resource at one revision.
 #[derive(Clone, Debug)]
 pub struct Snapshot {

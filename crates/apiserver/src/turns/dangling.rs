@@ -4,7 +4,7 @@
 
 use super::flows::{GROUP, RESOURCES};
 use super::rules::{list, text};
-use crate::cache::{Interest, Subscription};
+use crate::cache::Interest;
 use crate::reader::ObjectReader;
 use crate::server::{Api, InProcess};
 use crate::user::{SYSTEM_PRIVILEGED_GROUP, UserInfo};
@@ -39,19 +39,12 @@ pub(crate) async fn run(api: Arc<Api>) {
             }
         };
         tokio::select! {
-            changed = next(schemas) => if !changed { *schemas = watch(RESOURCES[0]) },
-            changed = next(levels) => if !changed { *levels = watch(RESOURCES[1]) },
+            changed = schemas.changed() => if !changed { *schemas = watch(RESOURCES[0]) },
+            changed = levels.changed() => if !changed { *levels = watch(RESOURCES[1]) },
             () = retry => {}
             () = api.stopping.cancelled() => return,
         }
     }
-}
-
-/// Waits for a change, and takes all that have come; false when the watch has ended.
-async fn next(watch: &mut Subscription) -> bool {
-    let changed = watch.changes.recv().await.is_some();
-    while watch.changes.try_recv().is_some() {}
-    changed
 }
 
 /// Writes the conditions that are not as they should be; false when one could not be written.
